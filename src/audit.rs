@@ -1,0 +1,4 @@
+//! The tamper-evident log: entries, their canonical bytes, the Merkle tree over them, the signed
+//! head, and its verification. Pure: storage and threads live in `store`.
+
+pub mod entry;

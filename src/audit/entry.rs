@@ -1,0 +1,139 @@
+//! What one entry says. The header holds no resident's details; whatever is personal goes into a
+//! slot, of which only a salted commitment is part of the tree.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{AgencyId, DecisionId};
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// First leaf of a log.
+    Genesis = 1,
+    /// Something was released (PERMIT or PARTIAL).
+    Disclose = 2,
+    /// Nothing was released (DENY or REFER).
+    Refuse = 3,
+    /// A question without content (CanShare, FindResident).
+    Query = 4,
+    /// A consent, objection or restriction was recorded.
+    Choice = 5,
+    /// Records were published or retracted, residents registered or linked.
+    Hold = 6,
+    /// Facts about staff, agencies or cases changed.
+    Fact = 7,
+    /// A policy came into force, or a candidate was refused.
+    Policy = 8,
+    /// The log was read.
+    AuditRead = 9,
+    /// A caller was turned away before a decision.
+    TurnedAway = 10,
+    /// Entries could not be written for a while.
+    Gap = 11,
+    /// The hub started or its configuration of callers changed.
+    Operation = 12,
+}
+
+/// The personal slots of an entry; each is committed to by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum SlotId {
+    /// The resident, as asked.
+    Subject = 1,
+    /// The person who asked, and the free text that they wrote.
+    Asker = 2,
+    /// The whole request, normalised.
+    Request = 3,
+    /// The facts and the full decision.
+    Decision = 4,
+}
+
+/// An entry before it has a place in the log.
+#[derive(Clone)]
+pub struct Entry {
+    /// Unique id; for a decision, the decision's id.
+    pub event: DecisionId,
+    /// What happened.
+    pub kind: Kind,
+    /// The call, `weir.hub.v1.SharingService/RequestRecords`, or `weir <command>`.
+    pub rpc: String,
+    /// Ties the entries of one call together.
+    pub call: DecisionId,
+    /// Which part of the call, from 1.
+    pub part: u32,
+    /// Of how many.
+    pub parts: u32,
+    /// The caller's agency; `None` for the hub itself.
+    pub agency: Option<AgencyId>,
+    /// Opaque id of the person: 16 bytes of a hash of issuer and subject; zero for the hub itself.
+    pub principal: [u8; 16],
+    /// The policy in force.
+    pub policy: [u8; 32],
+    /// Facets by name, as an outsider may know them: purpose, holder, outcome, codes, fields
+    /// released, fields withheld, rules, gateways, agreements, duties, override. Values are words
+    /// joined by `|`; at most [`Entry::FACETS_MAX`].
+    pub facets: BTreeMap<Facet, String>,
+    /// Personal content. Every entry of a kind has the same slots.
+    pub slots: BTreeMap<SlotId, Vec<u8>>,
+}
+
+impl Entry {
+    /// Most facets of one entry.
+    pub const FACETS_MAX: usize = 24;
+    /// Longest leaf, in bytes; a longer entry is refused before it is written.
+    pub const LEAF_LEN_MAX: usize = 16 * 1024;
+    /// Longest slot, in bytes.
+    pub const SLOT_LEN_MAX: usize = 256 * 1024;
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry")
+            .field("event", &self.event)
+            .field("kind", &self.kind)
+            .finish()
+    }
+}
+
+/// Names of facets. The numbers are part of the canonical bytes and never change their meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Facet {
+    /// Acting role.
+    Role = 1,
+    /// Purpose.
+    Purpose = 2,
+    /// Holder.
+    Holder = 3,
+    /// PERMIT, PARTIAL, REFER, DENY.
+    Outcome = 4,
+    /// Codes that the requester was told.
+    Codes = 5,
+    /// Fields released.
+    Released = 6,
+    /// Fields withheld.
+    Withheld = 7,
+    /// Rules under which something was released.
+    Rules = 8,
+    /// Gateways under which something was released.
+    Gateways = 9,
+    /// Agreements under which something was released.
+    Agreements = 10,
+    /// Duties.
+    Duties = 11,
+    /// The override asserted.
+    Override = 12,
+    /// Duty alarm, `yes`.
+    Alarm = 13,
+    /// Lawful bases relied on.
+    Bases = 14,
+    /// Distinct residents counted for the bulk rule.
+    Subjects = 15,
+    /// What was written: a category, a consent kind, a fact.
+    What = 16,
+    /// How many rows or items.
+    Count = 17,
+    /// The log that came before, or the version that came before.
+    Previous = 18,
+}

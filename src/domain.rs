@@ -1,0 +1,21 @@
+//! The words everything else is written in: ids, what is asked, what is known, what a record is.
+//! Pure: no input or output, no clock, no randomness.
+
+mod code;
+mod facts;
+mod ids;
+mod inquiry;
+mod record;
+
+pub use code::{Code, Duty};
+pub use facts::{
+    AgreementAmendment, AgreementStatus, Amendments, Capacity, Choice, ChoiceKind, ConsentEvent,
+    ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts, GatewayAmendment, Giver,
+    MatchQuality, ObjectionState, RequesterFacts, ResidentFacts, StatutoryPart,
+};
+pub use ids::{
+    AgencyId, AgreementId, BasisId, CategoryId, DecisionId, FieldId, FlagId, GatewayId, IdError,
+    OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
+};
+pub use inquiry::{Answer, Approver, Ask, Asked, OverrideClaim};
+pub use record::{FieldValue, Record};

@@ -1,0 +1,42 @@
+//! Every bound of the hub, in one place: queues, pages, messages, loops and waits.
+
+use std::time::Duration;
+
+/// Largest request message of a unary call, in bytes.
+pub const MESSAGE_LEN_MAX: usize = 64 * 1024;
+/// Largest message of the publishing stream, in bytes.
+pub const PUBLISH_MESSAGE_LEN_MAX: usize = 4 * 1024 * 1024;
+/// Most residents in one call.
+pub const RESIDENTS_MAX: usize = 100;
+/// Most holders in one call.
+pub const HOLDERS_MAX: usize = 19;
+/// Most questions (resident by holder) in one call.
+pub const QUESTIONS_MAX: usize = 200;
+/// Most items in a field list.
+pub const FIELDS_MAX: usize = 200;
+/// Longest free text, in bytes.
+pub const TEXT_LEN_MAX: usize = 2000;
+/// Default and largest page.
+pub const PAGE_DEFAULT: usize = 50;
+/// Largest page; a larger wish is cut down to it.
+pub const PAGE_MAX: usize = 500;
+/// Entries that may wait for the audit writer.
+pub const AUDIT_QUEUE_MAX: usize = 4096;
+/// Entries in one commit.
+pub const AUDIT_BATCH_MAX: usize = 1024;
+/// Streams on one connection.
+pub const STREAMS_MAX: u32 = 128;
+/// Time for a call whose caller sets no deadline.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// Time to finish running calls at shutdown.
+pub const DRAIN: Duration = Duration::from_secs(25);
+/// Largest token, in bytes.
+pub const TOKEN_LEN_MAX: usize = 8 * 1024;
+/// Verified tokens remembered.
+pub const TOKEN_CACHE_MAX: u64 = 100_000;
+/// Largest policy file, in bytes.
+pub const POLICY_FILE_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// Most files in a policy folder.
+pub const POLICY_FILES_MAX: usize = 2_000;
+/// Callers whose recent residents are remembered for the bulk rule.
+pub const BULK_CALLERS_MAX: u64 = 100_000;

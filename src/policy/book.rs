@@ -1,0 +1,586 @@
+//! The rule book as plain data, after the strict loader has accepted every word of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::domain::{
+    AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, ChoiceKind, Code, ConsentKind,
+    Duty, FieldId, FlagId, GatewayId, OverrideId, PurposeId, RoleId, RuleId,
+};
+
+/// Everything a folder of policy files says. Built only by [`super::load`].
+#[derive(Debug, Clone)]
+pub struct RuleBook {
+    /// SHA-256 over the names and bytes of every file, in order of name.
+    pub hash: [u8; 32],
+    /// `place.toml`.
+    pub place: Place,
+    /// `conditions.toml`, the figures.
+    pub figures: Figures,
+    /// `conditions.toml`, the sentence of each matcher term, by term name.
+    pub terms: BTreeMap<String, TermText>,
+    /// `model.conf`, verbatim; its hash is pinned by the engine.
+    pub model: String,
+    /// `words/agencies.csv`.
+    pub agencies: BTreeMap<AgencyId, Agency>,
+    /// `words/roles.csv`: meaning.
+    pub roles: BTreeMap<RoleId, String>,
+    /// `words/purposes.csv`.
+    pub purposes: BTreeMap<PurposeId, Purpose>,
+    /// `words/categories.csv`, with the fields of `words/fields.csv` in file order.
+    pub categories: BTreeMap<CategoryId, Category>,
+    /// `words/fields.csv`.
+    pub fields: BTreeMap<FieldId, Field>,
+    /// `words/flags.csv`.
+    pub flags: BTreeMap<FlagId, Flag>,
+    /// `words/gateways.csv`.
+    pub gateways: BTreeMap<GatewayId, Gateway>,
+    /// `words/bases.csv`: Art 6 bases, Art 9 and Sch 1 conditions.
+    pub bases: BTreeMap<BasisId, Basis>,
+    /// `words/codes.csv`: every [`Code`] exactly once.
+    pub codes: BTreeMap<Code, CodeMeaning>,
+    /// `words/duties.csv`: every [`Duty`] exactly once, with its sentence.
+    pub duties: BTreeMap<Duty, String>,
+    /// `words/overrides.csv`.
+    pub overrides: BTreeMap<OverrideId, OverrideRule>,
+    /// `agreements/*.toml`.
+    pub agreements: BTreeMap<AgreementId, Agreement>,
+    /// `rules/*.csv`, files in order of name, rows in order of file: `00-never.csv` first.
+    pub rules: Vec<Rule>,
+}
+
+/// The place, its zone and, for a synthetic place, its clock.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The name of the place.
+    pub name: String,
+    /// The zone whose days count.
+    pub zone: TimeZone,
+    /// Present only where the place is a sample: the time at which a demonstration starts. A
+    /// production configuration refuses a folder that has it.
+    pub sample_clock: Option<Timestamp>,
+}
+
+/// Ages, hours and days of the law and of local practice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    /// Age from which one is an adult (18).
+    pub adult_age: i16,
+    /// Age from which capacity is presumed and a person speaks for themselves (16, MCA 2005).
+    pub own_voice_age: i16,
+    /// Age from which a parent's yes no longer opens special or confidential fields (11).
+    pub parent_confidential_until_age: i16,
+    /// Age of consent to online services (13, UK GDPR Art 8).
+    pub digital_consent_age: i16,
+    /// Birthdays after which an earlier yes must be given again (16, 18).
+    pub reconfirm_ages: Vec<i16>,
+    /// Words that a reason must have at least (3).
+    pub reason_words_min: usize,
+    /// Hours for which a reading of the National Data Opt-out list is fresh (24).
+    pub ndo_hours: i64,
+    /// Disadvantage factors that the families objective asks for (2).
+    pub factors_min: u32,
+    /// Most distinct residents in one call that is not bulk (1).
+    pub small_group: u32,
+    /// Most distinct residents of one caller and purpose in the window that is not bulk.
+    pub window_group: u32,
+    /// Length of that window in minutes; 0: no window.
+    pub window_minutes: u32,
+    /// Conditions that need an appropriate policy document (`9-2-g`).
+    pub apd_conditions: BTreeSet<BasisId>,
+    /// Purposes for which data received for another purpose may be passed on.
+    pub onward_purposes: BTreeSet<PurposeId>,
+    /// Category groups (`benefits`, ...) for which a property and finance attorney may speak.
+    pub attorney_pf_groups: BTreeSet<String>,
+}
+
+/// How one matcher term is spoken of.
+#[derive(Debug, Clone)]
+pub struct TermText {
+    /// What the term asks, in plain words.
+    pub sentence: String,
+    /// Who can put a failure right.
+    pub fixer: String,
+}
+
+/// A partner agency.
+#[derive(Debug, Clone)]
+pub struct Agency {
+    /// Its name.
+    pub name: String,
+    /// Its type, such as `nhs`.
+    pub kind: String,
+    /// Its nation.
+    pub nation: String,
+    /// A public authority (closes bases that [`Basis::open_to_public_authority`] denies).
+    pub public_authority: bool,
+    /// The controller it belongs to.
+    pub controller: String,
+}
+
+/// A purpose.
+#[derive(Debug, Clone)]
+pub struct Purpose {
+    /// What it means.
+    pub meaning: String,
+    /// Its group.
+    pub group: String,
+}
+
+/// A category.
+#[derive(Debug, Clone)]
+pub struct Category {
+    /// Who usually holds it; `None`: anybody.
+    pub usual_holder: Option<AgencyId>,
+    /// Its fields, in file order; never empty.
+    pub fields: Vec<FieldId>,
+}
+
+/// The letters of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The category it belongs to.
+    pub category: CategoryId,
+    /// `s`: special category (UK GDPR Art 9).
+    pub special: bool,
+    /// `c`: criminal offence data (Art 10).
+    pub criminal: bool,
+    /// `p`: confidential patient information.
+    pub cpi: bool,
+    /// `l`: tells where somebody is.
+    pub location: bool,
+    /// `t`: about somebody else.
+    pub third_party: bool,
+    /// `x`: sensitive sub-code, released only when named.
+    pub sub_code: bool,
+    /// The flag that closes it (letters G and A).
+    pub bar: Option<FlagId>,
+}
+
+/// A flag on a resident.
+#[derive(Debug, Clone)]
+pub struct Flag {
+    /// What it means.
+    pub meaning: String,
+    /// The code with which it refuses; `None`: it changes no decision.
+    pub code: Option<Code>,
+}
+
+/// Duty, power, or neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GatewayKind {
+    /// The law commands the disclosure.
+    Duty,
+    /// The law allows it. Includes a court's order "as ordered" only where the file says duty.
+    Power,
+    /// An exemption: never a power.
+    Exemption,
+}
+
+/// Data that a gateway is closed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataPattern {
+    /// Everything.
+    All,
+    /// A group of categories, `health/*`.
+    Group(String),
+    /// One category.
+    Category(CategoryId),
+}
+
+impl DataPattern {
+    /// True when `category` is meant.
+    #[must_use]
+    pub fn covers(&self, category: &CategoryId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Group(group) => category
+                .as_str()
+                .split_once('/')
+                .is_some_and(|(head, _)| head == group),
+            Self::Category(only) => only == category,
+        }
+    }
+}
+
+/// A statutory gateway.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// The statute.
+    pub statute: String,
+    /// The section.
+    pub section: String,
+    /// Duty, power or exemption.
+    pub kind: GatewayKind,
+    /// Where it is law.
+    pub nations: BTreeSet<String>,
+    /// First day; `None`: no day appointed, not in force.
+    pub in_force_from: Option<Date>,
+    /// Last day; `None`: open.
+    pub in_force_to: Option<Date>,
+    /// Data it is closed to.
+    pub excludes_data: Vec<DataPattern>,
+    /// Data it is open to all the same.
+    pub keeps_data: Vec<DataPattern>,
+    /// Types of holder it is closed to.
+    pub excludes_holder_types: BTreeSet<String>,
+    /// Needs an entry in the public register.
+    pub needs_registration: bool,
+}
+
+/// A lawful basis or condition.
+#[derive(Debug, Clone)]
+pub struct Basis {
+    /// What it means.
+    pub meaning: String,
+    /// `false`: closed to public authorities in their tasks (UK GDPR Art 6(1), last words).
+    pub open_to_public_authority: bool,
+}
+
+/// Who can do something about a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// Nobody in the hub can lift it.
+    Hard,
+    /// An override may lift it.
+    Overridable,
+    /// Paperwork puts it right.
+    Fixable,
+    /// A person decides.
+    Referred,
+}
+
+/// What a code does and says.
+#[derive(Debug, Clone)]
+pub struct CodeMeaning {
+    /// Who can do something about it.
+    pub disposition: Disposition,
+    /// An accepted override lifts it.
+    pub lifted_by_override: bool,
+    /// It may be said to the requester.
+    pub spoken_to_requester: bool,
+    /// What it means, in plain words.
+    pub meaning: String,
+    /// Who can put it right.
+    pub fixer: String,
+    /// How.
+    pub fix: String,
+}
+
+/// What an override lifts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lifts {
+    /// All codes that are marked `lifted_by_override`.
+    All,
+    /// Of those, only these.
+    Only(BTreeSet<Code>),
+}
+
+/// A test of its own that an override has to meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OverrideTest {
+    /// `unable`: the answer `unable_to_consent` is yes.
+    Unable,
+    /// `second-person`: an approver.
+    SecondPerson,
+    /// `capacity`: the tests for an adult who may have capacity.
+    Capacity,
+}
+
+/// Whose person may approve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApproverOf {
+    /// Of the holder only.
+    Holder,
+    /// Of the holder or the asker.
+    HolderOrAsker,
+}
+
+/// An override.
+#[derive(Debug, Clone)]
+pub struct OverrideRule {
+    /// Roles that may assert it.
+    pub roles: BTreeSet<RoleId>,
+    /// Answers that must be there.
+    pub answers: Vec<String>,
+    /// Good for this many hours from its assertion.
+    pub ceiling_hours: i64,
+    /// What it lifts.
+    pub lifts: Lifts,
+    /// Duties of a release that used it.
+    pub duties: BTreeSet<Duty>,
+    /// Its own tests.
+    pub tests: BTreeSet<OverrideTest>,
+    /// Roles that may approve it.
+    pub approver_roles: BTreeSet<RoleId>,
+    /// Whose person may approve it.
+    pub approver_of: ApproverOf,
+}
+
+/// An information sharing agreement.
+#[derive(Debug, Clone)]
+pub struct Agreement {
+    /// What it is about.
+    pub title: String,
+    /// Who signed.
+    pub parties: BTreeSet<AgencyId>,
+    /// For which purposes.
+    pub purposes: BTreeSet<PurposeId>,
+    /// First day; counts.
+    pub start: Date,
+    /// Last day; counts.
+    pub end: Date,
+    /// Review day.
+    pub review_due: Date,
+    /// Days after the review day in which sharing goes on.
+    pub grace_days: i64,
+    /// Reference of the DPIA, if there is one.
+    pub dpia: Option<String>,
+    /// Status.
+    pub status: AgreementStatus,
+    /// Who looks after it.
+    pub owner: String,
+}
+
+/// Why confidence does not stand in the way (the `ground` cell).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ground {
+    /// Nothing confidential.
+    Ordinary,
+    /// Direct care.
+    Care,
+    /// A statute lifts it.
+    Statute,
+    /// A stated threshold.
+    Threshold,
+    /// An accepted override.
+    Override,
+    /// The holder judges.
+    Holder,
+    /// A court's order.
+    Order,
+    /// A live consent of this kind.
+    Consent(ConsentKind),
+}
+
+impl Ground {
+    /// The word in the cell, `consent:KIND` for consent.
+    #[must_use]
+    pub fn word(self) -> String {
+        match self {
+            Self::Ordinary => "ordinary".to_owned(),
+            Self::Care => "care".to_owned(),
+            Self::Statute => "statute".to_owned(),
+            Self::Threshold => "threshold".to_owned(),
+            Self::Override => "override".to_owned(),
+            Self::Holder => "holder".to_owned(),
+            Self::Order => "order".to_owned(),
+            Self::Consent(kind) => format!("consent:{kind}"),
+        }
+    }
+}
+
+/// A list cell: `*` or words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell<T: Ord> {
+    /// `*`.
+    Any,
+    /// `a|b`, or `-` for none.
+    These(BTreeSet<T>),
+}
+
+impl<T: Ord> Cell<T> {
+    /// True when `word` is meant.
+    pub fn has<Q: Ord + ?Sized>(&self, word: &Q) -> bool
+    where
+        T: std::borrow::Borrow<Q>,
+    {
+        match self {
+            Self::Any => true,
+            Self::These(words) => words.contains(word),
+        }
+    }
+}
+
+/// A condition of the `when` cell.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum When {
+    /// `child`: under the adult age.
+    Child,
+    /// `parent`: an adult, and a parent in the case.
+    Parent,
+    /// `factors`: enough disadvantage factors.
+    Factors,
+    /// `notice`: a notice reference is given.
+    Notice,
+    /// `flag:NAME`: the resident carries the flag (deny rows).
+    Flag(FlagId),
+}
+
+/// What a rule covers besides the ordinary case (the `despite` cell).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Despite {
+    /// `after-death`.
+    AfterDeath,
+    /// `bulk`.
+    Bulk,
+    /// `online`: a child of the digital consent age speaks for themselves.
+    Online,
+}
+
+/// A word of the `choices` cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChoiceForce {
+    /// The choice stops the field.
+    Stops(ChoiceKind),
+    /// `label`: a restriction does not stop the field but labels it.
+    Label,
+}
+
+/// A word of the `only` cell.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Only {
+    /// `category.field`: of this category only the fields so named.
+    Field(FieldId),
+    /// `letter:l`: only fields with this letter of `words/fields.csv` (deny rows): s c p l t x.
+    Letter(char),
+    /// `bar:FLAG`: only fields whose bar is this flag (deny rows).
+    Bar(FlagId),
+}
+
+/// Allow or deny.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// A path.
+    Allow,
+    /// A hard stop.
+    Deny,
+}
+
+/// One row of `rules/*.csv`: for an allow row one whole path.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// File, relative to the folder.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Id, unique in the folder.
+    pub id: RuleId,
+    /// Recipients.
+    pub agencies: Cell<AgencyId>,
+    /// Roles.
+    pub roles: Cell<RoleId>,
+    /// Purposes.
+    pub purposes: Cell<PurposeId>,
+    /// Categories (`group/*` is expanded).
+    pub categories: Cell<CategoryId>,
+    /// Narrows the categories it names; empty: all fields of all categories.
+    pub only: BTreeSet<Only>,
+    /// Conditions, all of which must hold.
+    pub when: BTreeSet<When>,
+    /// What it covers besides the ordinary case.
+    pub despite: Cell<Despite>,
+    /// Gateway; `None` in deny rows.
+    pub gateway: Option<GatewayId>,
+    /// The recipient's Art 6 basis; `None` in deny rows.
+    pub art6: Option<BasisId>,
+    /// Art 9 conditions.
+    pub art9: BTreeSet<BasisId>,
+    /// Art 10 conditions (Sch 1).
+    pub art10: BTreeSet<BasisId>,
+    /// Ground; `None` in deny rows.
+    pub ground: Option<Ground>,
+    /// Agreement, if one is needed.
+    pub agreement: Option<AgreementId>,
+    /// Choices with force.
+    pub choices: BTreeSet<ChoiceForce>,
+    /// Overrides it accepts.
+    pub overrides: BTreeSet<OverrideId>,
+    /// Duties of a release under it.
+    pub duties: BTreeSet<Duty>,
+    /// The code with which a deny row refuses; `None` in allow rows.
+    pub code: Option<Code>,
+    /// The sentence that its author wrote.
+    pub because: String,
+    /// Allow or deny.
+    pub effect: Effect,
+    /// The cells as casbin gets them, `id` to `eft` in file order (trimmed, unquoted, `group/*`
+    /// expanded to `|`-lists); [`Rule::COLUMNS`] long.
+    pub cells: Vec<String>,
+}
+
+impl Rule {
+    /// The columns after the row type `p`.
+    pub const COLUMNS: [&'static str; 20] = [
+        "id",
+        "agency",
+        "role",
+        "purpose",
+        "category",
+        "only",
+        "when",
+        "despite",
+        "gateway",
+        "art6",
+        "art9",
+        "art10",
+        "ground",
+        "agreement",
+        "choices",
+        "overrides",
+        "duties",
+        "code",
+        "because",
+        "eft",
+    ];
+
+    /// True when the row lists `field` of `category`.
+    #[must_use]
+    pub fn lists(&self, field: &FieldId, about: &Field) -> bool {
+        if !self.categories.has(&about.category) {
+            return false;
+        }
+        let mut narrowed = false;
+        let mut named = false;
+        for only in &self.only {
+            match only {
+                Only::Field(one) => {
+                    if about.category.holds(one) {
+                        narrowed = true;
+                        named |= one == field;
+                    }
+                }
+                Only::Letter(letter) => {
+                    if !about.has_letter(*letter) {
+                        return false;
+                    }
+                }
+                Only::Bar(flag) => {
+                    if about.bar.as_ref() != Some(flag) {
+                        return false;
+                    }
+                }
+            }
+        }
+        !narrowed || named
+    }
+}
+
+impl Field {
+    /// True when the field carries the letter of `words/fields.csv`.
+    #[must_use]
+    pub fn has_letter(&self, letter: char) -> bool {
+        match letter {
+            's' => self.special,
+            'c' => self.criminal,
+            'p' => self.cpi,
+            'l' => self.location,
+            't' => self.third_party,
+            'x' => self.sub_code,
+            _ => false,
+        }
+    }
+}

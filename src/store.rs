@@ -1,0 +1,506 @@
+//! Where the hub keeps what it must not forget. A method is one transaction that speaks the domain;
+//! once it returns `Ok`, its writes are durable. SQL lives only below this module.
+
+pub mod sqlite;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::audit::entry::{Entry, Facet, Kind, SlotId};
+use crate::domain::{
+    AgencyId, Capacity, CategoryId, Choice, ConsentEvent, CourtOrder, CustodianRelease, DecisionId,
+    FieldId, FieldValue, FlagId, GatewayId, PersonId, PurposeId, Record, ResidentId,
+};
+
+/// What can go wrong in the store; one variant for each thing a caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Busy, full or closing: try again later. Nothing was written.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The disk is full. Nothing was written.
+    #[error("the disk is full")]
+    Full,
+    /// Another process has the data folder open.
+    #[error("another process uses the data folder")]
+    InUse,
+    /// What is stored does not make sense; an operator must look.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+    /// What was handed over cannot be stored as asked (for example a local id that another
+    /// resident has).
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+/// Why a write was refused; nothing was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such resident.
+    #[error("no such resident")]
+    NoResident,
+    /// The agency's local id already belongs to another resident.
+    #[error("that local id is linked to another resident")]
+    LocalIdTaken,
+    /// No such link.
+    #[error("no such link")]
+    NoLink,
+    /// The strong identifier already belongs to another resident.
+    #[error("that identifier belongs to another resident")]
+    IdentifierTaken,
+    /// The entry is larger than the log allows.
+    #[error("the entry is too large for the audit log")]
+    EntryTooLarge,
+}
+
+/// A resident as registered: the least identity needed to link agencies' local ids.
+#[derive(Clone)]
+pub struct Resident {
+    /// The hub's id.
+    pub id: ResidentId,
+    /// NHS number, ten digits with a valid check digit.
+    pub nhs_number: Option<String>,
+    /// Given and family name.
+    pub name: String,
+    /// Date of birth.
+    pub born: Option<Date>,
+    /// Nation of registration.
+    pub nation: String,
+}
+
+impl std::fmt::Debug for Resident {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Resident(..)")
+    }
+}
+
+/// An agency's own id for a resident.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalId {
+    /// The agency.
+    pub agency: AgencyId,
+    /// Its id; up to 120 printable ASCII characters.
+    pub id: String,
+}
+
+impl std::fmt::Debug for LocalId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LocalId({}, ..)", self.agency)
+    }
+}
+
+/// One thing that decisions rely on and that is no record, consent or choice. Latest wins.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// A member of staff: when the account ends, and the last good day of training.
+    Staff {
+        /// The agency.
+        agency: AgencyId,
+        /// The person.
+        person: PersonId,
+        /// `None`: open-ended.
+        account_ends: Option<Timestamp>,
+        /// `None`: never trained.
+        training_until: Option<Date>,
+    },
+    /// A legitimate relationship between a person at work and a resident.
+    Relationship {
+        /// The agency.
+        agency: AgencyId,
+        /// The person.
+        person: PersonId,
+        /// The resident.
+        resident: ResidentId,
+        /// First moment.
+        from: Timestamp,
+        /// No longer from this time on; `None`: open-ended.
+        until: Option<Timestamp>,
+    },
+    /// The resident is the person themselves, or kin, neighbour or colleague.
+    Conflict {
+        /// The agency.
+        agency: AgencyId,
+        /// The person.
+        person: PersonId,
+        /// The resident.
+        resident: ResidentId,
+        /// The person is the resident.
+        is_self: bool,
+        /// Kin, neighbour or colleague.
+        conflict: bool,
+    },
+    /// What is known of a resident besides identity.
+    Circumstances {
+        /// The resident.
+        resident: ResidentId,
+        /// Day of death.
+        died: Option<Date>,
+        /// Flags.
+        flags: BTreeSet<FlagId>,
+        /// Capacity.
+        capacity: Capacity,
+        /// A parent in a child's case.
+        parent_of_case: bool,
+        /// Disadvantage factors.
+        disadvantages: u32,
+    },
+    /// An agency is suspended, or no longer.
+    Suspended {
+        /// The agency.
+        agency: AgencyId,
+        /// True: suspended.
+        suspended: bool,
+    },
+    /// An agency's appropriate policy document: the last good day.
+    PolicyDocument {
+        /// The agency.
+        agency: AgencyId,
+        /// Last good day; `None`: there is none.
+        until: Option<Date>,
+    },
+    /// An entry in the public register of data sharing.
+    Registered {
+        /// The gateway.
+        gateway: GatewayId,
+        /// True: entered.
+        registered: bool,
+    },
+    /// The National Data Opt-out list was read.
+    OptOutListRead {
+        /// When.
+        at: Timestamp,
+    },
+    /// A court's order about a resident.
+    Order {
+        /// The resident.
+        resident: ResidentId,
+        /// The order.
+        order: CourtOrder,
+    },
+    /// A custodian lets location fields out.
+    Release {
+        /// The resident.
+        resident: ResidentId,
+        /// What, to whom, until when.
+        release: CustodianRelease,
+    },
+}
+
+/// What the store knows that bears on one question. Missing is the refusing value.
+#[derive(Clone, Default)]
+pub struct Known {
+    /// The resident, if registered.
+    pub resident: Option<Resident>,
+    /// Day of death.
+    pub died: Option<Date>,
+    /// Flags.
+    pub flags: BTreeSet<FlagId>,
+    /// Capacity; `None`: nothing recorded, presumed (Mental Capacity Act 2005 s1).
+    pub capacity: Option<Capacity>,
+    /// A parent in a child's case.
+    pub parent_of_case: bool,
+    /// Disadvantage factors.
+    pub disadvantages: u32,
+    /// The staff record of the caller, if there is one.
+    pub staff: Option<StaffRecord>,
+    /// A relationship of the caller to the resident at the time asked for.
+    pub relationship: bool,
+    /// The caller is the resident.
+    pub is_self: bool,
+    /// Kin, neighbour or colleague.
+    pub conflict: bool,
+    /// Consent events of the resident that name the purpose, oldest first.
+    pub consents: Vec<ConsentEvent>,
+    /// Choices of the resident.
+    pub choices: Vec<Choice>,
+    /// The latest order about the resident that is addressed to the asking agency.
+    pub order: Option<CourtOrder>,
+    /// Custodian releases for the resident to the asking agency.
+    pub releases: Vec<CustodianRelease>,
+}
+
+/// What the store knows of the place as a whole.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// Suspended agencies.
+    pub suspended: BTreeSet<AgencyId>,
+    /// Agencies with a policy document, and its last good day.
+    pub policy_documents: std::collections::BTreeMap<AgencyId, Date>,
+    /// Registered gateways.
+    pub registered: BTreeSet<GatewayId>,
+    /// When the opt-out list was last read.
+    pub ndo_checked_at: Option<Timestamp>,
+}
+
+/// A staff record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaffRecord {
+    /// `None`: open-ended.
+    pub account_ends: Option<Timestamp>,
+    /// `None`: never trained.
+    pub training_until: Option<Date>,
+}
+
+/// A choice of a resident as the hub records it.
+#[derive(Clone)]
+pub enum ChoiceEvent {
+    /// A consent event.
+    Consent(ConsentEvent),
+    /// An objection, restriction or opt-out; its id is the event's.
+    Choice(Choice),
+}
+
+/// A choice event in the store.
+#[derive(Clone)]
+pub struct StoredChoice {
+    /// Its id.
+    pub id: DecisionId,
+    /// The agency that recorded it.
+    pub recorded_by: AgencyId,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// What it says.
+    pub event: ChoiceEvent,
+}
+
+/// One row of a holder's extract.
+#[derive(Debug, Clone)]
+pub struct ShelfRow {
+    /// The holder's own id for the resident.
+    pub local_id: String,
+    /// Values by field; all of one category.
+    pub values: Vec<(FieldId, FieldValue)>,
+}
+
+/// What happened to a batch of shelf rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShelfReport {
+    /// Rows stored.
+    pub stored: u64,
+    /// Positions (from 0) of rows whose local id is linked to nobody; when there is one, nothing
+    /// of the batch is stored.
+    pub unlinked: Vec<u64>,
+}
+
+/// What a holder has on the shelf, without content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldRecord {
+    /// The holder's own id for the resident.
+    pub local_id: String,
+    /// The category.
+    pub category: CategoryId,
+    /// When it was published.
+    pub published_at: Timestamp,
+}
+
+/// Where an entry stands in the log. Made only by the store, once the entry is durable and covered
+/// by a signed head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub(in crate::store) event: DecisionId,
+    pub(in crate::store) index: u64,
+    pub(in crate::store) leaf_hash: [u8; 32],
+    pub(in crate::store) size: u64,
+    pub(in crate::store) root: [u8; 32],
+}
+
+impl Receipt {
+    /// The entry's id.
+    #[must_use]
+    pub const fn event(&self) -> DecisionId {
+        self.event
+    }
+    /// Its place, from 0.
+    #[must_use]
+    pub const fn index(&self) -> u64 {
+        self.index
+    }
+    /// RFC 6962 leaf hash.
+    #[must_use]
+    pub const fn leaf_hash(&self) -> [u8; 32] {
+        self.leaf_hash
+    }
+    /// Size of the signed tree that covers it.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+    /// Root of that tree.
+    #[must_use]
+    pub const fn root(&self) -> [u8; 32] {
+        self.root
+    }
+}
+
+/// An entry as it stands in the log.
+#[derive(Debug, Clone)]
+pub struct StoredEntry {
+    /// Its place.
+    pub index: u64,
+    /// When its batch was committed.
+    pub committed_at: Timestamp,
+    /// The entry, decoded from the leaf, with its slots.
+    pub entry: Entry,
+}
+
+/// What to look for in the log. Unset: anything.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// From this place on, towards newer entries.
+    pub from_index: u64,
+    /// At most so many; the store reads at most 50 times as many rows in one call.
+    pub limit: usize,
+    /// The caller's agency.
+    pub agency: Option<AgencyId>,
+    /// Kinds.
+    pub kinds: Vec<Kind>,
+    /// Facets whose `|`-list must hold the word.
+    pub facets: Vec<(Facet, String)>,
+    /// A slot that must hold exactly these bytes (for example the subject).
+    pub slot: Option<(SlotId, Vec<u8>)>,
+    /// The person.
+    pub principal: Option<[u8; 16]>,
+    /// Committed at or after.
+    pub since: Option<Timestamp>,
+    /// Committed before.
+    pub until: Option<Timestamp>,
+}
+
+/// A page of the log.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// What was found, oldest first.
+    pub entries: Vec<StoredEntry>,
+    /// Where to go on; `None`: the end at `size` was reached.
+    pub next_index: Option<u64>,
+    /// The size of the log up to which the answer is complete.
+    pub size: u64,
+}
+
+/// The signed head of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedHead {
+    /// Entries covered.
+    pub size: u64,
+    /// Root.
+    pub root: [u8; 32],
+    /// The C2SP signed note, as text.
+    pub note: String,
+}
+
+/// The store of one hub.
+#[tonic::async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Appends `entries` to the log as one contiguous run in one transaction. Receipts come in
+    /// order, after the commit, never before.
+    async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError>;
+
+    /// A page of the log.
+    async fn search(&self, search: Search) -> Result<Page, StoreError>;
+
+    /// The entry with this id, or `None`.
+    async fn entry(&self, event: DecisionId) -> Result<Option<StoredEntry>, StoreError>;
+
+    /// The newest signed head.
+    async fn head(&self) -> Result<SignedHead, StoreError>;
+
+    /// What bears on one question, as of `at`. The same reads are made whether or not the resident
+    /// is registered.
+    async fn known(
+        &self,
+        agency: AgencyId,
+        person: PersonId,
+        resident: ResidentId,
+        purpose: PurposeId,
+        at: Timestamp,
+    ) -> Result<Known, StoreError>;
+
+    /// What is known of the place as a whole.
+    async fn standing(&self) -> Result<Standing, StoreError>;
+
+    /// Records facts, all or none, after `entry` is durable in the log.
+    async fn record_facts(&self, facts: Vec<Fact>, entry: Entry) -> Result<Receipt, StoreError>;
+
+    /// Registers residents with their first local ids, all or none, after `entry` is durable.
+    async fn register(
+        &self,
+        residents: Vec<(Resident, Vec<LocalId>)>,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// Links a local id to a resident.
+    async fn link(
+        &self,
+        resident: ResidentId,
+        local: LocalId,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// Undoes a link; the records published under it are no longer the resident's.
+    async fn unlink(&self, local: LocalId, entry: Entry) -> Result<Receipt, StoreError>;
+
+    /// Residents with this NHS number whose name and date of birth also agree (name folded to
+    /// lower case, white space collapsed).
+    async fn find(
+        &self,
+        nhs_number: &str,
+        name: &str,
+        born: Date,
+    ) -> Result<Vec<ResidentId>, StoreError>;
+
+    /// The resident behind an agency's own id.
+    async fn resident_of(&self, local: &LocalId) -> Result<Option<ResidentId>, StoreError>;
+
+    /// The local ids of a resident, in order.
+    async fn local_ids(&self, resident: ResidentId) -> Result<Vec<LocalId>, StoreError>;
+
+    /// Appends a choice event of a resident.
+    async fn record_choice(
+        &self,
+        resident: ResidentId,
+        choice: StoredChoice,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// All choice events of a resident, oldest first.
+    async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError>;
+
+    /// Puts a batch of one holder's extract on the shelf, all or none; a row replaces what the
+    /// holder had for the resident in that category.
+    async fn shelve(
+        &self,
+        holder: AgencyId,
+        category: CategoryId,
+        rows: Vec<ShelfRow>,
+        at: Timestamp,
+        entry: Entry,
+    ) -> Result<(ShelfReport, Option<Receipt>), StoreError>;
+
+    /// Takes records off the shelf; returns how many there were.
+    async fn retract(
+        &self,
+        holder: AgencyId,
+        category: CategoryId,
+        local_ids: Vec<String>,
+        entry: Entry,
+    ) -> Result<(u64, Receipt), StoreError>;
+
+    /// What a holder has on the shelf, ordered by category and local id, after `after`.
+    async fn held(
+        &self,
+        holder: AgencyId,
+        category: Option<CategoryId>,
+        after: Option<(CategoryId, String)>,
+        limit: usize,
+    ) -> Result<Vec<HeldRecord>, StoreError>;
+
+    /// The values that `holder` holds about `resident` in `categories`.
+    async fn shelf_record(
+        &self,
+        holder: AgencyId,
+        resident: ResidentId,
+        categories: Vec<CategoryId>,
+    ) -> Result<Record, StoreError>;
+}
