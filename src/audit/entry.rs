@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use crate::domain::{AgencyId, DecisionId};
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[repr(u8)]
 pub enum Kind {
     /// First leaf of a log.
@@ -36,7 +38,9 @@ pub enum Kind {
 }
 
 /// The personal slots of an entry; each is committed to by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[repr(u8)]
 pub enum SlotId {
     /// The resident, as asked.
@@ -50,7 +54,7 @@ pub enum SlotId {
 }
 
 /// An entry before it has a place in the log.
-#[derive(Clone)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     /// Unique id; for a decision, the decision's id.
     pub event: DecisionId,
@@ -97,7 +101,9 @@ impl std::fmt::Debug for Entry {
 }
 
 /// Names of facets. The numbers are part of the canonical bytes and never change their meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[repr(u8)]
 pub enum Facet {
     /// Acting role.
