@@ -135,20 +135,25 @@ pub struct Decision {
     pub beside: BTreeSet<Code>,
     /// Duties of the release.
     pub duties: BTreeSet<Duty>,
-    /// Duties by released field, so that a view can leave a field out.
-    pub(super) duties_by_field: BTreeMap<FieldId, BTreeSet<Duty>>,
+    /// Duties and end of use by released field, so that a view can leave a field out.
+    pub(super) duties_by_field: BTreeMap<FieldId, (BTreeSet<Duty>, Option<Timestamp>)>,
     /// The law commands what is refused.
     pub duty_alarm: bool,
     /// The record is sealed, protected or unknown: to the requester there is nobody.
     pub closed: bool,
     /// Codes that an outsider may be told of a closed record: they do not concern the resident.
     pub(super) outside: BTreeSet<Code>,
+    /// The resident must not be told.
+    pub(super) silent: bool,
     /// For each withheld field, how each candidate rule fell short.
     pub shortfalls: Vec<(FieldId, Vec<Shortfall>)>,
     /// When an emergency release must end, by the override's hours or the consent's last day.
     pub expires_at: Option<Timestamp>,
     /// The permit, if something is released. Only [`super::decide`] makes one.
     pub permit: Option<Permit>,
+    /// The engine failed: nothing is released, and what is said is no decision. An operator must
+    /// look.
+    pub fault: Option<String>,
 }
 
 /// Leave to open exactly these fields of a holder's record. Made only by [`super::decide`].
