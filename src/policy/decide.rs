@@ -7,9 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::age::end_of;
 use super::book::{Cell, Disposition, Effect, Field, Ground, Lifts, Rule, When};
-use super::decision::{
-    Decision, FieldOutcome, Outcome, Path, Permit, Shortfall, UsedConsent,
-};
+use super::decision::{Decision, FieldOutcome, Outcome, Path, Permit, Shortfall, UsedConsent};
 use super::engine::{Request, SCOPE, Section, TERMS, Verdict, WHEN};
 use super::gates::{AgreementGate, Question, has_force, is_online};
 use super::{EngineError, PolicySnapshot};
@@ -77,7 +75,12 @@ impl PolicySnapshot {
     pub fn decide(&self, ask: &Ask, facts: &Facts, as_of: Timestamp) -> Decision {
         let q = Question::new(&self.book, ask, facts, as_of);
         let common = self.common(&q);
-        let mut decider = Decider { policy: self, q, common, memo: HashMap::new() };
+        let mut decider = Decider {
+            policy: self,
+            q,
+            common,
+            memo: HashMap::new(),
+        };
         decider.run()
     }
 
@@ -99,11 +102,18 @@ impl PolicySnapshot {
                 tests: rule.map(|r| q.override_tests(claim, r)).unwrap_or_default(),
                 duties: rule.map(|r| r.duties.clone()).unwrap_or_default(),
                 ends: rule.and_then(|r| {
-                    asserted.checked_add(SignedDuration::from_hours(r.ceiling_hours)).ok()
+                    asserted
+                        .checked_add(SignedDuration::from_hours(r.ceiling_hours))
+                        .ok()
                 }),
             }
         });
-        Common { ladder: self.ladder(q), asking, stops, claim }
+        Common {
+            ladder: self.ladder(q),
+            asking,
+            stops,
+            claim,
+        }
     }
 
     fn lifted(&self, lifts: &Lifts) -> Codes {
@@ -131,7 +141,13 @@ impl PolicySnapshot {
                 continue;
             }
             if !rule.agencies.has(&who.agency) {
-                found = found.map(|c| if c == Code::LawNoGateway { Code::PurNotCovered } else { c });
+                found = found.map(|c| {
+                    if c == Code::LawNoGateway {
+                        Code::PurNotCovered
+                    } else {
+                        c
+                    }
+                });
             } else if rule.roles.has(&who.role) {
                 return None;
             } else {
@@ -145,7 +161,10 @@ impl PolicySnapshot {
         if code == Code::CnfNoBasis && rule.ground == Some(Ground::Holder) {
             return Disposition::Referred;
         }
-        self.book.codes.get(&code).map_or(Disposition::Hard, |meaning| meaning.disposition)
+        self.book
+            .codes
+            .get(&code)
+            .map_or(Disposition::Hard, |meaning| meaning.disposition)
     }
 }
 
@@ -217,14 +236,22 @@ impl Decider<'_> {
     }
 
     fn rule(&self, row: usize) -> Result<&Rule, EngineError> {
-        self.policy.book.rules.get(row).ok_or_else(|| EngineError("no such row".to_owned()))
+        self.policy
+            .book
+            .rules
+            .get(row)
+            .ok_or_else(|| EngineError("no such row".to_owned()))
     }
 
     /// The code of a deny row that speaks of the question, whatever else stands in the way.
     fn denied(&self, row: usize, failing: u32) -> Result<Option<Code>, EngineError> {
         let rule = self.rule(row)?;
         let applies = failing & (SCOPE | (1 << WHEN)) == 0;
-        Ok(if rule.effect == Effect::Deny && applies { rule.code } else { None })
+        Ok(if rule.effect == Effect::Deny && applies {
+            rule.code
+        } else {
+            None
+        })
     }
 
     fn judge(&mut self, field: &FieldId, about: &Field) -> Result<Judged, EngineError> {
@@ -262,7 +289,14 @@ impl Decider<'_> {
         about: &Field,
     ) -> Result<(Verdict, Vec<(usize, u32)>), EngineError> {
         let shared = self.section(Some(about))?.rows.len() <= 64;
-        let key = (Request { field: ImmutableString::new(), ..request.clone() }, listing, shared);
+        let key = (
+            Request {
+                field: ImmutableString::new(),
+                ..request.clone()
+            },
+            listing,
+            shared,
+        );
         if shared && let Some(known) = self.memo.get(&key) {
             return Ok(known.clone());
         }
@@ -306,10 +340,16 @@ impl Decider<'_> {
             }
             any_choice |= !rule.choices.is_empty();
             if let Some(id) = &rule.gateway {
-                gates.gateways.entry(id.clone()).or_insert_with(|| q.gateway(id, about));
+                gates
+                    .gateways
+                    .entry(id.clone())
+                    .or_insert_with(|| q.gateway(id, about));
             }
             if let Some(id) = &rule.agreement {
-                gates.agreements.entry(id.clone()).or_insert_with(|| q.agreement(id, about));
+                gates
+                    .agreements
+                    .entry(id.clone())
+                    .or_insert_with(|| q.agreement(id, about));
             }
             if let Some(ground) = rule.ground {
                 let online = is_online(rule);
@@ -353,9 +393,14 @@ impl Decider<'_> {
         let death = q.dead() && !lifts.contains(&Code::SubjDeceasedRoute);
         let bulk = q.bulk() && !lifts.contains(&Code::MinBulkNotJustified);
         let apd9 = match field {
-            Some((_, about)) if apd && about.special => {
-                joined(self.policy.book.figures.apd_conditions.iter().map(|b| b.as_str()))
-            }
+            Some((_, about)) if apd && about.special => joined(
+                self.policy
+                    .book
+                    .figures
+                    .apd_conditions
+                    .iter()
+                    .map(|b| b.as_str()),
+            ),
             Some(_) | None => "-".to_owned(),
         };
         let apd10 = matches!(field, Some((_, about)) if apd && about.criminal);
@@ -363,15 +408,23 @@ impl Decider<'_> {
             agency: q.facts.requester.agency.as_str().into(),
             role: q.facts.requester.role.as_str().into(),
             purpose: q.ask.purpose.as_str().into(),
-            category: field.map_or("-", |(_, about)| about.category.as_str()).into(),
+            category: field
+                .map_or("-", |(_, about)| about.category.as_str())
+                .into(),
             field: field.map_or("-", |(field, _)| field.as_str()).into(),
             letters: joined(field.map(|(_, about)| letters(about)).unwrap_or_default()).into(),
             meets: gates.meets.as_str().into(),
             dead: if death { "after-death" } else { "-" }.into(),
             bulk: if bulk { "bulk" } else { "-" }.into(),
             stops: joined(stops).into(),
-            gateways: joined(gates.gateways.iter().filter(|(_, c)| met(c)).map(|(id, _)| id.as_str()))
-                .into(),
+            gateways: joined(
+                gates
+                    .gateways
+                    .iter()
+                    .filter(|(_, c)| met(c))
+                    .map(|(id, _)| id.as_str()),
+            )
+            .into(),
             basis: match (&q.ask.basis, q.basis_open()) {
                 (None, _) | (_, None) => "-",
                 (Some(_), Some(false)) => "closed",
@@ -381,15 +434,27 @@ impl Decider<'_> {
             apd9: apd9.into(),
             apd10: if apd10 { "*" } else { "-" }.into(),
             grounds: joined(grounds.map(|((ground, online), _)| {
-                if *online { format!("{}@online", ground.word()) } else { ground.word() }
+                if *online {
+                    format!("{}@online", ground.word())
+                } else {
+                    ground.word()
+                }
             }))
             .into(),
             agreements: joined(
-                gates.agreements.iter().filter(|(_, g)| met(&g.codes)).map(|(id, _)| id.as_str()),
+                gates
+                    .agreements
+                    .iter()
+                    .filter(|(_, g)| met(&g.codes))
+                    .map(|(id, _)| id.as_str()),
             )
             .into(),
             choices: joined(
-                gates.choices.iter().filter(|(_, c)| !met(c)).map(|(kind, _)| kind.as_str()),
+                gates
+                    .choices
+                    .iter()
+                    .filter(|(_, c)| !met(c))
+                    .map(|(kind, _)| kind.as_str()),
             )
             .into(),
             override_kind: claim.map_or("-", |claim| claim.kind.as_str()).into(),
@@ -422,10 +487,20 @@ impl Decider<'_> {
         let rule = self.rule(row)?;
         let broken = || EngineError(format!("row {} allows without gateway or basis", rule.id));
         if rule.effect != Effect::Allow || !rule.lists(field, about) {
-            return Err(EngineError(format!("row {} does not list the field", rule.id)));
+            return Err(EngineError(format!(
+                "row {} does not list the field",
+                rule.id
+            )));
         }
         let gateway = rule.gateway.clone().ok_or_else(broken)?;
-        let kind = self.policy.book.gateways.get(&gateway).ok_or_else(broken)?.kind.into();
+        let kind = self
+            .policy
+            .book
+            .gateways
+            .get(&gateway)
+            .ok_or_else(broken)?
+            .kind
+            .into();
         let ground = rule.ground.ok_or_else(broken)?;
         let mut duties = rule.duties.clone();
         let mut ends = None;
@@ -442,7 +517,10 @@ impl Decider<'_> {
             ends = end_of(used.until, &self.policy.book.place.zone);
         }
         if let Some(id) = &rule.agreement
-            && gates.agreements.get(id).is_some_and(|gate| gate.review_late)
+            && gates
+                .agreements
+                .get(id)
+                .is_some_and(|gate| gate.review_late)
         {
             duties.insert(Duty::OpenAgreementTask);
         }
@@ -454,7 +532,10 @@ impl Decider<'_> {
         if let Some((claim, failures)) = claim {
             duties.extend(claim.duties.iter().copied());
             ends = earlier(ends, claim.ends);
-            if failures.iter().any(|code| code.as_str().starts_with("AGR_")) {
+            if failures
+                .iter()
+                .any(|code| code.as_str().starts_with("AGR_"))
+            {
                 duties.insert(Duty::OpenAgreementTask);
             }
         }
@@ -517,7 +598,12 @@ impl Decider<'_> {
             return self.unlisted(field, about, denials);
         }
         let mut lifted_verdict = None;
-        if let Some(claim) = self.common.claim.as_ref().filter(|claim| claim.role_allowed) {
+        if let Some(claim) = self
+            .common
+            .claim
+            .as_ref()
+            .filter(|claim| claim.role_allowed)
+        {
             let request = self.request(Some((field, about)), gates, Some(claim));
             let (verdict, _) = self.ask_casbin(request, listing, about)?;
             lifted_verdict = Some(verdict);
@@ -546,15 +632,25 @@ impl Decider<'_> {
             let referred =
                 |code: &Code| self.policy.disposition(*code, rule) == Disposition::Referred;
             refers |= !left.is_empty() && left.iter().all(referred);
-            alarm |= rule.gateway.as_ref().is_some_and(|g| self.q.is_duty_in_force(g))
+            alarm |= rule
+                .gateway
+                .as_ref()
+                .is_some_and(|g| self.q.is_duty_in_force(g))
                 && failures.iter().all(|code| is_alarming(*code));
             codes.extend(listed);
-            shortfalls.push(Shortfall { rule: rule.id.clone(), place: place(rule), terms, left });
+            shortfalls.push(Shortfall {
+                rule: rule.id.clone(),
+                place: place(rule),
+                terms,
+                left,
+            });
         }
         // casbin, asked again with the lifted failures met, must say what the codes say.
         let yes = lifted_verdict.as_ref().is_some_and(|verdict| verdict.yes);
         if yes != !could.is_empty() {
-            return Err(EngineError("the override's verdict and its codes disagree".to_owned()));
+            return Err(EngineError(
+                "the override's verdict and its codes disagree".to_owned(),
+            ));
         }
         if let (true, Some(verdict), Some(claim)) = (yes, lifted_verdict, &self.common.claim) {
             let row = self.best(&verdict.hits)?;
@@ -616,7 +712,12 @@ impl Decider<'_> {
                 }
             }
         }
-        if self.common.claim.as_ref().is_some_and(|claim| !claim.role_allowed) {
+        if self
+            .common
+            .claim
+            .as_ref()
+            .is_some_and(|claim| !claim.role_allowed)
+        {
             codes.insert(Code::OvrRoleNotAllowed);
         }
         Ok(Judged::withheld(codes))
@@ -637,7 +738,10 @@ impl Decider<'_> {
             }
             let codes = self.codes_of(term, rule, gates);
             if codes.is_empty() {
-                return Err(EngineError(format!("row {} fails on {term} without a code", rule.id)));
+                return Err(EngineError(format!(
+                    "row {} fails on {term} without a code",
+                    rule.id
+                )));
             }
             failed.push((*term, codes));
         }
@@ -661,7 +765,10 @@ impl Decider<'_> {
                 Some(true) | None => Code::LawNoArt6,
             }]),
             "apd9" | "apd10" => Codes::from([Code::LawApdMissing]),
-            "ground" => match rule.ground.and_then(|g| gates.grounds.get(&(g, is_online(rule)))) {
+            "ground" => match rule
+                .ground
+                .and_then(|g| gates.grounds.get(&(g, is_online(rule))))
+            {
                 Some(Err(codes)) => codes.clone(),
                 Some(Ok(_)) | None => Codes::new(),
             },
@@ -694,7 +801,9 @@ impl Decider<'_> {
             Outcome::Deny
         };
         let mut beside = self.q.cited(
-            judged.iter().filter_map(|(field, _)| book.fields.get(field)),
+            judged
+                .iter()
+                .filter_map(|(field, _)| book.fields.get(field)),
         );
         if judged.is_empty() {
             beside.extend(self.common.asking.iter().copied());
@@ -840,7 +949,12 @@ impl Judged {
 impl FieldGates {
     /// What stands before a field is known.
     fn nameless(q: &Question<'_>, stops: &Codes) -> Self {
-        let flags = q.facts.resident.flags.iter().map(|flag| format!("flag:{flag}"));
+        let flags = q
+            .facts
+            .resident
+            .flags
+            .iter()
+            .map(|flag| format!("flag:{flag}"));
         Self {
             meets: joined(flags),
             stops: stops.clone(),

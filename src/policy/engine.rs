@@ -89,8 +89,24 @@ impl Request {
             override_kind,
         } = self.clone();
         vec![
-            agency, role, purpose, category, field, letters, meets, dead, bulk, stops, gateways,
-            basis, apd9, apd10, grounds, agreements, choices, override_kind,
+            agency,
+            role,
+            purpose,
+            category,
+            field,
+            letters,
+            meets,
+            dead,
+            bulk,
+            stops,
+            gateways,
+            basis,
+            apd9,
+            apd10,
+            grounds,
+            agreements,
+            choices,
+            override_kind,
         ]
     }
 }
@@ -131,17 +147,20 @@ impl Engine {
         let mut model = ready(DefaultModel::from_str(&book.model))?.map_err(engine)?;
         let matcher = matcher_of(&book.model)?;
         let terms = terms_of(matcher)?;
-        let traced: Vec<String> =
-            terms.iter().enumerate().map(|(i, term)| format!("mark({i}, {term})")).collect();
+        let traced: Vec<String> = terms
+            .iter()
+            .enumerate()
+            .map(|(i, term)| format!("mark({i}, {term})"))
+            .collect();
         if !model.add_def("m", "m2", &traced.join(" & ")) {
-            return Err(EngineError("the tracing matcher was not accepted".to_owned()));
+            return Err(EngineError(
+                "the tracing matcher was not accepted".to_owned(),
+            ));
         }
         let columns: Vec<usize> = Rule::COLUMNS
             .iter()
             .enumerate()
-            .filter(|(_, name)| {
-                matches!(**name, "id" | "eft") || reads_column(matcher, name)
-            })
+            .filter(|(_, name)| matches!(**name, "id" | "eft") || reads_column(matcher, name))
             .map(|(i, _)| i)
             .collect();
         let (sections, index, words) = sections(book);
@@ -170,8 +189,9 @@ impl Engine {
     ) -> Option<&Section> {
         let agency = self.agencies.get(agency).copied().unwrap_or(UNKNOWN);
         let purpose = self.purposes.get(purpose).copied().unwrap_or(UNKNOWN);
-        let category =
-            category.and_then(|c| self.categories.get(c).copied()).unwrap_or(UNKNOWN);
+        let category = category
+            .and_then(|c| self.categories.get(c).copied())
+            .unwrap_or(UNKNOWN);
         let at = *self.index.get(&(agency, purpose, category))?;
         self.sections.get(usize::try_from(at).ok()?)
     }
@@ -227,7 +247,9 @@ impl Engine {
             m_type: matcher.to_owned(),
         };
         TRACE.with_borrow_mut(|trace| *trace = Trace::default());
-        let answer = self.enforcer.enforce_with_context(context, request.values());
+        let answer = self
+            .enforcer
+            .enforce_with_context(context, request.values());
         let trace = TRACE.with_borrow_mut(std::mem::take);
         Ok((answer.map_err(engine)?, trace))
     }
@@ -241,7 +263,9 @@ fn engine(error: casbin::Error) -> EngineError {
 fn ready<T>(future: impl Future<Output = T>) -> Result<T, EngineError> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Ok(value),
-        Poll::Pending => Err(EngineError("casbin waited while it was being built".to_owned())),
+        Poll::Pending => Err(EngineError(
+            "casbin waited while it was being built".to_owned(),
+        )),
     }
 }
 
@@ -267,10 +291,16 @@ fn terms_of(matcher: &str) -> Result<Vec<&str>, EngineError> {
 
 fn reads_column(matcher: &str, column: &str) -> bool {
     let wanted = format!("p.{column}");
-    matcher.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')).any(|w| w == wanted)
+    matcher
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
+        .any(|w| w == wanted)
 }
 
-type Words = (HashMap<String, u32>, HashMap<String, u32>, HashMap<CategoryId, u32>);
+type Words = (
+    HashMap<String, u32>,
+    HashMap<String, u32>,
+    HashMap<CategoryId, u32>,
+);
 
 fn numbered<K: std::hash::Hash + Eq>(words: impl Iterator<Item = K>) -> HashMap<K, u32> {
     words.zip(0_u32..).collect()
@@ -313,12 +343,17 @@ fn sections(book: &RuleBook) -> (Vec<Section>, HashMap<(u32, u32, u32), u32>, Wo
                     .iter()
                     .copied()
                     .filter(|i| {
-                        book.rules.get(*i).is_some_and(|rule| may_list(rule, category, book))
+                        book.rules
+                            .get(*i)
+                            .is_some_and(|rule| may_list(rule, category, book))
                     })
                     .collect();
                 let at = *by_rows.entry(rows).or_insert_with_key(|rows| {
                     let at = u32::try_from(sections.len()).unwrap_or(UNKNOWN);
-                    sections.push(Section { key: format!("p{}", sections.len() + 2), rows: rows.clone() });
+                    sections.push(Section {
+                        key: format!("p{}", sections.len() + 2),
+                        rows: rows.clone(),
+                    });
                     at
                 });
                 index.insert((a, p, c), at);
@@ -343,12 +378,17 @@ fn may_list(rule: &Rule, category: Option<&CategoryId>, book: &RuleBook) -> bool
     if !rule.categories.has(category) {
         return false;
     }
-    let fields = book.categories.get(category).map(|c| c.fields.as_slice()).unwrap_or_default();
+    let fields = book
+        .categories
+        .get(category)
+        .map(|c| c.fields.as_slice())
+        .unwrap_or_default();
     rule.only.iter().all(|only| match only {
         Only::Field(_) => true,
-        Only::Letter(letter) => {
-            fields.iter().filter_map(|f| book.fields.get(f)).any(|f| f.has_letter(*letter))
-        }
+        Only::Letter(letter) => fields
+            .iter()
+            .filter_map(|f| book.fields.get(f))
+            .any(|f| f.has_letter(*letter)),
         Only::Bar(flag) => fields
             .iter()
             .filter_map(|f| book.fields.get(f))
@@ -368,10 +408,16 @@ fn add_section(
         return Ok(());
     }
     let pick = |cells: &[String]| -> Vec<String> {
-        columns.iter().filter_map(|c| cells.get(*c).cloned()).collect()
+        columns
+            .iter()
+            .filter_map(|c| cells.get(*c).cloned())
+            .collect()
     };
-    let tokens: Vec<String> =
-        columns.iter().filter_map(|c| Rule::COLUMNS.get(*c)).map(|c| format!("p_{c}")).collect();
+    let tokens: Vec<String> = columns
+        .iter()
+        .filter_map(|c| Rule::COLUMNS.get(*c))
+        .map(|c| format!("p_{c}"))
+        .collect();
     model.add_def("p", &section.key, &tokens.join(", "));
     let assertion = model
         .get_mut_model()
@@ -380,7 +426,10 @@ fn add_section(
         .ok_or_else(|| EngineError("a section was not accepted".to_owned()))?;
     assertion.tokens = tokens;
     for row in &section.rows {
-        let rule = book.rules.get(*row).ok_or_else(|| EngineError("no such row".to_owned()))?;
+        let rule = book
+            .rules
+            .get(*row)
+            .ok_or_else(|| EngineError("no such row".to_owned()))?;
         let cells = pick(&rule.cells);
         if cells.len() != columns.len() || !assertion.policy.insert(cells) {
             return Err(EngineError(format!("row {} was not accepted", rule.id)));
@@ -397,7 +446,10 @@ pub(super) fn register(enforcer: &mut Enforcer) {
     enforcer.add_function("none", Arg1(|a| two(&a, &a, |a, _| a == "-")));
     enforcer.add_function("stated", Arg2(|basis, own| two(&basis, &own, stated)));
     enforcer.add_function("lists", Arg3(|f, l, only| three(&f, &l, &only, lists)));
-    enforcer.add_function("grounded", Arg3(|g, all, despite| three(&g, &all, &despite, grounded)));
+    enforcer.add_function(
+        "grounded",
+        Arg3(|g, all, despite| three(&g, &all, &despite, grounded)),
+    );
     enforcer.add_function("mark", Arg2(mark));
 }
 
@@ -409,9 +461,11 @@ fn two(a: &Dynamic, b: &Dynamic, test: fn(&str, &str) -> bool) -> Dynamic {
 }
 
 fn three(a: &Dynamic, b: &Dynamic, c: &Dynamic, test: fn(&str, &str, &str) -> bool) -> Dynamic {
-    let (Ok(a), Ok(b), Ok(c)) =
-        (a.as_immutable_string_ref(), b.as_immutable_string_ref(), c.as_immutable_string_ref())
-    else {
+    let (Ok(a), Ok(b), Ok(c)) = (
+        a.as_immutable_string_ref(),
+        b.as_immutable_string_ref(),
+        c.as_immutable_string_ref(),
+    ) else {
         return Dynamic::FALSE;
     };
     test(&a, &b, &c).into()
@@ -441,7 +495,9 @@ fn grounded(ground: &str, grounds: &str, despite: &str) -> bool {
     ground == "-"
         || holds(grounds, ground)
         || (holds(despite, "online")
-            && grounds.split('|').any(|g| g.strip_suffix("@online") == Some(ground)))
+            && grounds
+                .split('|')
+                .any(|g| g.strip_suffix("@online") == Some(ground)))
 }
 
 fn lists(field: &str, letters: &str, only: &str) -> bool {
@@ -481,7 +537,11 @@ thread_local! {
 fn mark(term: Dynamic, met: Dynamic) -> Dynamic {
     let met = met.as_bool().unwrap_or(false);
     if !met {
-        let term = term.as_int().ok().and_then(|t| u32::try_from(t).ok()).unwrap_or(31);
+        let term = term
+            .as_int()
+            .ok()
+            .and_then(|t| u32::try_from(t).ok())
+            .unwrap_or(31);
         TRACE.with_borrow_mut(|trace| trace.row |= 1_u32.checked_shl(term).unwrap_or(1 << 31));
     }
     met.into()
@@ -498,7 +558,10 @@ struct Recording {
 impl Effector for Recorder {
     fn new_stream(&self, expr: &str, _cap: usize) -> Box<dyn EffectorStream> {
         // A model with another effect is never loaded; were it, nothing would be allowed.
-        Box::new(Recording { allowed: false, denied: expr != EFFECT })
+        Box::new(Recording {
+            allowed: false,
+            denied: expr != EFFECT,
+        })
     }
 }
 

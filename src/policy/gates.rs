@@ -42,8 +42,22 @@ impl<'a> Question<'a> {
             .amendments
             .digital_consent_age
             .unwrap_or(book.figures.digital_consent_age);
-        let consents = Consents { book, ask, facts, at, day, digital_consent_age };
-        Self { book, ask, facts, at, day, consents }
+        let consents = Consents {
+            book,
+            ask,
+            facts,
+            at,
+            day,
+            digital_consent_age,
+        };
+        Self {
+            book,
+            ask,
+            facts,
+            at,
+            day,
+            consents,
+        }
     }
 
     fn asker(&self) -> Option<&Agency> {
@@ -109,16 +123,27 @@ impl<'a> Question<'a> {
 
     /// Dead on that day.
     pub(super) fn dead(&self) -> bool {
-        self.facts.resident.died.is_some_and(|died| died <= self.day)
+        self.facts
+            .resident
+            .died
+            .is_some_and(|died| died <= self.day)
     }
 
     /// Onward use of received copies (rule 9).
     pub(super) fn onward(&self) -> BTreeSet<Code> {
         let barred = self.ask.received_for.as_ref().is_some_and(|first| {
             *first != self.ask.purpose
-                && !self.book.figures.onward_purposes.contains(&self.ask.purpose)
+                && !self
+                    .book
+                    .figures
+                    .onward_purposes
+                    .contains(&self.ask.purpose)
         });
-        if barred { BTreeSet::from([Code::PurOnwardBarred]) } else { BTreeSet::new() }
+        if barred {
+            BTreeSet::from([Code::PurOnwardBarred])
+        } else {
+            BTreeSet::new()
+        }
     }
 
     /// More residents than one asks for singly (rule 13).
@@ -144,7 +169,10 @@ impl<'a> Question<'a> {
                 met.push(name.to_owned());
             }
         }
-        met.extend(self.flags_on(field, about).map(|flag| format!("flag:{flag}")));
+        met.extend(
+            self.flags_on(field, about)
+                .map(|flag| format!("flag:{flag}")),
+        );
         met
     }
 
@@ -187,10 +215,14 @@ impl<'a> Question<'a> {
     }
 
     fn in_force(&self, id: &GatewayId, gateway: &Gateway) -> bool {
-        let (from, to) = self.facts.amendments.gateways.get(id).map_or(
-            (gateway.in_force_from, gateway.in_force_to),
-            |amended| (amended.in_force_from, amended.in_force_to),
-        );
+        let (from, to) = self
+            .facts
+            .amendments
+            .gateways
+            .get(id)
+            .map_or((gateway.in_force_from, gateway.in_force_to), |amended| {
+                (amended.in_force_from, amended.in_force_to)
+            });
         from.is_some_and(|from| self.day >= from) && to.is_none_or(|to| self.day <= to)
     }
 
@@ -203,12 +235,16 @@ impl<'a> Question<'a> {
     }
 
     fn excludes_data(gateway: &Gateway, about: &Field) -> bool {
-        gateway.excludes_data.iter().any(|p| p.covers(&about.category))
+        gateway
+            .excludes_data
+            .iter()
+            .any(|p| p.covers(&about.category))
             && !gateway.keeps_data.iter().any(|p| p.covers(&about.category))
     }
 
     fn excludes_body(&self, gateway: &Gateway) -> bool {
-        self.holder().is_some_and(|h| gateway.excludes_holder_types.contains(&h.kind))
+        self.holder()
+            .is_some_and(|h| gateway.excludes_holder_types.contains(&h.kind))
     }
 
     /// The gateway's own failures, data left out of account (rule 7).
@@ -271,7 +307,10 @@ impl<'a> Question<'a> {
         if gateway.kind == GatewayKind::Exemption {
             codes.insert(Code::LawExemptionIsNotPower);
         }
-        if fields.into_iter().any(|about| Self::excludes_data(gateway, about)) {
+        if fields
+            .into_iter()
+            .any(|about| Self::excludes_data(gateway, about))
+        {
             codes.insert(Code::LawGatewayExcludesData);
         }
         codes
@@ -296,11 +335,20 @@ impl<'a> Question<'a> {
 
     /// The agreement on the day (rule 6).
     pub(super) fn agreement(&self, id: &AgreementId, about: &Field) -> AgreementGate {
-        let none = || AgreementGate { codes: BTreeSet::from([Code::AgrNone]), review_late: false };
+        let none = || AgreementGate {
+            codes: BTreeSet::from([Code::AgrNone]),
+            review_late: false,
+        };
         let Some(agreement) = self.book.agreements.get(id) else {
             return none();
         };
-        let amended = self.facts.amendments.agreements.get(id).cloned().unwrap_or_default();
+        let amended = self
+            .facts
+            .amendments
+            .agreements
+            .get(id)
+            .cloned()
+            .unwrap_or_default();
         let mut codes = BTreeSet::new();
         match amended.status.unwrap_or(agreement.status) {
             AgreementStatus::None => return none(),
@@ -331,7 +379,10 @@ impl<'a> Question<'a> {
         if amended.without_categories.contains(&about.category) {
             codes.insert(Code::AgrCategoryNotListed);
         }
-        AgreementGate { codes, review_late: late > 0 && late <= agreement.grace_days }
+        AgreementGate {
+            codes,
+            review_late: late > 0 && late <= agreement.grace_days,
+        }
     }
 
     fn days_late(&self, agreement: &Agreement, amended: Option<Date>) -> i64 {
@@ -351,12 +402,20 @@ impl<'a> Question<'a> {
         match ground {
             Ground::Ordinary | Ground::Care | Ground::Statute => Ok(None),
             Ground::Threshold => {
-                if said(self.ask.threshold.as_deref()) { Ok(None) } else { no_basis() }
+                if said(self.ask.threshold.as_deref()) {
+                    Ok(None)
+                } else {
+                    no_basis()
+                }
             }
             Ground::Override | Ground::Holder => no_basis(),
             Ground::Order => {
                 let codes = self.order(field);
-                if codes.is_empty() { Ok(None) } else { Err(codes) }
+                if codes.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(codes)
+                }
             }
             Ground::Consent(kind) => self.consents.live(kind, online, field, about).map(Some),
         }
@@ -412,7 +471,10 @@ impl<'a> Question<'a> {
             }
         }
         if about.cpi && self.opt_out_list_stale() {
-            found.entry(ChoiceKind::Ndo).or_default().insert(Code::SysNdoStale);
+            found
+                .entry(ChoiceKind::Ndo)
+                .or_default()
+                .insert(Code::SysNdoStale);
         }
         (found, lifted_by)
     }
@@ -426,7 +488,10 @@ impl<'a> Question<'a> {
         if !about.cpi {
             return None;
         }
-        match self.consents.live(ConsentKind::ConfidentialityExplicit, false, field, about) {
+        match self
+            .consents
+            .live(ConsentKind::ConfidentialityExplicit, false, field, about)
+        {
             Ok(consent) => {
                 *lifted_by = Some(consent);
                 None
@@ -450,7 +515,10 @@ impl<'a> Question<'a> {
     ) -> BTreeSet<Code> {
         let mut codes = BTreeSet::new();
         let asserted = claim.asserted_at.unwrap_or(self.at);
-        let answered = rule.answers.iter().all(|q| claim.answers.get(q).is_some_and(|a| fits(q, a)));
+        let answered = rule
+            .answers
+            .iter()
+            .all(|q| claim.answers.get(q).is_some_and(|a| fits(q, a)));
         if !answered || asserted > self.at {
             codes.insert(Code::OvrTestNotMet);
         }

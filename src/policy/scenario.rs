@@ -1,1 +1,8 @@
-//! To be written.
+//! Cases with expected outcomes: what a rule book must decide. The same evaluator as the server's.
+
+mod parse;
+mod read;
+mod run;
+
+pub use parse::{Case, Want, WantView, parse};
+pub use run::{Report, run};

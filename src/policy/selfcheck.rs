@@ -13,21 +13,32 @@ pub(super) fn check(engine: &Engine, book: &RuleBook) -> Result<(), EngineError>
     for section in engine.sections() {
         for row in &section.rows {
             let Some(rule) = book.rules.get(*row) else {
-                return Err(EngineError("a section names a row that is not there".to_owned()));
+                return Err(EngineError(
+                    "a section names a row that is not there".to_owned(),
+                ));
             };
             let Some(request) = inside(rule, book) else {
                 continue;
             };
             let verdict = engine.decide(section, &request)?;
             if !verdict.hits.contains(row) {
-                return Err(EngineError(format!("row {} does not match its own words", rule.id)));
+                return Err(EngineError(format!(
+                    "row {} does not match its own words",
+                    rule.id
+                )));
             }
             if rule.effect == Effect::Deny && verdict.yes {
                 return Err(EngineError(format!("deny row {} is not honoured", rule.id)));
             }
-            let stopped = Request { stops: "X".into(), ..request };
+            let stopped = Request {
+                stops: "X".into(),
+                ..request
+            };
             if engine.decide(section, &stopped)?.yes {
-                return Err(EngineError(format!("row {} allows what is stopped", rule.id)));
+                return Err(EngineError(format!(
+                    "row {} allows what is stopped",
+                    rule.id
+                )));
             }
         }
     }
@@ -36,7 +47,10 @@ pub(super) fn check(engine: &Engine, book: &RuleBook) -> Result<(), EngineError>
 
 /// A request that the row speaks of and, if it allows, allows.
 fn inside(rule: &Rule, book: &RuleBook) -> Option<Request> {
-    let field = book.fields.iter().find(|(id, about)| rule.lists(id, about))?;
+    let field = book
+        .fields
+        .iter()
+        .find(|(id, about)| rule.lists(id, about))?;
     let mut letters: Vec<String> = "scpltx"
         .chars()
         .filter(|letter| field.1.has_letter(*letter))
@@ -60,7 +74,13 @@ fn inside(rule: &Rule, book: &RuleBook) -> Option<Request> {
         })
         .collect();
     let first = |cell: Option<&str>, any: &str| cell.unwrap_or(any).to_owned();
-    let word = |words: String| if words.is_empty() { "-".to_owned() } else { words };
+    let word = |words: String| {
+        if words.is_empty() {
+            "-".to_owned()
+        } else {
+            words
+        }
+    };
     Some(Request {
         agency: first(one(&rule.agencies), "any-agency").into(),
         role: first(one(&rule.roles), "any-role").into(),
