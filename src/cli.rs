@@ -1,1 +1,103 @@
-//! To be written.
+//! The command line: words in, exit code out. 0 ok, 1 finding, 2 usage or failure.
+
+pub mod demo;
+pub mod policy;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Weir: a local information-sharing hub.
+#[derive(Parser)]
+#[command(name = "weir", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// What a data protection officer runs after an edit.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+#[derive(Subcommand)]
+enum PolicyCommand {
+    /// Loads a policy folder and says everything that is wrong with it.
+    #[command(after_help = "Example: weir policy check policies")]
+    Check {
+        /// The policy folder.
+        dir: PathBuf,
+    },
+    /// Runs scenarios: the folder's own, or the files named. Ends with `N passed, N failed`.
+    #[command(after_help = "Example: weir policy test policies my-cases.toml")]
+    Test {
+        /// The policy folder.
+        dir: PathBuf,
+        /// Scenario files.
+        files: Vec<PathBuf>,
+    },
+    /// Explains the decision of one case of a scenario file, in full.
+    #[command(
+        after_help = "Example: weir policy explain policies policies/scenarios/consent.toml consent-01"
+    )]
+    Explain {
+        /// The policy folder.
+        dir: PathBuf,
+        /// A scenario file.
+        file: PathBuf,
+        /// The id of the case; `id#2` for its second step.
+        id: String,
+    },
+}
+
+/// What a command has to say, and whether it is good news.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Lines for the person at the terminal.
+    pub text: String,
+    /// Exit code.
+    pub exit: u8,
+}
+
+/// Runs one command line.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            // Help and version are printed like an error but are none.
+            let exit = if usage.use_stderr() { 2 } else { 0 };
+            return if usage.print().is_ok() {
+                ExitCode::from(exit)
+            } else {
+                ExitCode::from(2)
+            };
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Policy(PolicyCommand::Check { dir }) => policy::check(&dir),
+        Command::Policy(PolicyCommand::Test { dir, files }) => policy::test(&dir, &files),
+        Command::Policy(PolicyCommand::Explain { dir, file, id }) => {
+            policy::explain(&dir, &file, &id)
+        }
+    };
+    say(&outcome)
+}
+
+/// Prints good news to standard output and the rest to standard error too where it is a failure.
+fn say(outcome: &Outcome) -> ExitCode {
+    let written = if outcome.exit == 2 {
+        writeln!(std::io::stderr(), "{}", outcome.text)
+    } else {
+        writeln!(std::io::stdout(), "{}", outcome.text)
+    };
+    match written {
+        Ok(()) => ExitCode::from(outcome.exit),
+        Err(_) => ExitCode::from(2),
+    }
+}

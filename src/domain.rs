@@ -5,6 +5,7 @@ mod code;
 mod facts;
 mod ids;
 mod inquiry;
+mod nhs;
 mod record;
 
 pub use code::{Code, Duty};
@@ -18,4 +19,5 @@ pub use ids::{
     OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
 };
 pub use inquiry::{Answer, Approver, Ask, Asked, OverrideClaim};
+pub use nhs::nhs_number;
 pub use record::{FieldValue, Record};

@@ -6,7 +6,7 @@ pub mod book;
 mod consented;
 mod decide;
 mod decision;
-mod engine;
+pub(crate) mod engine;
 mod explain;
 mod gates;
 pub mod load;

@@ -497,8 +497,8 @@ pub struct Rule {
     pub agreement: Option<AgreementId>,
     /// Choices with force.
     pub choices: BTreeSet<ChoiceForce>,
-    /// Overrides it accepts.
-    pub overrides: BTreeSet<OverrideId>,
+    /// Overrides it accepts; in deny rows `*`: none beats it.
+    pub overrides: Cell<OverrideId>,
     /// Duties of a release under it.
     pub duties: BTreeSet<Duty>,
     /// The code with which a deny row refuses; `None` in allow rows.

@@ -617,7 +617,7 @@ impl Decider<'_> {
             let mut listed = failures.clone();
             let mut left = failures.clone();
             if let Some(claim) = &self.common.claim {
-                if claim.role_allowed && rule.overrides.contains(&claim.kind) {
+                if claim.role_allowed && rule.overrides.has(&claim.kind) {
                     left.retain(|code| !claim.lifts.contains(code));
                     left.extend(claim.tests.iter().copied());
                     listed.extend(claim.tests.iter().copied());

@@ -30,6 +30,18 @@ pub(super) fn check(engine: &Engine, book: &RuleBook) -> Result<(), EngineError>
             if rule.effect == Effect::Deny && verdict.yes {
                 return Err(EngineError(format!("deny row {} is not honoured", rule.id)));
             }
+            let overridden = Request {
+                override_kind: "ANY".into(),
+                ..request.clone()
+            };
+            if rule.effect == Effect::Deny
+                && !engine.decide(section, &overridden)?.hits.contains(row)
+            {
+                return Err(EngineError(format!(
+                    "deny row {} gives way to an override",
+                    rule.id
+                )));
+            }
             let stopped = Request {
                 stops: "X".into(),
                 ..request

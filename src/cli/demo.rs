@@ -1,0 +1,3 @@
+//! `weir demo`: the story of the hub, told on a synthetic place.
+
+pub mod place;

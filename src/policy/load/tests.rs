@@ -1,0 +1,1 @@
+//! Placeholder until the table below is filled.
