@@ -72,11 +72,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(usage) => {
             // Help and version are printed like an error but are none.
             let exit = if usage.use_stderr() { 2 } else { 0 };
-            return if usage.print().is_ok() {
-                ExitCode::from(exit)
-            } else {
-                ExitCode::from(2)
-            };
+            return if usage.print().is_ok() { ExitCode::from(exit) } else { ExitCode::from(2) };
         }
     };
     let outcome = match arguments.command {

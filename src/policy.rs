@@ -6,7 +6,7 @@ pub mod book;
 mod consented;
 mod decide;
 mod decision;
-pub(crate) mod engine;
+mod engine;
 mod explain;
 mod gates;
 pub mod load;
@@ -18,6 +18,7 @@ pub use decision::{
     Decision, Explanation, FieldOutcome, Missing, Outcome, Path, PathKind, Permit, Shortfall,
     UsedConsent, View,
 };
+pub use engine::Layout;
 
 /// An immutable rule book with its engine, swapped whole.
 pub struct PolicySnapshot {
@@ -36,8 +37,17 @@ impl PolicySnapshot {
     /// # Errors
     /// When the model or a row does not do in casbin what it says.
     pub fn build(book: book::RuleBook) -> Result<Self, EngineError> {
-        let engine = engine::Engine::build(&book)?;
-        selfcheck::check(&engine, &book)?;
+        let policy = Self::build_as(book, Layout::Sectioned)?;
+        selfcheck::check(&policy.engine, &policy.book)?;
+        Ok(policy)
+    }
+
+    /// Builds the engine in another layout, without the checks: for comparison only.
+    ///
+    /// # Errors
+    /// When the model or a row is not accepted by casbin.
+    pub fn build_as(book: book::RuleBook, layout: Layout) -> Result<Self, EngineError> {
+        let engine = engine::Engine::build(&book, layout)?;
         Ok(Self { book, engine })
     }
 
@@ -47,3 +57,6 @@ impl PolicySnapshot {
         &self.book
     }
 }
+
+#[cfg(test)]
+mod tests;

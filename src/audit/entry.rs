@@ -93,10 +93,7 @@ impl Entry {
 
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entry")
-            .field("event", &self.event)
-            .field("kind", &self.kind)
-            .finish()
+        f.debug_struct("Entry").field("event", &self.event).field("kind", &self.kind).finish()
     }
 }
 

@@ -34,10 +34,7 @@ fn findings(dir: &Path, lines: &[String]) -> Outcome {
 #[must_use]
 pub fn check(dir: &Path) -> Outcome {
     match open(dir) {
-        Ok(policy) => Outcome {
-            text: crate::policy::load::check_summary(policy.book()),
-            exit: 0,
-        },
+        Ok(policy) => Outcome { text: crate::policy::load::check_summary(policy.book()), exit: 0 },
         Err(lines) => findings(dir, &lines),
     }
 }
@@ -54,10 +51,7 @@ pub fn test(dir: &Path, files: &[PathBuf]) -> Outcome {
         [] => match scenario_files(&dir.join("scenarios")) {
             Ok(files) => files,
             Err(problem) => {
-                return Outcome {
-                    text: problem,
-                    exit: 2,
-                };
+                return Outcome { text: problem, exit: 2 };
             }
         },
         named => named.to_vec(),
@@ -83,10 +77,7 @@ pub fn test(dir: &Path, files: &[PathBuf]) -> Outcome {
         failed = 1;
     }
     lines.push(format!("{passed} passed, {failed} failed"));
-    Outcome {
-        text: lines.join("\n"),
-        exit: u8::from(failed > 0),
-    }
+    Outcome { text: lines.join("\n"), exit: u8::from(failed > 0) }
 }
 
 /// `weir policy explain DIR FILE ID`: the whole decision of one case, as a data protection officer
@@ -100,16 +91,11 @@ pub fn explain(dir: &Path, file: &Path, id: &str) -> Outcome {
     let cases = match cases(file, &policy) {
         Ok(cases) => cases,
         Err(problems) => {
-            return Outcome {
-                text: problems.join("\n"),
-                exit: 2,
-            };
+            return Outcome { text: problems.join("\n"), exit: 2 };
         }
     };
-    let named: Vec<&Case> = cases
-        .iter()
-        .filter(|c| c.id == id || c.id.split('#').next() == Some(id))
-        .collect();
+    let named: Vec<&Case> =
+        cases.iter().filter(|c| c.id == id || c.id.split('#').next() == Some(id)).collect();
     if named.is_empty() {
         let ids: Vec<&str> = cases.iter().map(|c| c.id.as_str()).collect();
         let nearest = ids
@@ -123,10 +109,7 @@ pub fn explain(dir: &Path, file: &Path, id: &str) -> Outcome {
         return Outcome { text, exit: 2 };
     }
     let text: Vec<String> = named.iter().map(|case| explained(&policy, case)).collect();
-    Outcome {
-        text: text.join("\n\n"),
-        exit: 0,
-    }
+    Outcome { text: text.join("\n\n"), exit: 0 }
 }
 
 fn cases(file: &Path, policy: &PolicySnapshot) -> Result<Vec<Case>, Vec<String>> {
@@ -150,12 +133,7 @@ fn explained(policy: &PolicySnapshot, case: &Case) -> String {
     let view = policy.view(&decision, |_| true);
     let who = &case.facts.requester;
     let mut lines = vec![
-        format!(
-            "{}  {} (policy {})",
-            case.id,
-            case.title,
-            short_hash(policy)
-        ),
+        format!("{}  {} (policy {})", case.id, case.title, short_hash(policy)),
         format!(
             "{}  {} / {} / {} asks {} at {}",
             decision.outcome, who.agency, who.role, case.ask.purpose, case.ask.from, case.at
@@ -174,10 +152,8 @@ fn explained(policy: &PolicySnapshot, case: &Case) -> String {
     }
     for code in &decision.codes {
         if let Some(missing) = policy.missing(*code) {
-            lines.push(format!(
-                "  {code}: {}. {}: {}",
-                missing.meaning, missing.fixer, missing.fix
-            ));
+            lines
+                .push(format!("  {code}: {}. {}: {}", missing.meaning, missing.fixer, missing.fix));
         }
     }
     if decision.duty_alarm {
@@ -185,11 +161,7 @@ fn explained(policy: &PolicySnapshot, case: &Case) -> String {
     }
     let told = policy.explain(&case.ask, &case.facts, &view);
     let codes: Vec<&str> = view.codes.iter().map(|c| c.as_str()).collect();
-    lines.push(format!(
-        "  the requester is told: {} [{}]",
-        view.outcome,
-        codes.join(" ")
-    ));
+    lines.push(format!("  the requester is told: {} [{}]", view.outcome, codes.join(" ")));
     lines.push(format!("    {}", told.text));
     lines.join("\n")
 }

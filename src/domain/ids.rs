@@ -34,11 +34,7 @@ fn check_word(text: &str) -> Result<(), IdError> {
         return Err(IdError::TooLong);
     }
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/' | b'.');
-    if text.bytes().all(plain) {
-        Ok(())
-    } else {
-        Err(IdError::BadCharacter)
-    }
+    if text.bytes().all(plain) { Ok(()) } else { Err(IdError::BadCharacter) }
 }
 
 macro_rules! word {
@@ -220,9 +216,7 @@ impl FromStr for ResidentId {
         if text.len() != 36 {
             return Err(IdError::Malformed);
         }
-        Uuid::parse_str(text)
-            .map(Self)
-            .map_err(|_| IdError::Malformed)
+        Uuid::parse_str(text).map(Self).map_err(|_| IdError::Malformed)
     }
 }
 
@@ -302,8 +296,6 @@ impl fmt::Display for DecisionId {
 impl FromStr for DecisionId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        Uuid::parse_str(text)
-            .map(Self)
-            .map_err(|_| IdError::Malformed)
+        Uuid::parse_str(text).map(Self).map_err(|_| IdError::Malformed)
     }
 }

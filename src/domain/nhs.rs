@@ -16,22 +16,13 @@ pub fn nhs_number(written: &str) -> Option<String> {
     if body.len() != 9 || digits.iter().all(|d| d == check) {
         return None;
     }
-    let sum: u32 = body
-        .iter()
-        .zip((2..=10).rev())
-        .map(|(digit, weight)| digit * weight)
-        .sum();
+    let sum: u32 = body.iter().zip((2..=10).rev()).map(|(digit, weight)| digit * weight).sum();
     let wanted = match 11 - sum % 11 {
         11 => 0,
         10 => return None,
         other => other,
     };
-    (wanted == *check).then(|| {
-        digits
-            .iter()
-            .filter_map(|d| char::from_digit(*d, 10))
-            .collect()
-    })
+    (wanted == *check).then(|| digits.iter().filter_map(|d| char::from_digit(*d, 10)).collect())
 }
 
 #[cfg(test)]

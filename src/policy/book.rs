@@ -197,10 +197,9 @@ impl DataPattern {
     pub fn covers(&self, category: &CategoryId) -> bool {
         match self {
             Self::All => true,
-            Self::Group(group) => category
-                .as_str()
-                .split_once('/')
-                .is_some_and(|(head, _)| head == group),
+            Self::Group(group) => {
+                category.as_str().split_once('/').is_some_and(|(head, _)| head == group)
+            }
             Self::Category(only) => only == category,
         }
     }

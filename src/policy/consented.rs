@@ -41,38 +41,17 @@ impl<'a> Consents<'a> {
             named.iter().copied().filter(|e| e.kind == kind).collect();
         if of_kind.is_empty() {
             let other = latest(named.iter().copied()).is_some_and(|e| e.state.is_yes());
-            return only(if other {
-                Code::CnsWrongKind
-            } else {
-                Code::CnsAbsent
-            });
+            return only(if other { Code::CnsWrongKind } else { Code::CnsAbsent });
         }
-        let speaking: Vec<&ConsentEvent> = of_kind
-            .iter()
-            .copied()
-            .filter(|e| self.in_scope(e, field))
-            .collect();
+        let speaking: Vec<&ConsentEvent> =
+            of_kind.iter().copied().filter(|e| self.in_scope(e, field)).collect();
         if speaking.is_empty() {
             let elsewhere = of_kind.iter().any(|e| e.state.is_yes());
-            return only(if elsewhere {
-                Code::CnsOutOfScope
-            } else {
-                Code::CnsAbsent
-            });
+            return only(if elsewhere { Code::CnsOutOfScope } else { Code::CnsAbsent });
         }
-        let own = latest(
-            speaking
-                .iter()
-                .copied()
-                .filter(|e| self.own_counts(e, online)),
-        );
+        let own = latest(speaking.iter().copied().filter(|e| self.own_counts(e, online)));
         let deciding = own.or_else(|| {
-            latest(
-                speaking
-                    .iter()
-                    .copied()
-                    .filter(|e| self.proxy_entitled(e, field, about)),
-            )
+            latest(speaking.iter().copied().filter(|e| self.proxy_entitled(e, field, about)))
         });
         let Some(event) = deciding else {
             return only(Code::CnsGiverNotEntitled);
@@ -84,11 +63,7 @@ impl<'a> Consents<'a> {
             ConsentState::Requested | ConsentState::Unknown => only(Code::CnsAbsent),
             ConsentState::Given | ConsentState::Renewed => {
                 let stopped = self.stopped(event, online);
-                if stopped.is_empty() {
-                    Ok(used(event))
-                } else {
-                    Err(stopped)
-                }
+                if stopped.is_empty() { Ok(used(event)) } else { Err(stopped) }
             }
         }
     }
@@ -96,17 +71,13 @@ impl<'a> Consents<'a> {
     /// The latest statutory agreement must be the resident's own live yes with all three parts, to
     /// the asking authority; a later choice of another authority ends it.
     fn statutory(&self, online: bool, field: &FieldId) -> Result<UsedConsent, BTreeSet<Code>> {
-        let event = latest(
-            self.naming_purpose()
-                .filter(|e| e.kind == ConsentKind::StatutoryConsent),
-        );
+        let event =
+            latest(self.naming_purpose().filter(|e| e.kind == ConsentKind::StatutoryConsent));
         match event {
             Some(event)
                 if event.state.is_yes()
                     && self.own_counts(event, online)
-                    && StatutoryPart::ALL
-                        .iter()
-                        .all(|part| event.parts.contains(part))
+                    && StatutoryPart::ALL.iter().all(|part| event.parts.contains(part))
                     && self.in_scope(event, field)
                     && self.stopped(event, online).is_empty() =>
             {
@@ -118,18 +89,12 @@ impl<'a> Consents<'a> {
 
     fn naming_purpose(&self) -> impl Iterator<Item = &'a ConsentEvent> {
         let (ask, at) = (self.ask, self.at);
-        self.facts
-            .consents
-            .iter()
-            .filter(move |e| e.at <= at && e.purposes.contains(&ask.purpose))
+        self.facts.consents.iter().filter(move |e| e.at <= at && e.purposes.contains(&ask.purpose))
     }
 
     fn in_scope(&self, event: &ConsentEvent, field: &FieldId) -> bool {
         event.recipients.contains(&self.facts.requester.agency)
-            && event
-                .fields
-                .as_ref()
-                .is_none_or(|all| all.iter().any(|s| s.covers(field)))
+            && event.fields.as_ref().is_none_or(|all| all.iter().any(|s| s.covers(field)))
     }
 
     fn own_counts(&self, event: &ConsentEvent, online: bool) -> bool {
@@ -153,11 +118,8 @@ impl<'a> Consents<'a> {
         event.evidence
             && match event.by {
                 Giver::Parent => {
-                    let narrowed = !is_under(
-                        resident.born,
-                        figures.parent_confidential_until_age,
-                        self.day,
-                    );
+                    let narrowed =
+                        !is_under(resident.born, figures.parent_confidential_until_age, self.day);
                     is_under(resident.born, figures.own_voice_age, then)
                         && !(narrowed && (about.special || about.cpi))
                 }
@@ -213,11 +175,7 @@ fn latest<'e>(events: impl Iterator<Item = &'e ConsentEvent>) -> Option<&'e Cons
 }
 
 fn used(event: &ConsentEvent) -> UsedConsent {
-    UsedConsent {
-        kind: event.kind,
-        given_at: event.at,
-        until: event.until,
-    }
+    UsedConsent { kind: event.kind, given_at: event.at, until: event.until }
 }
 
 fn only<T>(code: Code) -> Result<T, BTreeSet<Code>> {

@@ -16,6 +16,10 @@ use crate::domain::{
 };
 
 type Codes = BTreeSet<Code>;
+/// casbin's verdict and, on a no, the failing terms of each row.
+type Ruling = (Verdict, Vec<(usize, u32)>);
+/// A candidate row, its failing terms with their codes, and all of its codes.
+type Candidate = (usize, Vec<(&'static str, Codes)>, Codes);
 
 /// What stands for every field alike.
 struct Common {
@@ -66,7 +70,7 @@ struct Decider<'a> {
     q: Question<'a>,
     common: Common,
     /// casbin's verdicts by request with the field's name left out, and by the rows that list it.
-    memo: HashMap<(Request, u64, bool), (Verdict, Vec<(usize, u32)>)>,
+    memo: HashMap<(Request, u64), Ruling>,
 }
 
 impl PolicySnapshot {
@@ -75,12 +79,7 @@ impl PolicySnapshot {
     pub fn decide(&self, ask: &Ask, facts: &Facts, as_of: Timestamp) -> Decision {
         let q = Question::new(&self.book, ask, facts, as_of);
         let common = self.common(&q);
-        let mut decider = Decider {
-            policy: self,
-            q,
-            common,
-            memo: HashMap::new(),
-        };
+        let mut decider = Decider { policy: self, q, common, memo: HashMap::new() };
         decider.run()
     }
 
@@ -102,18 +101,11 @@ impl PolicySnapshot {
                 tests: rule.map(|r| q.override_tests(claim, r)).unwrap_or_default(),
                 duties: rule.map(|r| r.duties.clone()).unwrap_or_default(),
                 ends: rule.and_then(|r| {
-                    asserted
-                        .checked_add(SignedDuration::from_hours(r.ceiling_hours))
-                        .ok()
+                    asserted.checked_add(SignedDuration::from_hours(r.ceiling_hours)).ok()
                 }),
             }
         });
-        Common {
-            ladder: self.ladder(q),
-            asking,
-            stops,
-            claim,
-        }
+        Common { ladder: self.ladder(q), asking, stops, claim }
     }
 
     fn lifted(&self, lifts: &Lifts) -> Codes {
@@ -141,13 +133,8 @@ impl PolicySnapshot {
                 continue;
             }
             if !rule.agencies.has(&who.agency) {
-                found = found.map(|c| {
-                    if c == Code::LawNoGateway {
-                        Code::PurNotCovered
-                    } else {
-                        c
-                    }
-                });
+                found =
+                    found.map(|c| if c == Code::LawNoGateway { Code::PurNotCovered } else { c });
             } else if rule.roles.has(&who.role) {
                 return None;
             } else {
@@ -161,10 +148,7 @@ impl PolicySnapshot {
         if code == Code::CnfNoBasis && rule.ground == Some(Ground::Holder) {
             return Disposition::Referred;
         }
-        self.book
-            .codes
-            .get(&code)
-            .map_or(Disposition::Hard, |meaning| meaning.disposition)
+        self.book.codes.get(&code).map_or(Disposition::Hard, |meaning| meaning.disposition)
     }
 }
 
@@ -236,22 +220,14 @@ impl Decider<'_> {
     }
 
     fn rule(&self, row: usize) -> Result<&Rule, EngineError> {
-        self.policy
-            .book
-            .rules
-            .get(row)
-            .ok_or_else(|| EngineError("no such row".to_owned()))
+        self.policy.book.rules.get(row).ok_or_else(|| EngineError("no such row".to_owned()))
     }
 
     /// The code of a deny row that speaks of the question, whatever else stands in the way.
     fn denied(&self, row: usize, failing: u32) -> Result<Option<Code>, EngineError> {
         let rule = self.rule(row)?;
         let applies = failing & (SCOPE | (1 << WHEN)) == 0;
-        Ok(if rule.effect == Effect::Deny && applies {
-            rule.code
-        } else {
-            None
-        })
+        Ok(if rule.effect == Effect::Deny && applies { rule.code } else { None })
     }
 
     fn judge(&mut self, field: &FieldId, about: &Field) -> Result<Judged, EngineError> {
@@ -287,26 +263,16 @@ impl Decider<'_> {
         request: Request,
         listing: u64,
         about: &Field,
-    ) -> Result<(Verdict, Vec<(usize, u32)>), EngineError> {
+    ) -> Result<Ruling, EngineError> {
         let shared = self.section(Some(about))?.rows.len() <= 64;
-        let key = (
-            Request {
-                field: ImmutableString::new(),
-                ..request.clone()
-            },
-            listing,
-            shared,
-        );
+        let key = (Request { field: ImmutableString::new(), ..request.clone() }, listing);
         if shared && let Some(known) = self.memo.get(&key) {
             return Ok(known.clone());
         }
         let section = self.section(Some(about))?;
         let verdict = self.policy.engine.decide(section, &request)?;
-        let failing = if verdict.yes {
-            Vec::new()
-        } else {
-            self.policy.engine.trace(section, &request)?
-        };
+        let failing =
+            if verdict.yes { Vec::new() } else { self.policy.engine.trace(section, &request)? };
         let answer = (verdict, failing);
         if shared {
             self.memo.insert(key, answer.clone());
@@ -330,26 +296,17 @@ impl Decider<'_> {
         let mut any_choice = false;
         for (i, row) in rows.iter().enumerate() {
             let rule = self.rule(*row)?;
-            let listed = if rows.len() > 64 {
-                rule.lists(field, about)
-            } else {
-                listing & (1 << i) != 0
-            };
+            let listed =
+                if rows.len() > 64 { rule.lists(field, about) } else { listing & (1 << i) != 0 };
             if rule.effect == Effect::Deny || !listed || !rule.roles.has(&q.facts.requester.role) {
                 continue;
             }
             any_choice |= !rule.choices.is_empty();
             if let Some(id) = &rule.gateway {
-                gates
-                    .gateways
-                    .entry(id.clone())
-                    .or_insert_with(|| q.gateway(id, about));
+                gates.gateways.entry(id.clone()).or_insert_with(|| q.gateway(id, about));
             }
             if let Some(id) = &rule.agreement {
-                gates
-                    .agreements
-                    .entry(id.clone())
-                    .or_insert_with(|| q.agreement(id, about));
+                gates.agreements.entry(id.clone()).or_insert_with(|| q.agreement(id, about));
             }
             if let Some(ground) = rule.ground {
                 let online = is_online(rule);
@@ -393,14 +350,9 @@ impl Decider<'_> {
         let death = q.dead() && !lifts.contains(&Code::SubjDeceasedRoute);
         let bulk = q.bulk() && !lifts.contains(&Code::MinBulkNotJustified);
         let apd9 = match field {
-            Some((_, about)) if apd && about.special => joined(
-                self.policy
-                    .book
-                    .figures
-                    .apd_conditions
-                    .iter()
-                    .map(|b| b.as_str()),
-            ),
+            Some((_, about)) if apd && about.special => {
+                joined(self.policy.book.figures.apd_conditions.iter().map(|b| b.as_str()))
+            }
             Some(_) | None => "-".to_owned(),
         };
         let apd10 = matches!(field, Some((_, about)) if apd && about.criminal);
@@ -408,9 +360,7 @@ impl Decider<'_> {
             agency: q.facts.requester.agency.as_str().into(),
             role: q.facts.requester.role.as_str().into(),
             purpose: q.ask.purpose.as_str().into(),
-            category: field
-                .map_or("-", |(_, about)| about.category.as_str())
-                .into(),
+            category: field.map_or("-", |(_, about)| about.category.as_str()).into(),
             field: field.map_or("-", |(field, _)| field.as_str()).into(),
             letters: joined(field.map(|(_, about)| letters(about)).unwrap_or_default()).into(),
             meets: gates.meets.as_str().into(),
@@ -418,11 +368,7 @@ impl Decider<'_> {
             bulk: if bulk { "bulk" } else { "-" }.into(),
             stops: joined(stops).into(),
             gateways: joined(
-                gates
-                    .gateways
-                    .iter()
-                    .filter(|(_, c)| met(c))
-                    .map(|(id, _)| id.as_str()),
+                gates.gateways.iter().filter(|(_, c)| met(c)).map(|(id, _)| id.as_str()),
             )
             .into(),
             basis: match (&q.ask.basis, q.basis_open()) {
@@ -434,27 +380,15 @@ impl Decider<'_> {
             apd9: apd9.into(),
             apd10: if apd10 { "*" } else { "-" }.into(),
             grounds: joined(grounds.map(|((ground, online), _)| {
-                if *online {
-                    format!("{}@online", ground.word())
-                } else {
-                    ground.word()
-                }
+                if *online { format!("{}@online", ground.word()) } else { ground.word() }
             }))
             .into(),
             agreements: joined(
-                gates
-                    .agreements
-                    .iter()
-                    .filter(|(_, g)| met(&g.codes))
-                    .map(|(id, _)| id.as_str()),
+                gates.agreements.iter().filter(|(_, g)| met(&g.codes)).map(|(id, _)| id.as_str()),
             )
             .into(),
             choices: joined(
-                gates
-                    .choices
-                    .iter()
-                    .filter(|(_, c)| !met(c))
-                    .map(|(kind, _)| kind.as_str()),
+                gates.choices.iter().filter(|(_, c)| !met(c)).map(|(kind, _)| kind.as_str()),
             )
             .into(),
             override_kind: claim.map_or("-", |claim| claim.kind.as_str()).into(),
@@ -465,9 +399,8 @@ impl Decider<'_> {
     fn best(&self, hits: &[usize]) -> Result<usize, EngineError> {
         let rank = |row: &usize| {
             let rule = self.policy.book.rules.get(*row);
-            let duty = rule
-                .and_then(|r| r.gateway.as_ref())
-                .is_some_and(|g| self.q.is_duty_in_force(g));
+            let duty =
+                rule.and_then(|r| r.gateway.as_ref()).is_some_and(|g| self.q.is_duty_in_force(g));
             (!duty, rule.map(|r| number(r.id.as_str())))
         };
         hits.iter()
@@ -487,20 +420,10 @@ impl Decider<'_> {
         let rule = self.rule(row)?;
         let broken = || EngineError(format!("row {} allows without gateway or basis", rule.id));
         if rule.effect != Effect::Allow || !rule.lists(field, about) {
-            return Err(EngineError(format!(
-                "row {} does not list the field",
-                rule.id
-            )));
+            return Err(EngineError(format!("row {} does not list the field", rule.id)));
         }
         let gateway = rule.gateway.clone().ok_or_else(broken)?;
-        let kind = self
-            .policy
-            .book
-            .gateways
-            .get(&gateway)
-            .ok_or_else(broken)?
-            .kind
-            .into();
+        let kind = self.policy.book.gateways.get(&gateway).ok_or_else(broken)?.kind.into();
         let ground = rule.ground.ok_or_else(broken)?;
         let mut duties = rule.duties.clone();
         let mut ends = None;
@@ -508,19 +431,13 @@ impl Decider<'_> {
             Some(Ok(used)) => used.clone(),
             Some(Err(_)) | None => None,
         };
-        let opt_out = gates
-            .opt_out_consent
-            .clone()
-            .filter(|_| has_force(rule, ChoiceKind::Ndo));
+        let opt_out = gates.opt_out_consent.clone().filter(|_| has_force(rule, ChoiceKind::Ndo));
         if let Some(used) = consent.as_ref().or(opt_out.as_ref()) {
             duties.insert(Duty::ExpireAt);
             ends = end_of(used.until, &self.policy.book.place.zone);
         }
         if let Some(id) = &rule.agreement
-            && gates
-                .agreements
-                .get(id)
-                .is_some_and(|gate| gate.review_late)
+            && gates.agreements.get(id).is_some_and(|gate| gate.review_late)
         {
             duties.insert(Duty::OpenAgreementTask);
         }
@@ -532,10 +449,7 @@ impl Decider<'_> {
         if let Some((claim, failures)) = claim {
             duties.extend(claim.duties.iter().copied());
             ends = earlier(ends, claim.ends);
-            if failures
-                .iter()
-                .any(|code| code.as_str().starts_with("AGR_"))
-            {
+            if failures.iter().any(|code| code.as_str().starts_with("AGR_")) {
                 duties.insert(Duty::OpenAgreementTask);
             }
         }
@@ -581,7 +495,7 @@ impl Decider<'_> {
         for (row, bits) in failing {
             denials.extend(self.denied(*row, *bits)?);
         }
-        let mut paths: Vec<(usize, Vec<(&'static str, Codes)>, Codes)> = Vec::new();
+        let mut paths: Vec<Candidate> = Vec::new();
         for (row, bits) in failing {
             let rule = self.rule(*row)?;
             if rule.effect == Effect::Allow && bits & SCOPE == 0 {
@@ -598,12 +512,7 @@ impl Decider<'_> {
             return self.unlisted(field, about, denials);
         }
         let mut lifted_verdict = None;
-        if let Some(claim) = self
-            .common
-            .claim
-            .as_ref()
-            .filter(|claim| claim.role_allowed)
-        {
+        if let Some(claim) = self.common.claim.as_ref().filter(|claim| claim.role_allowed) {
             let request = self.request(Some((field, about)), gates, Some(claim));
             let (verdict, _) = self.ask_casbin(request, listing, about)?;
             lifted_verdict = Some(verdict);
@@ -632,25 +541,15 @@ impl Decider<'_> {
             let referred =
                 |code: &Code| self.policy.disposition(*code, rule) == Disposition::Referred;
             refers |= !left.is_empty() && left.iter().all(referred);
-            alarm |= rule
-                .gateway
-                .as_ref()
-                .is_some_and(|g| self.q.is_duty_in_force(g))
+            alarm |= rule.gateway.as_ref().is_some_and(|g| self.q.is_duty_in_force(g))
                 && failures.iter().all(|code| is_alarming(*code));
             codes.extend(listed);
-            shortfalls.push(Shortfall {
-                rule: rule.id.clone(),
-                place: place(rule),
-                terms,
-                left,
-            });
+            shortfalls.push(Shortfall { rule: rule.id.clone(), place: place(rule), terms, left });
         }
         // casbin, asked again with the lifted failures met, must say what the codes say.
         let yes = lifted_verdict.as_ref().is_some_and(|verdict| verdict.yes);
-        if yes != !could.is_empty() {
-            return Err(EngineError(
-                "the override's verdict and its codes disagree".to_owned(),
-            ));
+        if yes == could.is_empty() {
+            return Err(EngineError("the override's verdict and its codes disagree".to_owned()));
         }
         if let (true, Some(verdict), Some(claim)) = (yes, lifted_verdict, &self.common.claim) {
             let row = self.best(&verdict.hits)?;
@@ -712,12 +611,7 @@ impl Decider<'_> {
                 }
             }
         }
-        if self
-            .common
-            .claim
-            .as_ref()
-            .is_some_and(|claim| !claim.role_allowed)
-        {
+        if self.common.claim.as_ref().is_some_and(|claim| !claim.role_allowed) {
             codes.insert(Code::OvrRoleNotAllowed);
         }
         Ok(Judged::withheld(codes))
@@ -738,10 +632,7 @@ impl Decider<'_> {
             }
             let codes = self.codes_of(term, rule, gates);
             if codes.is_empty() {
-                return Err(EngineError(format!(
-                    "row {} fails on {term} without a code",
-                    rule.id
-                )));
+                return Err(EngineError(format!("row {} fails on {term} without a code", rule.id)));
             }
             failed.push((*term, codes));
         }
@@ -765,10 +656,7 @@ impl Decider<'_> {
                 Some(true) | None => Code::LawNoArt6,
             }]),
             "apd9" | "apd10" => Codes::from([Code::LawApdMissing]),
-            "ground" => match rule
-                .ground
-                .and_then(|g| gates.grounds.get(&(g, is_online(rule))))
-            {
+            "ground" => match rule.ground.and_then(|g| gates.grounds.get(&(g, is_online(rule)))) {
                 Some(Err(codes)) => codes.clone(),
                 Some(Ok(_)) | None => Codes::new(),
             },
@@ -800,11 +688,8 @@ impl Decider<'_> {
         } else {
             Outcome::Deny
         };
-        let mut beside = self.q.cited(
-            judged
-                .iter()
-                .filter_map(|(field, _)| book.fields.get(field)),
-        );
+        let mut beside =
+            self.q.cited(judged.iter().filter_map(|(field, _)| book.fields.get(field)));
         if judged.is_empty() {
             beside.extend(self.common.asking.iter().copied());
         }
@@ -949,12 +834,7 @@ impl Judged {
 impl FieldGates {
     /// What stands before a field is known.
     fn nameless(q: &Question<'_>, stops: &Codes) -> Self {
-        let flags = q
-            .facts
-            .resident
-            .flags
-            .iter()
-            .map(|flag| format!("flag:{flag}"));
+        let flags = q.facts.resident.flags.iter().map(|flag| format!("flag:{flag}"));
         Self {
             meets: joined(flags),
             stops: stops.clone(),
@@ -1006,9 +886,7 @@ pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Time
 
 /// The numbers in an id, so that N9 comes before N10 and N10.1 before N10.2.
 fn number(id: &str) -> (Vec<u32>, String) {
-    let numbers = id
-        .split(|c: char| !c.is_ascii_digit())
-        .filter_map(|digits| digits.parse().ok())
-        .collect();
+    let numbers =
+        id.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect();
     (numbers, id.to_owned())
 }

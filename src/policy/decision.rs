@@ -102,6 +102,7 @@ pub struct UsedConsent {
 
 /// What is decided about one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a decision holds a handful of fields")]
 pub enum FieldOutcome {
     /// Released under this path.
     Released(Path),
@@ -177,10 +178,7 @@ impl Permit {
     /// The categories to fetch.
     #[must_use]
     pub fn categories(&self) -> BTreeSet<CategoryId> {
-        self.fields
-            .keys()
-            .filter_map(|f| f.category()?.parse().ok())
-            .collect()
+        self.fields.keys().filter_map(|f| f.category()?.parse().ok()).collect()
     }
 }
 

@@ -119,6 +119,15 @@ pub(super) struct Section {
     pub rows: Vec<usize>,
 }
 
+/// How rows are laid out for casbin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// A section for each distinct list of candidates: what the hub runs on.
+    Sectioned,
+    /// All rows in one section, as stock casbin would have them: for comparison.
+    Flat,
+}
+
 /// What casbin said, and which rows it said it for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -132,7 +141,7 @@ pub(super) struct Verdict {
 pub(super) struct Engine {
     enforcer: Enforcer,
     sections: Vec<Section>,
-    index: HashMap<(u32, u32, u32), u32>,
+    index: Index,
     agencies: HashMap<String, u32>,
     purposes: HashMap<String, u32>,
     categories: HashMap<CategoryId, u32>,
@@ -143,19 +152,14 @@ const UNKNOWN: u32 = u32::MAX;
 const EFFECT: &str = "some(where (p_eft == allow)) && !some(where (p_eft == deny))";
 
 impl Engine {
-    pub(super) fn build(book: &RuleBook) -> Result<Self, EngineError> {
+    pub(super) fn build(book: &RuleBook, layout: Layout) -> Result<Self, EngineError> {
         let mut model = ready(DefaultModel::from_str(&book.model))?.map_err(engine)?;
         let matcher = matcher_of(&book.model)?;
         let terms = terms_of(matcher)?;
-        let traced: Vec<String> = terms
-            .iter()
-            .enumerate()
-            .map(|(i, term)| format!("mark({i}, {term})"))
-            .collect();
+        let traced: Vec<String> =
+            terms.iter().enumerate().map(|(i, term)| format!("mark({i}, {term})")).collect();
         if !model.add_def("m", "m2", &traced.join(" & ")) {
-            return Err(EngineError(
-                "the tracing matcher was not accepted".to_owned(),
-            ));
+            return Err(EngineError("the tracing matcher was not accepted".to_owned()));
         }
         let columns: Vec<usize> = Rule::COLUMNS
             .iter()
@@ -163,7 +167,7 @@ impl Engine {
             .filter(|(_, name)| matches!(**name, "id" | "eft") || reads_column(matcher, name))
             .map(|(i, _)| i)
             .collect();
-        let (sections, index, words) = sections(book);
+        let (sections, index, words) = sections(book, layout);
         for section in &sections {
             add_section(&mut model, section, book, &columns)?;
         }
@@ -189,9 +193,7 @@ impl Engine {
     ) -> Option<&Section> {
         let agency = self.agencies.get(agency).copied().unwrap_or(UNKNOWN);
         let purpose = self.purposes.get(purpose).copied().unwrap_or(UNKNOWN);
-        let category = category
-            .and_then(|c| self.categories.get(c).copied())
-            .unwrap_or(UNKNOWN);
+        let category = category.and_then(|c| self.categories.get(c).copied()).unwrap_or(UNKNOWN);
         let at = *self.index.get(&(agency, purpose, category))?;
         self.sections.get(usize::try_from(at).ok()?)
     }
@@ -247,9 +249,7 @@ impl Engine {
             m_type: matcher.to_owned(),
         };
         TRACE.with_borrow_mut(|trace| *trace = Trace::default());
-        let answer = self
-            .enforcer
-            .enforce_with_context(context, request.values());
+        let answer = self.enforcer.enforce_with_context(context, request.values());
         let trace = TRACE.with_borrow_mut(std::mem::take);
         Ok((answer.map_err(engine)?, trace))
     }
@@ -263,9 +263,7 @@ fn engine(error: casbin::Error) -> EngineError {
 fn ready<T>(future: impl Future<Output = T>) -> Result<T, EngineError> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Ok(value),
-        Poll::Pending => Err(EngineError(
-            "casbin waited while it was being built".to_owned(),
-        )),
+        Poll::Pending => Err(EngineError("casbin waited while it was being built".to_owned())),
     }
 }
 
@@ -296,17 +294,15 @@ fn reads_column(matcher: &str, column: &str) -> bool {
         .any(|w| w == wanted)
 }
 
-type Words = (
-    HashMap<String, u32>,
-    HashMap<String, u32>,
-    HashMap<CategoryId, u32>,
-);
+/// Which section serves (agency, purpose, category), by the numbers of the words.
+type Index = HashMap<(u32, u32, u32), u32>;
+type Words = (HashMap<String, u32>, HashMap<String, u32>, HashMap<CategoryId, u32>);
 
 fn numbered<K: std::hash::Hash + Eq>(words: impl Iterator<Item = K>) -> HashMap<K, u32> {
     words.zip(0_u32..).collect()
 }
 
-fn sections(book: &RuleBook) -> (Vec<Section>, HashMap<(u32, u32, u32), u32>, Words) {
+fn sections(book: &RuleBook, layout: Layout) -> (Vec<Section>, Index, Words) {
     let agencies = numbered(book.agencies.keys().map(|a| a.as_str().to_owned()));
     let purposes = numbered(book.purposes.keys().map(|p| p.as_str().to_owned()));
     let categories = numbered(book.categories.keys().cloned());
@@ -339,15 +335,16 @@ fn sections(book: &RuleBook) -> (Vec<Section>, HashMap<(u32, u32, u32), u32>, Wo
                 .map(|(c, i)| (Some(c), *i))
                 .chain(std::iter::once((None, UNKNOWN)))
             {
-                let rows: Vec<usize> = speaks
-                    .iter()
-                    .copied()
-                    .filter(|i| {
-                        book.rules
-                            .get(*i)
-                            .is_some_and(|rule| may_list(rule, category, book))
-                    })
-                    .collect();
+                let rows: Vec<usize> = match layout {
+                    Layout::Flat => order.clone(),
+                    Layout::Sectioned => speaks
+                        .iter()
+                        .copied()
+                        .filter(|i| {
+                            book.rules.get(*i).is_some_and(|rule| may_list(rule, category, book))
+                        })
+                        .collect(),
+                };
                 let at = *by_rows.entry(rows).or_insert_with_key(|rows| {
                     let at = u32::try_from(sections.len()).unwrap_or(UNKNOWN);
                     sections.push(Section {
@@ -378,21 +375,15 @@ fn may_list(rule: &Rule, category: Option<&CategoryId>, book: &RuleBook) -> bool
     if !rule.categories.has(category) {
         return false;
     }
-    let fields = book
-        .categories
-        .get(category)
-        .map(|c| c.fields.as_slice())
-        .unwrap_or_default();
+    let fields = book.categories.get(category).map(|c| c.fields.as_slice()).unwrap_or_default();
     rule.only.iter().all(|only| match only {
         Only::Field(_) => true,
-        Only::Letter(letter) => fields
-            .iter()
-            .filter_map(|f| book.fields.get(f))
-            .any(|f| f.has_letter(*letter)),
-        Only::Bar(flag) => fields
-            .iter()
-            .filter_map(|f| book.fields.get(f))
-            .any(|f| f.bar.as_ref() == Some(flag)),
+        Only::Letter(letter) => {
+            fields.iter().filter_map(|f| book.fields.get(f)).any(|f| f.has_letter(*letter))
+        }
+        Only::Bar(flag) => {
+            fields.iter().filter_map(|f| book.fields.get(f)).any(|f| f.bar.as_ref() == Some(flag))
+        }
     })
 }
 
@@ -408,16 +399,10 @@ fn add_section(
         return Ok(());
     }
     let pick = |cells: &[String]| -> Vec<String> {
-        columns
-            .iter()
-            .filter_map(|c| cells.get(*c).cloned())
-            .collect()
+        columns.iter().filter_map(|c| cells.get(*c).cloned()).collect()
     };
-    let tokens: Vec<String> = columns
-        .iter()
-        .filter_map(|c| Rule::COLUMNS.get(*c))
-        .map(|c| format!("p_{c}"))
-        .collect();
+    let tokens: Vec<String> =
+        columns.iter().filter_map(|c| Rule::COLUMNS.get(*c)).map(|c| format!("p_{c}")).collect();
     model.add_def("p", &section.key, &tokens.join(", "));
     let assertion = model
         .get_mut_model()
@@ -426,10 +411,7 @@ fn add_section(
         .ok_or_else(|| EngineError("a section was not accepted".to_owned()))?;
     assertion.tokens = tokens;
     for row in &section.rows {
-        let rule = book
-            .rules
-            .get(*row)
-            .ok_or_else(|| EngineError("no such row".to_owned()))?;
+        let rule = book.rules.get(*row).ok_or_else(|| EngineError("no such row".to_owned()))?;
         let cells = pick(&rule.cells);
         if cells.len() != columns.len() || !assertion.policy.insert(cells) {
             return Err(EngineError(format!("row {} was not accepted", rule.id)));
@@ -446,10 +428,7 @@ pub(super) fn register(enforcer: &mut Enforcer) {
     enforcer.add_function("none", Arg1(|a| two(&a, &a, |a, _| a == "-")));
     enforcer.add_function("stated", Arg2(|basis, own| two(&basis, &own, stated)));
     enforcer.add_function("lists", Arg3(|f, l, only| three(&f, &l, &only, lists)));
-    enforcer.add_function(
-        "grounded",
-        Arg3(|g, all, despite| three(&g, &all, &despite, grounded)),
-    );
+    enforcer.add_function("grounded", Arg3(|g, all, despite| three(&g, &all, &despite, grounded)));
     enforcer.add_function("mark", Arg2(mark));
 }
 
@@ -461,11 +440,9 @@ fn two(a: &Dynamic, b: &Dynamic, test: fn(&str, &str) -> bool) -> Dynamic {
 }
 
 fn three(a: &Dynamic, b: &Dynamic, c: &Dynamic, test: fn(&str, &str, &str) -> bool) -> Dynamic {
-    let (Ok(a), Ok(b), Ok(c)) = (
-        a.as_immutable_string_ref(),
-        b.as_immutable_string_ref(),
-        c.as_immutable_string_ref(),
-    ) else {
+    let (Ok(a), Ok(b), Ok(c)) =
+        (a.as_immutable_string_ref(), b.as_immutable_string_ref(), c.as_immutable_string_ref())
+    else {
         return Dynamic::FALSE;
     };
     test(&a, &b, &c).into()
@@ -495,9 +472,7 @@ fn grounded(ground: &str, grounds: &str, despite: &str) -> bool {
     ground == "-"
         || holds(grounds, ground)
         || (holds(despite, "online")
-            && grounds
-                .split('|')
-                .any(|g| g.strip_suffix("@online") == Some(ground)))
+            && grounds.split('|').any(|g| g.strip_suffix("@online") == Some(ground)))
 }
 
 fn lists(field: &str, letters: &str, only: &str) -> bool {
@@ -537,11 +512,7 @@ thread_local! {
 fn mark(term: Dynamic, met: Dynamic) -> Dynamic {
     let met = met.as_bool().unwrap_or(false);
     if !met {
-        let term = term
-            .as_int()
-            .ok()
-            .and_then(|t| u32::try_from(t).ok())
-            .unwrap_or(31);
+        let term = term.as_int().ok().and_then(|t| u32::try_from(t).ok()).unwrap_or(31);
         TRACE.with_borrow_mut(|trace| trace.row |= 1_u32.checked_shl(term).unwrap_or(1 << 31));
     }
     met.into()
@@ -558,10 +529,7 @@ struct Recording {
 impl Effector for Recorder {
     fn new_stream(&self, expr: &str, _cap: usize) -> Box<dyn EffectorStream> {
         // A model with another effect is never loaded; were it, nothing would be allowed.
-        Box::new(Recording {
-            allowed: false,
-            denied: expr != EFFECT,
-        })
+        Box::new(Recording { allowed: false, denied: expr != EFFECT })
     }
 }
 

@@ -14,11 +14,7 @@ impl PolicySnapshot {
     pub fn explain(&self, ask: &Ask, facts: &Facts, view: &View) -> Explanation {
         Explanation {
             text: self.sentences(ask, view),
-            missing: view
-                .codes
-                .iter()
-                .filter_map(|code| self.missing(*code))
-                .collect(),
+            missing: view.codes.iter().filter_map(|code| self.missing(*code)).collect(),
             may_ask: self.may_ask(ask, facts),
             purpose: ask.purpose.clone(),
         }
@@ -41,10 +37,7 @@ impl PolicySnapshot {
             Outcome::Permit => "You may see everything you asked for. ".to_owned(),
             Outcome::Partial => "You may see part of what you asked for. ".to_owned(),
             Outcome::Refer => {
-                format!(
-                    "Nothing is released yet: a person at {} must decide. ",
-                    ask.from
-                )
+                format!("Nothing is released yet: a person at {} must decide. ", ask.from)
             }
             Outcome::Deny => "Nothing is released. ".to_owned(),
         };
@@ -63,10 +56,7 @@ impl PolicySnapshot {
             }
             text.push_str(&format!(", rule {})", path.rule));
             if let Some(consent) = &path.consent {
-                text.push_str(&format!(
-                    ", and the resident agreed until {}",
-                    consent.until
-                ));
+                text.push_str(&format!(", and the resident agreed until {}", consent.until));
             }
             if let Some(kind) = &path.override_used {
                 text.push_str(&format!(", by the override {kind}"));

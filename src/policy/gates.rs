@@ -38,26 +38,10 @@ pub(super) struct AgreementGate {
 impl<'a> Question<'a> {
     pub(super) fn new(book: &'a RuleBook, ask: &'a Ask, facts: &'a Facts, at: Timestamp) -> Self {
         let day = day_of(at, &book.place.zone);
-        let digital_consent_age = facts
-            .amendments
-            .digital_consent_age
-            .unwrap_or(book.figures.digital_consent_age);
-        let consents = Consents {
-            book,
-            ask,
-            facts,
-            at,
-            day,
-            digital_consent_age,
-        };
-        Self {
-            book,
-            ask,
-            facts,
-            at,
-            day,
-            consents,
-        }
+        let digital_consent_age =
+            facts.amendments.digital_consent_age.unwrap_or(book.figures.digital_consent_age);
+        let consents = Consents { book, ask, facts, at, day, digital_consent_age };
+        Self { book, ask, facts, at, day, consents }
     }
 
     fn asker(&self) -> Option<&Agency> {
@@ -123,27 +107,16 @@ impl<'a> Question<'a> {
 
     /// Dead on that day.
     pub(super) fn dead(&self) -> bool {
-        self.facts
-            .resident
-            .died
-            .is_some_and(|died| died <= self.day)
+        self.facts.resident.died.is_some_and(|died| died <= self.day)
     }
 
     /// Onward use of received copies (rule 9).
     pub(super) fn onward(&self) -> BTreeSet<Code> {
         let barred = self.ask.received_for.as_ref().is_some_and(|first| {
             *first != self.ask.purpose
-                && !self
-                    .book
-                    .figures
-                    .onward_purposes
-                    .contains(&self.ask.purpose)
+                && !self.book.figures.onward_purposes.contains(&self.ask.purpose)
         });
-        if barred {
-            BTreeSet::from([Code::PurOnwardBarred])
-        } else {
-            BTreeSet::new()
-        }
+        if barred { BTreeSet::from([Code::PurOnwardBarred]) } else { BTreeSet::new() }
     }
 
     /// More residents than one asks for singly (rule 13).
@@ -169,10 +142,7 @@ impl<'a> Question<'a> {
                 met.push(name.to_owned());
             }
         }
-        met.extend(
-            self.flags_on(field, about)
-                .map(|flag| format!("flag:{flag}")),
-        );
+        met.extend(self.flags_on(field, about).map(|flag| format!("flag:{flag}")));
         met
     }
 
@@ -235,16 +205,12 @@ impl<'a> Question<'a> {
     }
 
     fn excludes_data(gateway: &Gateway, about: &Field) -> bool {
-        gateway
-            .excludes_data
-            .iter()
-            .any(|p| p.covers(&about.category))
+        gateway.excludes_data.iter().any(|p| p.covers(&about.category))
             && !gateway.keeps_data.iter().any(|p| p.covers(&about.category))
     }
 
     fn excludes_body(&self, gateway: &Gateway) -> bool {
-        self.holder()
-            .is_some_and(|h| gateway.excludes_holder_types.contains(&h.kind))
+        self.holder().is_some_and(|h| gateway.excludes_holder_types.contains(&h.kind))
     }
 
     /// The gateway's own failures, data left out of account (rule 7).
@@ -307,10 +273,7 @@ impl<'a> Question<'a> {
         if gateway.kind == GatewayKind::Exemption {
             codes.insert(Code::LawExemptionIsNotPower);
         }
-        if fields
-            .into_iter()
-            .any(|about| Self::excludes_data(gateway, about))
-        {
+        if fields.into_iter().any(|about| Self::excludes_data(gateway, about)) {
             codes.insert(Code::LawGatewayExcludesData);
         }
         codes
@@ -319,11 +282,8 @@ impl<'a> Question<'a> {
     /// The stated basis: `None` when none is stated, else whether it is open to the asker.
     pub(super) fn basis_open(&self) -> Option<bool> {
         let stated = self.ask.basis.as_ref()?;
-        let closed_to_public = self
-            .book
-            .bases
-            .get(stated)
-            .is_some_and(|basis| !basis.open_to_public_authority);
+        let closed_to_public =
+            self.book.bases.get(stated).is_some_and(|basis| !basis.open_to_public_authority);
         Some(!(closed_to_public && self.asker().is_some_and(|a| a.public_authority)))
     }
 
@@ -335,20 +295,11 @@ impl<'a> Question<'a> {
 
     /// The agreement on the day (rule 6).
     pub(super) fn agreement(&self, id: &AgreementId, about: &Field) -> AgreementGate {
-        let none = || AgreementGate {
-            codes: BTreeSet::from([Code::AgrNone]),
-            review_late: false,
-        };
+        let none = || AgreementGate { codes: BTreeSet::from([Code::AgrNone]), review_late: false };
         let Some(agreement) = self.book.agreements.get(id) else {
             return none();
         };
-        let amended = self
-            .facts
-            .amendments
-            .agreements
-            .get(id)
-            .cloned()
-            .unwrap_or_default();
+        let amended = self.facts.amendments.agreements.get(id).cloned().unwrap_or_default();
         let mut codes = BTreeSet::new();
         match amended.status.unwrap_or(agreement.status) {
             AgreementStatus::None => return none(),
@@ -379,10 +330,7 @@ impl<'a> Question<'a> {
         if amended.without_categories.contains(&about.category) {
             codes.insert(Code::AgrCategoryNotListed);
         }
-        AgreementGate {
-            codes,
-            review_late: late > 0 && late <= agreement.grace_days,
-        }
+        AgreementGate { codes, review_late: late > 0 && late <= agreement.grace_days }
     }
 
     fn days_late(&self, agreement: &Agreement, amended: Option<Date>) -> i64 {
@@ -411,11 +359,7 @@ impl<'a> Question<'a> {
             Ground::Override | Ground::Holder => no_basis(),
             Ground::Order => {
                 let codes = self.order(field);
-                if codes.is_empty() {
-                    Ok(None)
-                } else {
-                    Err(codes)
-                }
+                if codes.is_empty() { Ok(None) } else { Err(codes) }
             }
             Ground::Consent(kind) => self.consents.live(kind, online, field, about).map(Some),
         }
@@ -471,10 +415,7 @@ impl<'a> Question<'a> {
             }
         }
         if about.cpi && self.opt_out_list_stale() {
-            found
-                .entry(ChoiceKind::Ndo)
-                .or_default()
-                .insert(Code::SysNdoStale);
+            found.entry(ChoiceKind::Ndo).or_default().insert(Code::SysNdoStale);
         }
         (found, lifted_by)
     }
@@ -488,10 +429,7 @@ impl<'a> Question<'a> {
         if !about.cpi {
             return None;
         }
-        match self
-            .consents
-            .live(ConsentKind::ConfidentialityExplicit, false, field, about)
-        {
+        match self.consents.live(ConsentKind::ConfidentialityExplicit, false, field, about) {
             Ok(consent) => {
                 *lifted_by = Some(consent);
                 None
@@ -502,9 +440,7 @@ impl<'a> Question<'a> {
 
     fn opt_out_list_stale(&self) -> bool {
         let limit = SignedDuration::from_hours(self.book.figures.ndo_hours);
-        self.facts
-            .ndo_checked_at
-            .is_none_or(|read| self.at.duration_since(read) > limit)
+        self.facts.ndo_checked_at.is_none_or(|read| self.at.duration_since(read) > limit)
     }
 
     /// The override's own tests (rule 14), for an override that this role may assert.
@@ -515,10 +451,8 @@ impl<'a> Question<'a> {
     ) -> BTreeSet<Code> {
         let mut codes = BTreeSet::new();
         let asserted = claim.asserted_at.unwrap_or(self.at);
-        let answered = rule
-            .answers
-            .iter()
-            .all(|q| claim.answers.get(q).is_some_and(|a| fits(q, a)));
+        let answered =
+            rule.answers.iter().all(|q| claim.answers.get(q).is_some_and(|a| fits(q, a)));
         if !answered || asserted > self.at {
             codes.insert(Code::OvrTestNotMet);
         }

@@ -61,13 +61,7 @@ pub(super) struct Findings(Vec<Finding>);
 
 impl Findings {
     fn add(&mut self, code: &'static str, file: &str, line: usize, message: String) {
-        self.push(Finding {
-            code,
-            file: file.to_owned(),
-            line,
-            message,
-            nearest: None,
-        });
+        self.push(Finding { code, file: file.to_owned(), line, message, nearest: None });
     }
 
     fn push(&mut self, finding: Finding) {
@@ -146,12 +140,7 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
         }
     }
     if findings.0.is_empty() {
-        findings.add(
-            "E00",
-            "place.toml",
-            0,
-            "the folder could not be read".to_owned(),
-        );
+        findings.add("E00", "place.toml", 0, "the folder could not be read".to_owned());
     }
     Err(findings.0)
 }
@@ -173,11 +162,7 @@ fn hash(files: &Files) -> [u8; 32] {
 /// What `weir policy check` says of a folder that is in order.
 #[must_use]
 pub fn check_summary(book: &RuleBook) -> String {
-    let allow = book
-        .rules
-        .iter()
-        .filter(|rule| rule.effect == Effect::Allow)
-        .count();
+    let allow = book.rules.iter().filter(|rule| rule.effect == Effect::Allow).count();
     format!(
         "{}: {} allow rows, {} deny rows, {} agreements, {} agencies, {} purposes, {} fields, {} \
          gateways, {} codes. No finding.\npolicy {}",

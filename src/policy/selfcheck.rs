@@ -13,44 +13,27 @@ pub(super) fn check(engine: &Engine, book: &RuleBook) -> Result<(), EngineError>
     for section in engine.sections() {
         for row in &section.rows {
             let Some(rule) = book.rules.get(*row) else {
-                return Err(EngineError(
-                    "a section names a row that is not there".to_owned(),
-                ));
+                return Err(EngineError("a section names a row that is not there".to_owned()));
             };
             let Some(request) = inside(rule, book) else {
                 continue;
             };
             let verdict = engine.decide(section, &request)?;
             if !verdict.hits.contains(row) {
-                return Err(EngineError(format!(
-                    "row {} does not match its own words",
-                    rule.id
-                )));
+                return Err(EngineError(format!("row {} does not match its own words", rule.id)));
             }
             if rule.effect == Effect::Deny && verdict.yes {
                 return Err(EngineError(format!("deny row {} is not honoured", rule.id)));
             }
-            let overridden = Request {
-                override_kind: "ANY".into(),
-                ..request.clone()
-            };
+            let overridden = Request { override_kind: "ANY".into(), ..request.clone() };
             if rule.effect == Effect::Deny
                 && !engine.decide(section, &overridden)?.hits.contains(row)
             {
-                return Err(EngineError(format!(
-                    "deny row {} gives way to an override",
-                    rule.id
-                )));
+                return Err(EngineError(format!("deny row {} gives way to an override", rule.id)));
             }
-            let stopped = Request {
-                stops: "X".into(),
-                ..request
-            };
+            let stopped = Request { stops: "X".into(), ..request };
             if engine.decide(section, &stopped)?.yes {
-                return Err(EngineError(format!(
-                    "row {} allows what is stopped",
-                    rule.id
-                )));
+                return Err(EngineError(format!("row {} allows what is stopped", rule.id)));
             }
         }
     }
@@ -59,15 +42,9 @@ pub(super) fn check(engine: &Engine, book: &RuleBook) -> Result<(), EngineError>
 
 /// A request that the row speaks of and, if it allows, allows.
 fn inside(rule: &Rule, book: &RuleBook) -> Option<Request> {
-    let field = book
-        .fields
-        .iter()
-        .find(|(id, about)| rule.lists(id, about))?;
-    let mut letters: Vec<String> = "scpltx"
-        .chars()
-        .filter(|letter| field.1.has_letter(*letter))
-        .map(String::from)
-        .collect();
+    let field = book.fields.iter().find(|(id, about)| rule.lists(id, about))?;
+    let mut letters: Vec<String> =
+        "scpltx".chars().filter(|letter| field.1.has_letter(*letter)).map(String::from).collect();
     letters.extend(field.1.bar.as_ref().map(|flag| format!("bar:{flag}")));
     letters.extend(rule.only.iter().filter_map(|only| match only {
         Only::Letter(letter) => Some(letter.to_string()),
@@ -87,11 +64,7 @@ fn inside(rule: &Rule, book: &RuleBook) -> Option<Request> {
         .collect();
     let first = |cell: Option<&str>, any: &str| cell.unwrap_or(any).to_owned();
     let word = |words: String| {
-        if words.is_empty() {
-            "-".to_owned()
-        } else {
-            words
-        }
+        if words.is_empty() { "-".to_owned() } else { words }
     };
     Some(Request {
         agency: first(one(&rule.agencies), "any-agency").into(),

@@ -16,12 +16,7 @@ impl PolicySnapshot {
         if decision.closed || decision.fault.is_some() {
             return closed(decision);
         }
-        let spoken = |code: &Code| {
-            self.book
-                .codes
-                .get(code)
-                .is_some_and(|m| m.spoken_to_requester)
-        };
+        let spoken = |code: &Code| self.book.codes.get(code).is_some_and(|m| m.spoken_to_requester);
         let mut released = Vec::new();
         let mut withheld = Vec::new();
         let mut duties = BTreeSet::new();

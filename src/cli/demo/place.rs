@@ -101,9 +101,8 @@ fn agency_of(source: &str) -> Option<&'static str> {
 /// # Errors
 /// When the text is not the file that is shipped.
 pub fn read(text: &str) -> Result<DemoPlace, csv::Error> {
-    let rows: Vec<Row> = csv::Reader::from_reader(text.as_bytes())
-        .deserialize()
-        .collect::<Result<_, _>>()?;
+    let rows: Vec<Row> =
+        csv::Reader::from_reader(text.as_bytes()).deserialize().collect::<Result<_, _>>()?;
     let mut by_number: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (i, row) in rows.iter().enumerate() {
         if let Some(number) = nhs_number(&row.nhs_number) {
@@ -113,10 +112,7 @@ pub fn read(text: &str) -> Result<DemoPlace, csv::Error> {
     let mut linking = Linking {
         rows: rows.len(),
         valid_numbers: by_number.values().map(Vec::len).sum(),
-        pairs_by_number: by_number
-            .values()
-            .map(|all| all.len() * (all.len() - 1) / 2)
-            .sum(),
+        pairs_by_number: by_number.values().map(|all| all.len() * (all.len() - 1) / 2).sum(),
         pairs_linked: 0,
         residents: 0,
     };
@@ -130,10 +126,7 @@ pub fn read(text: &str) -> Result<DemoPlace, csv::Error> {
         };
         people.entry(key).or_default().push(i);
     }
-    linking.pairs_linked = people
-        .values()
-        .map(|all| all.len() * (all.len() - 1) / 2)
-        .sum();
+    linking.pairs_linked = people.values().map(|all| all.len() * (all.len() - 1) / 2).sum();
     linking.residents = people.len();
     let residents = people
         .iter()
@@ -152,11 +145,7 @@ pub fn read(text: &str) -> Result<DemoPlace, csv::Error> {
             })
         })
         .collect();
-    Ok(DemoPlace {
-        residents,
-        extracts: extracts(&rows),
-        linking,
-    })
+    Ok(DemoPlace { residents, extracts: extracts(&rows), linking })
 }
 
 fn demo_id(row: &str) -> Uuid {
@@ -169,10 +158,7 @@ fn demo_id(row: &str) -> Uuid {
 }
 
 fn name(row: &Row) -> String {
-    format!("{} {}", row.given_name, row.surname)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    format!("{} {}", row.given_name, row.surname).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn folded(row: &Row) -> String {
@@ -181,40 +167,18 @@ fn folded(row: &Row) -> String {
 
 /// A stable pick for a row, so that the invented particulars are the same in every run.
 fn pick<'a>(row: &Row, salt: u32, from: &[&'a str]) -> &'a str {
-    let sum = row.id.bytes().fold(salt, |sum, b| {
-        sum.wrapping_mul(31).wrapping_add(u32::from(b))
-    });
+    let sum = row.id.bytes().fold(salt, |sum, b| sum.wrapping_mul(31).wrapping_add(u32::from(b)));
     let len = u32::try_from(from.len()).unwrap_or(1).max(1);
     let at = usize::try_from((sum >> 7) % len).unwrap_or_default();
     from.get(at).copied().unwrap_or_default()
 }
 
 const ALLERGIES: &[&str] = &["none known", "penicillin", "latex", "peanuts", "ibuprofen"];
-const MEDICINES: &[&str] = &[
-    "none",
-    "amlodipine 5 mg",
-    "metformin 500 mg",
-    "salbutamol inhaler",
-];
-const CONDITIONS: &[&str] = &[
-    "none recorded",
-    "hypertension",
-    "type 2 diabetes",
-    "asthma",
-    "COPD",
-];
+const MEDICINES: &[&str] = &["none", "amlodipine 5 mg", "metformin 500 mg", "salbutamol inhaler"];
+const CONDITIONS: &[&str] = &["none recorded", "hypertension", "type 2 diabetes", "asthma", "COPD"];
 const MOBILITY: &[&str] = &["independent", "walks with a stick", "wheelchair user"];
-const NEEDS: &[&str] = &[
-    "help with washing",
-    "help with meals",
-    "day centre twice a week",
-];
-const TENANCY: &[&str] = &[
-    "secure",
-    "introductory",
-    "assured",
-    "temporary accommodation",
-];
+const NEEDS: &[&str] = &["help with washing", "help with meals", "day centre twice a week"];
+const TENANCY: &[&str] = &["secure", "introductory", "assured", "temporary accommodation"];
 const ATTENDANCE: &[&str] = &["97 %", "92 %", "84 %", "71 %"];
 const DISCOUNT: &[&str] = &["none", "single person", "student", "council tax support"];
 
@@ -222,69 +186,36 @@ type Maker = fn(&Row) -> Vec<String>;
 
 /// Which agency's rows become which category, and how.
 const MAKERS: &[(&str, &str, &[&str], Maker)] = &[
-    (
-        "gp",
-        "health/summary",
-        &["allergies", "medicines", "conditions"],
-        |r| {
-            [
-                pick(r, 1, ALLERGIES),
-                pick(r, 2, MEDICINES),
-                pick(r, 3, CONDITIONS),
-            ]
+    ("gp", "health/summary", &["allergies", "medicines", "conditions"], |r| {
+        [pick(r, 1, ALLERGIES), pick(r, 2, MEDICINES), pick(r, 3, CONDITIONS)]
             .map(str::to_owned)
             .to_vec()
-        },
-    ),
-    (
-        "gp",
-        "health/support",
-        &["support_needs_summary", "mobility", "smoking"],
-        |r| {
-            let mobility = pick(r, 4, MOBILITY);
-            let smoking = pick(r, 5, &["no", "yes", "stopped"]);
-            vec![
-                format!("mobility: {mobility}; sex: {}", r.sex),
-                mobility.to_owned(),
-                smoking.to_owned(),
-            ]
-        },
-    ),
-    ("asc", "care/assessment", &["needs", "care_plan"], |r| {
+    }),
+    ("gp", "health/support", &["support_needs_summary", "mobility", "smoking"], |r| {
+        let mobility = pick(r, 4, MOBILITY);
+        let smoking = pick(r, 5, &["no", "yes", "stopped"]);
         vec![
-            pick(r, 6, NEEDS).to_owned(),
-            format!("reviewed {}", r.recorded),
+            format!("mobility: {mobility}; sex: {}", r.sex),
+            mobility.to_owned(),
+            smoking.to_owned(),
         ]
     }),
-    (
-        "housing",
-        "housing/tenancy",
-        &["tenancy_status", "start_date"],
-        |r| vec![pick(r, 7, TENANCY).to_owned(), r.recorded.clone()],
-    ),
-    (
-        "schools",
-        "education/record",
-        &["attendance", "exclusions"],
-        |r| {
-            vec![
-                pick(r, 8, ATTENDANCE).to_owned(),
-                pick(r, 9, &["none", "1 fixed term"]).to_owned(),
-            ]
-        },
-    ),
-    (
-        "ctax",
-        "council-tax/account",
-        &["liable_name", "liable_contact", "discount"],
-        |r| vec![name(r), home(r), pick(r, 10, DISCOUNT).to_owned()],
-    ),
+    ("asc", "care/assessment", &["needs", "care_plan"], |r| {
+        vec![pick(r, 6, NEEDS).to_owned(), format!("reviewed {}", r.recorded)]
+    }),
+    ("housing", "housing/tenancy", &["tenancy_status", "start_date"], |r| {
+        vec![pick(r, 7, TENANCY).to_owned(), r.recorded.clone()]
+    }),
+    ("schools", "education/record", &["attendance", "exclusions"], |r| {
+        vec![pick(r, 8, ATTENDANCE).to_owned(), pick(r, 9, &["none", "1 fixed term"]).to_owned()]
+    }),
+    ("ctax", "council-tax/account", &["liable_name", "liable_contact", "discount"], |r| {
+        vec![name(r), home(r), pick(r, 10, DISCOUNT).to_owned()]
+    }),
 ];
 
 fn home(row: &Row) -> String {
-    format!("{}, {}", row.address, row.postcode)
-        .trim_matches([',', ' '])
-        .to_owned()
+    format!("{}, {}", row.address, row.postcode).trim_matches([',', ' ']).to_owned()
 }
 
 fn extracts(rows: &[Row]) -> Vec<Extract> {
@@ -296,25 +227,13 @@ fn extracts(rows: &[Row]) -> Vec<Extract> {
         let own: Vec<&Row> = rows.iter().filter(|row| row.agency == source).collect();
         let mut add = |category, columns, make: &dyn Fn(&Row) -> Vec<String>| {
             let rows = own.iter().map(|row| (row.id.clone(), make(row))).collect();
-            out.push(Extract {
-                agency,
-                category,
-                columns,
-                rows,
-            });
+            out.push(Extract { agency, category, columns, rows });
         };
-        add("identity/core", &["name", "birth_date"], &|r| {
-            vec![name(r), r.dob.clone()]
-        });
-        add("contact/home", &["address", "email"], &|r| {
-            vec![home(r), r.email.clone()]
-        });
+        add("identity/core", &["name", "birth_date"], &|r| vec![name(r), r.dob.clone()]);
+        add("contact/home", &["address", "email"], &|r| vec![home(r), r.email.clone()]);
         if matches!(source, "gp" | "asc") {
             add("identity/numbers", &["nhs_number", "ni_number"], &|r| {
-                vec![
-                    nhs_number(&r.nhs_number).unwrap_or_default(),
-                    r.nino.clone(),
-                ]
+                vec![nhs_number(&r.nhs_number).unwrap_or_default(), r.nino.clone()]
             });
         }
         for (from, category, columns, make) in MAKERS {
@@ -343,10 +262,7 @@ mod tests {
         let links: usize = place.residents.iter().map(|r| r.local_ids.len()).sum();
         assert_eq!(links, 7_552, "every row belongs to exactly one resident");
         assert!(
-            place
-                .extracts
-                .iter()
-                .all(|e| e.rows.iter().all(|(_, v)| v.len() == e.columns.len()))
+            place.extracts.iter().all(|e| e.rows.iter().all(|(_, v)| v.len() == e.columns.len()))
         );
     }
 }

@@ -37,43 +37,21 @@ pub(super) fn read(
 ) -> BTreeMap<AgreementId, Agreement> {
     let mut out = BTreeMap::new();
     for file in texts.keys().filter(|name| name.starts_with("agreements/")) {
-        let id = file
-            .trim_start_matches("agreements/")
-            .trim_end_matches(".toml");
+        let id = file.trim_start_matches("agreements/").trim_end_matches(".toml");
         let Some(text) = toml::<AgreementFile>(file, texts, findings) else {
             continue;
         };
-        let parties = listed(
-            "parties",
-            &text.parties,
-            &keys(&words.agencies),
-            file,
-            findings,
-        );
-        let purposes = listed(
-            "purposes",
-            &text.purposes,
-            &keys(&words.purposes),
-            file,
-            findings,
-        );
+        let parties = listed("parties", &text.parties, &keys(&words.agencies), file, findings);
+        let purposes = listed("purposes", &text.purposes, &keys(&words.purposes), file, findings);
         let mut day = |key: &str, at: &toml::value::Datetime| {
             let day: Option<Date> = at.to_string().parse().ok().filter(|_| at.time.is_none());
             if day.is_none() {
-                findings.add(
-                    "E10",
-                    file,
-                    0,
-                    format!("{key} must be a day such as 2026-07-15."),
-                );
+                findings.add("E10", file, 0, format!("{key} must be a day such as 2026-07-15."));
             }
             day
         };
-        let days = (
-            day("start", &text.start),
-            day("end", &text.end),
-            day("review_due", &text.review_due),
-        );
+        let days =
+            (day("start", &text.start), day("end", &text.end), day("review_due", &text.review_due));
         let (Some(start), Some(end), Some(review_due)) = days else {
             continue;
         };
@@ -84,11 +62,7 @@ pub(super) fn read(
         if !(0..=366).contains(&text.grace_days) {
             bad("grace_days must be from 0 to 366.");
         }
-        if text
-            .dpia
-            .as_ref()
-            .is_some_and(|dpia| dpia.trim().is_empty())
-        {
+        if text.dpia.as_ref().is_some_and(|dpia| dpia.trim().is_empty()) {
             bad("dpia is empty: leave the line out if there is no impact assessment.");
         }
         let Ok(status) = text.status.parse() else {

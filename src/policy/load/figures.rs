@@ -7,12 +7,12 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::super::engine::TERMS;
 use super::read::Texts;
 use super::words::{Words, keys};
 use super::{Finding, Findings, nearest};
 use crate::domain::{BasisId, PurposeId};
 use crate::policy::book::{Figures, Place, TermText};
-use crate::policy::engine::TERMS;
 
 /// A TOML file, every key of which is known.
 pub(super) fn toml<T: DeserializeOwned>(
@@ -21,21 +21,13 @@ pub(super) fn toml<T: DeserializeOwned>(
     findings: &mut Findings,
 ) -> Option<T> {
     let Some(text) = texts.get(file) else {
-        findings.add(
-            "E00",
-            file,
-            0,
-            "the file is missing. Nothing works without it.".to_owned(),
-        );
+        findings.add("E00", file, 0, "the file is missing. Nothing works without it.".to_owned());
         return None;
     };
     match toml::from_str(text) {
         Ok(value) => Some(value),
         Err(error) => {
-            let before = error
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .unwrap_or_default();
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             findings.add("E03", file, line, format!("{}.", error.message()));
             None
@@ -56,10 +48,7 @@ pub(super) fn place(texts: &Texts, findings: &mut Findings) -> Option<Place> {
     let mut bad = |message: String| findings.add("E10", "place.toml", 0, message);
     let zone = TimeZone::get(&file.zone).ok();
     if zone.is_none() {
-        bad(format!(
-            "zone \"{}\" is not known. Write it like \"Europe/London\".",
-            file.zone
-        ));
+        bad(format!("zone \"{}\" is not known. Write it like \"Europe/London\".", file.zone));
     }
     let clock: Option<Result<Timestamp, _>> = file.sample_clock.map(|text| text.parse());
     let sample_clock = match clock {
@@ -70,11 +59,7 @@ pub(super) fn place(texts: &Texts, findings: &mut Findings) -> Option<Place> {
             None
         }
     };
-    Some(Place {
-        name: file.name,
-        zone: zone?,
-        sample_clock,
-    })
+    Some(Place { name: file.name, zone: zone?, sample_clock })
 }
 
 #[derive(Deserialize)]
@@ -122,17 +107,9 @@ pub(super) fn conditions(
         return (None, BTreeMap::new());
     };
     let f = file.figures;
-    let ages = [
-        f.adult_age,
-        f.own_voice_age,
-        f.parent_confidential_until_age,
-        f.digital_consent_age,
-    ];
-    if ages
-        .iter()
-        .chain(&f.reconfirm_ages)
-        .any(|age| !(0..=130).contains(age))
-    {
+    let ages =
+        [f.adult_age, f.own_voice_age, f.parent_confidential_until_age, f.digital_consent_age];
+    if ages.iter().chain(&f.reconfirm_ages).any(|age| !(0..=130).contains(age)) {
         findings.add("E10", FILE, 0, "an age must be from 0 to 130.".to_owned());
     }
     if !(0..=8_784).contains(&f.ndo_hours) || f.window_minutes > 10_080 || f.small_group == 0 {
@@ -144,22 +121,10 @@ pub(super) fn conditions(
                 .to_owned(),
         );
     }
-    let groups: BTreeSet<&str> = words
-        .categories
-        .keys()
-        .filter_map(|c| c.as_str().split('/').next())
-        .collect();
-    for group in f
-        .attorney_pf_groups
-        .iter()
-        .filter(|g| !groups.contains(g.as_str()))
-    {
-        unknown(
-            "attorney_pf_groups",
-            group,
-            groups.iter().copied(),
-            findings,
-        );
+    let groups: BTreeSet<&str> =
+        words.categories.keys().filter_map(|c| c.as_str().split('/').next()).collect();
+    for group in f.attorney_pf_groups.iter().filter(|g| !groups.contains(g.as_str())) {
+        unknown("attorney_pf_groups", group, groups.iter().copied(), findings);
     }
     let figures = Figures {
         adult_age: f.adult_age,
@@ -190,10 +155,7 @@ pub(super) fn conditions(
     let mut terms = BTreeMap::new();
     for term in file.term {
         if TERMS.contains(&term.name.as_str()) {
-            let text = TermText {
-                sentence: term.sentence,
-                fixer: term.fixer,
-            };
+            let text = TermText { sentence: term.sentence, fixer: term.fixer };
             if terms.insert(term.name.clone(), text).is_some() {
                 let message = format!("the term \"{}\" stands twice.", term.name);
                 findings.add("E08", FILE, 0, message);

@@ -7,9 +7,8 @@ use super::words::{Row, keys};
 use crate::policy::book::{Effect, Rule, RuleBook, When};
 
 const FILE: &str = "promises.csv";
-const COLUMNS: [&str; 9] = [
-    "promise", "id", "agency", "role", "purpose", "category", "flag", "basis", "because",
-];
+const COLUMNS: [&str; 9] =
+    ["promise", "id", "agency", "role", "purpose", "category", "flag", "basis", "because"];
 
 /// One promise: no release in this region.
 struct Promise {
@@ -25,22 +24,14 @@ struct Promise {
 
 pub(super) fn check(texts: &Texts, book: &RuleBook, findings: &mut Findings) {
     let Some(text) = texts.get(FILE) else {
-        findings.add(
-            "E00",
-            FILE,
-            0,
-            "the file is missing. Nothing works without it.".to_owned(),
-        );
+        findings.add("E00", FILE, 0, "the file is missing. Nothing works without it.".to_owned());
         return;
     };
     let lines = rows(FILE, text, findings);
     for line in &lines {
         if line.cells.len() != COLUMNS.len() {
-            let message = format!(
-                "has {} cells, a promise has {}.",
-                line.cells.len(),
-                COLUMNS.len()
-            );
+            let message =
+                format!("has {} cells, a promise has {}.", line.cells.len(), COLUMNS.len());
             findings.add("E03", FILE, line.number, message);
             continue;
         }
@@ -77,11 +68,8 @@ fn promise(
     let agency = any(row, "words/agencies.csv", &agencies);
     let role = any(row, "words/roles.csv", &keys(&book.roles));
     let purpose = any(row, "words/purposes.csv", &keys(&book.purposes));
-    let mut categories: Vec<String> = book
-        .categories
-        .keys()
-        .map(|c| c.as_str().to_owned())
-        .collect();
+    let mut categories: Vec<String> =
+        book.categories.keys().map(|c| c.as_str().to_owned()).collect();
     categories.extend(
         book.categories
             .keys()
@@ -92,19 +80,14 @@ fn promise(
     let category = any(row, "words/categories.csv", &categories);
     let mut none = |row: &mut Row<'_>, list: &str, valid: &[&str]| {
         let (column, cell) = row.next();
-        let words: Vec<String> = cell
-            .split('|')
-            .filter(|_| cell != "-")
-            .map(str::to_owned)
-            .collect();
+        let words: Vec<String> =
+            cell.split('|').filter(|_| cell != "-").map(str::to_owned).collect();
         for word in &words {
             row.one::<String>(column, word, list, valid, findings);
         }
         words
     };
-    let flag = none(row, "words/flags.csv", &keys(&book.flags))
-        .into_iter()
-        .next();
+    let flag = none(row, "words/flags.csv", &keys(&book.flags)).into_iter().next();
     let bases = none(row, "words/bases.csv", &keys(&book.bases));
     (findings.0.len() == before).then_some(Promise {
         id,
@@ -122,24 +105,16 @@ fn meant(cell: &str, word: &str) -> bool {
     cell == "*"
         || cell.split('|').any(|one| {
             one == word
-                || one
-                    .strip_suffix("/*")
-                    .is_some_and(|group| word.split('/').next() == Some(group))
+                || one.strip_suffix("/*").is_some_and(|group| word.split('/').next() == Some(group))
         })
 }
 
 /// Every allow row that reaches into the region must be stopped there by a deny row.
 fn hold(promise: &Promise, book: &RuleBook, findings: &mut Findings) {
-    let allows = book
-        .rules
-        .iter()
-        .filter(|rule| rule.effect == Effect::Allow);
+    let allows = book.rules.iter().filter(|rule| rule.effect == Effect::Allow);
     for rule in allows {
         let based = promise.bases.is_empty()
-            || rule
-                .art6
-                .as_ref()
-                .is_some_and(|b| promise.bases.iter().any(|p| p == b.as_str()));
+            || rule.art6.as_ref().is_some_and(|b| promise.bases.iter().any(|p| p == b.as_str()));
         if based && let Some(cell) = open_cell(promise, rule, book) {
             let message = format!(
                 "promise {} is broken by {} ({} line {}): {cell}.",

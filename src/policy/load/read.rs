@@ -19,52 +19,29 @@ const FOLDERS: [(&str, &str); 5] = [
     ("approvals", ""),
 ];
 /// Files that stand in the folder itself.
-const FILES: [&str; 5] = [
-    "model.conf",
-    "place.toml",
-    "conditions.toml",
-    "promises.csv",
-    "README.md",
-];
+const FILES: [&str; 5] =
+    ["model.conf", "place.toml", "conditions.toml", "promises.csv", "README.md"];
 
 /// Reads a folder and its folders, one level deep. Links are not followed.
 pub(super) fn read_dir(dir: &Path) -> Result<Files, Vec<Finding>> {
     let mut files = Files::new();
     let mut findings = Findings::default();
     walk(dir, "", &mut files, &mut findings);
-    if findings.0.is_empty() {
-        Ok(files)
-    } else {
-        Err(findings.0)
-    }
+    if findings.0.is_empty() { Ok(files) } else { Err(findings.0) }
 }
 
 fn walk(dir: &Path, prefix: &str, files: &mut Files, findings: &mut Findings) {
-    let shown = if prefix.is_empty() {
-        dir.display().to_string()
-    } else {
-        prefix.to_owned()
-    };
+    let shown = if prefix.is_empty() { dir.display().to_string() } else { prefix.to_owned() };
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {
-            findings.add(
-                "E00",
-                &shown,
-                0,
-                format!("the folder cannot be read: {error}."),
-            );
+            findings.add("E00", &shown, 0, format!("the folder cannot be read: {error}."));
             return;
         }
     };
     for entry in entries {
         let Ok(entry) = entry else {
-            findings.add(
-                "E00",
-                &shown,
-                0,
-                "an entry of the folder cannot be read.".to_owned(),
-            );
+            findings.add("E00", &shown, 0, "an entry of the folder cannot be read.".to_owned());
             continue;
         };
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
@@ -76,12 +53,7 @@ fn walk(dir: &Path, prefix: &str, files: &mut Files, findings: &mut Findings) {
             continue;
         };
         if meta.is_symlink() {
-            findings.add(
-                "E00",
-                &name,
-                0,
-                "is a link; policy files are plain files.".to_owned(),
-            );
+            findings.add("E00", &name, 0, "is a link; policy files are plain files.".to_owned());
         } else if meta.is_dir() && prefix.is_empty() {
             walk(&entry.path(), &format!("{name}/"), files, findings);
         } else if meta.is_file() {
@@ -94,12 +66,7 @@ fn walk(dir: &Path, prefix: &str, files: &mut Files, findings: &mut Findings) {
 
 fn take(path: &Path, name: String, len: u64, files: &mut Files, findings: &mut Findings) {
     if len > POLICY_FILE_LEN_MAX {
-        findings.add(
-            "E00",
-            &name,
-            0,
-            format!("is larger than {POLICY_FILE_LEN_MAX} bytes."),
-        );
+        findings.add("E00", &name, 0, format!("is larger than {POLICY_FILE_LEN_MAX} bytes."));
     } else if files.len() >= POLICY_FILES_MAX {
         findings.add(
             "E00",
@@ -124,9 +91,7 @@ pub(super) fn texts(files: &Files, findings: &mut Findings) -> Texts {
     for (name, bytes) in files {
         let known = FILES.contains(&name.as_str())
             || name.split_once('/').is_some_and(|(folder, file)| {
-                FOLDERS
-                    .iter()
-                    .any(|(f, ending)| *f == folder && file.ends_with(ending))
+                FOLDERS.iter().any(|(f, ending)| *f == folder && file.ends_with(ending))
             });
         if !known {
             findings.push(Finding {
@@ -155,16 +120,9 @@ pub(super) fn texts(files: &Files, findings: &mut Findings) -> Texts {
                 texts.insert(name.clone(), text);
             }
             Err(error) => {
-                let valid = bytes
-                    .get(..error.utf8_error().valid_up_to())
-                    .unwrap_or_default();
+                let valid = bytes.get(..error.utf8_error().valid_up_to()).unwrap_or_default();
                 let line = valid.iter().filter(|b| **b == b'\n').count() + 1;
-                findings.add(
-                    "E01",
-                    name,
-                    line,
-                    "is not UTF-8 text. Save it as UTF-8.".to_owned(),
-                );
+                findings.add("E01", name, line, "is not UTF-8 text. Save it as UTF-8.".to_owned());
             }
         }
     }

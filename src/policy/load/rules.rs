@@ -49,10 +49,8 @@ fn same_before(rule: &Rule, rules: &[Rule], findings: &mut Findings) {
     for earlier in rules {
         let place = format!("{} line {}", earlier.file, earlier.line);
         if earlier.id == rule.id {
-            let message = format!(
-                "the id \"{}\" is used in {place}. Ids are never reused.",
-                rule.id
-            );
+            let message =
+                format!("the id \"{}\" is used in {place}. Ids are never reused.", rule.id);
             findings.add("E08", &rule.file, rule.line, message);
         } else if earlier.cells.get(1..) == rule.cells.get(1..) {
             let message = format!("says the same as {} in {place}.", earlier.id);
@@ -68,10 +66,7 @@ fn rule(
     agreements: &Agreements,
     findings: &mut Findings,
 ) -> Option<Rule> {
-    let Some(("p", cells)) = line
-        .cells
-        .split_first()
-        .map(|(kind, rest)| (kind.as_str(), rest))
+    let Some(("p", cells)) = line.cells.split_first().map(|(kind, rest)| (kind.as_str(), rest))
     else {
         let kind = line.cells.first().map_or("", String::as_str);
         let message = format!("the first cell must be \"p\", not \"{kind}\".");
@@ -89,10 +84,7 @@ fn rule(
         return None;
     }
     let before = findings.0.len();
-    let line = Line {
-        number: line.number,
-        cells: cells.to_vec(),
-    };
+    let line = Line { number: line.number, cells: cells.to_vec() };
     let mut row = Row::new(file, &line, &Rule::COLUMNS);
     let mut cells = line.cells.clone();
     let f = findings;
@@ -126,11 +118,7 @@ fn rule(
     let code = optional(&mut row, "words/codes.csv", &codes, f);
     let because = row.next().1.to_owned();
     if because.is_empty() || because == "-" {
-        row.bad(
-            "E20",
-            "column because: say in plain words why the rule is there.".to_owned(),
-            f,
-        );
+        row.bad("E20", "column because: say in plain words why the rule is there.".to_owned(), f);
     }
     let effect = match row.next().1 {
         "allow" => Effect::Allow,
@@ -181,11 +169,7 @@ fn rule(
 }
 
 fn starting<'a>(words: &[&'a str], head: &str) -> Vec<&'a str> {
-    words
-        .iter()
-        .copied()
-        .filter(|word| word.starts_with(head))
-        .collect()
+    words.iter().copied().filter(|word| word.starts_with(head)).collect()
 }
 
 fn cell<T: std::str::FromStr + Ord>(
@@ -219,9 +203,7 @@ fn list<T: std::str::FromStr + Ord>(
     if text == "-" {
         return BTreeSet::new();
     }
-    text.split('|')
-        .filter_map(|word| row.one(column, word, list, valid, f))
-        .collect()
+    text.split('|').filter_map(|word| row.one(column, word, list, valid, f)).collect()
 }
 
 fn optional<T: std::str::FromStr>(
@@ -231,11 +213,7 @@ fn optional<T: std::str::FromStr>(
     f: &mut Findings,
 ) -> Option<T> {
     let (column, text) = row.next();
-    if text == "-" {
-        None
-    } else {
-        row.one(column, text, list, valid, f)
-    }
+    if text == "-" { None } else { row.one(column, text, list, valid, f) }
 }
 
 /// The categories; `group/*` is written out, also in the cells that casbin gets.
@@ -268,11 +246,7 @@ fn categories(
     }
     let set: BTreeSet<CategoryId> = found.iter().cloned().collect();
     if set.len() != found.len() {
-        row.bad(
-            "E09",
-            format!("column {column}: a category stands twice."),
-            f,
-        );
+        row.bad("E09", format!("column {column}: a category stands twice."), f);
     }
     let written: Vec<&str> = found.iter().map(AsWord::word).collect();
     if let Some(cell) = cells.get_mut(4) {
@@ -305,16 +279,12 @@ fn only(
             );
             letter.map(Only::Letter)
         } else if let Some(flag) = word.strip_prefix("bar:") {
-            row.one(column, flag, "words/flags.csv", &flags, f)
-                .map(Only::Bar)
+            row.one(column, flag, "words/flags.csv", &flags, f).map(Only::Bar)
         } else {
-            row.one::<FieldId>(column, word, "words/fields.csv", &fields, f)
-                .map(Only::Field)
+            row.one::<FieldId>(column, word, "words/fields.csv", &fields, f).map(Only::Field)
         };
         if let Some(Only::Field(field)) = &one
-            && !field
-                .category()
-                .is_some_and(|category| categories.has(category))
+            && !field.category().is_some_and(|category| categories.has(category))
         {
             let message = format!("column {column}: {field} is of no category of the row.");
             row.bad("E10", message, f);
@@ -334,9 +304,9 @@ fn when(row: &mut Row<'_>, words: &Words, f: &mut Findings) -> BTreeSet<When> {
             "factors" => Some(When::Factors),
             "notice" => Some(When::Notice),
             other => match other.strip_prefix("flag:") {
-                Some(flag) => row
-                    .one(column, flag, "words/flags.csv", &keys(&words.flags), f)
-                    .map(When::Flag),
+                Some(flag) => {
+                    row.one(column, flag, "words/flags.csv", &keys(&words.flags), f).map(When::Flag)
+                }
                 None => {
                     let valid = ["child", "parent", "factors", "notice", "flag:NAME"];
                     row.one::<String>(column, other, "the conditions", &valid, f);
@@ -418,11 +388,7 @@ fn choices(row: &mut Row<'_>, f: &mut Findings) -> BTreeSet<ChoiceForce> {
         }
     }
     if out.contains(&ChoiceForce::Label) && out.contains(&ChoiceForce::Stops(ChoiceKind::Art18)) {
-        row.bad(
-            "E10",
-            format!("column {column}: label and art18 exclude each other."),
-            f,
-        );
+        row.bad("E10", format!("column {column}: label and art18 exclude each other."), f);
     }
     out
 }
@@ -431,31 +397,22 @@ fn choices(row: &mut Row<'_>, f: &mut Findings) -> BTreeSet<ChoiceForce> {
 fn allow_row(rule: &Rule, row: &Row<'_>, words: &Words, agreements: &Agreements, f: &mut Findings) {
     let mut bad = |code, message: &str| row.bad(code, message.to_owned(), f);
     if rule.agencies == Cell::Any || rule.roles == Cell::Any || rule.purposes == Cell::Any {
-        bad(
-            "E45",
-            "an allow row names its agencies, roles and purposes: no *.",
-        );
+        bad("E45", "an allow row names its agencies, roles and purposes: no *.");
     }
     if rule.categories == Cell::Any && rule.ground != Some(Ground::Order) {
-        bad(
-            "E45",
-            "an allow row names its categories: * is for the ground order only.",
-        );
+        bad("E45", "an allow row names its categories: * is for the ground order only.");
     }
-    if rule.despite == Cell::Any {
-        bad(
-            "E45",
-            "an allow row names what it covers in column despite: no *.",
-        );
+    if rule.despite == Cell::Any || rule.overrides == Cell::Any {
+        bad("E45", "an allow row names what it covers in the columns despite and overrides: no *.");
+    }
+    if names_nobody(rule) {
+        bad("E40", "an allow row names somebody, a role and a purpose: no -.");
     }
     if rule.code.is_some() {
         bad("E20", "an allow row has no code: write -.");
     }
     if rule.only.iter().any(|only| !matches!(only, Only::Field(_))) {
-        bad(
-            "E20",
-            "an allow row lists fields by name, not by letter or bar.",
-        );
+        bad("E20", "an allow row lists fields by name, not by letter or bar.");
     }
     if rule.when.iter().any(|when| matches!(when, When::Flag(_))) {
         bad("E20", "an allow row cannot depend on a flag.");
@@ -467,60 +424,31 @@ fn allow_row(rule: &Rule, row: &Row<'_>, words: &Words, agreements: &Agreements,
         bad("E20", "an allow row names its gateway.");
         return;
     };
-    if words
-        .gateways
-        .get(gateway)
-        .is_some_and(|g| g.kind == GatewayKind::Exemption)
-    {
+    if words.gateways.get(gateway).is_some_and(|g| g.kind == GatewayKind::Exemption) {
         bad("E20", "an exemption is never a power: name the gateway.");
     }
     let Some(art6) = &rule.art6 else {
         bad("E20", "an allow row names its Art 6 basis.");
         return;
     };
-    let recipients: Vec<_> = words
-        .agencies
-        .iter()
-        .filter(|(id, _)| rule.agencies.has(*id))
-        .collect();
-    let closed = words
-        .bases
-        .get(art6)
-        .is_some_and(|basis| !basis.open_to_public_authority);
-    for (id, _) in recipients
-        .iter()
-        .filter(|(_, agency)| closed && agency.public_authority)
-    {
-        bad(
-            "E21",
-            &format!("basis {art6} is closed to {id}, a public authority."),
-        );
+    let recipients: Vec<_> =
+        words.agencies.iter().filter(|(id, _)| rule.agencies.has(*id)).collect();
+    let closed = words.bases.get(art6).is_some_and(|basis| !basis.open_to_public_authority);
+    for (id, _) in recipients.iter().filter(|(_, agency)| closed && agency.public_authority) {
+        bad("E21", &format!("basis {art6} is closed to {id}, a public authority."));
     }
-    let listed: Vec<_> = words
-        .fields
-        .iter()
-        .filter(|(id, about)| rule.lists(id, about))
-        .collect();
+    let listed: Vec<_> = words.fields.iter().filter(|(id, about)| rule.lists(id, about)).collect();
     if listed.iter().any(|(_, about)| about.special) && rule.art9.is_empty() {
-        bad(
-            "E23",
-            "lists special category data without an Art 9 condition.",
-        );
+        bad("E23", "lists special category data without an Art 9 condition.");
     }
     if listed.iter().any(|(_, about)| about.criminal) && rule.art10.is_empty() {
         bad("E23", "lists criminal data without a Sch 1 condition.");
     }
     if listed.iter().any(|(_, about)| about.cpi) && rule.ground == Some(Ground::Ordinary) {
-        bad(
-            "E24",
-            "lists confidential patient information on the ground ordinary.",
-        );
+        bad("E24", "lists confidential patient information on the ground ordinary.");
     }
     if let Some(agreement) = rule.agreement.as_ref().and_then(|id| agreements.get(id)) {
-        for (id, _) in recipients
-            .iter()
-            .filter(|(id, _)| !agreement.parties.contains(*id))
-        {
+        for (id, _) in recipients.iter().filter(|(id, _)| !agreement.parties.contains(*id)) {
             bad("E30", &format!("{id} is no party to the agreement."));
         }
         let covered = |id: &&crate::domain::PurposeId| rule.purposes.has(*id);
@@ -532,6 +460,13 @@ fn allow_row(rule: &Rule, row: &Row<'_>, words: &Words, agreements: &Agreements,
     }
 }
 
+/// A `-` where a row must speak of somebody: it would never match.
+fn names_nobody(rule: &Rule) -> bool {
+    rule.agencies == Cell::These(BTreeSet::new())
+        || rule.roles == Cell::These(BTreeSet::new())
+        || rule.purposes == Cell::These(BTreeSet::new())
+}
+
 /// A deny row stops whatever it speaks of, whatever else is the case.
 fn deny_row(rule: &Rule, row: &Row<'_>, f: &mut Findings) {
     let mut bad = |message: &str| row.bad("E20", message.to_owned(), f);
@@ -541,10 +476,7 @@ fn deny_row(rule: &Rule, row: &Row<'_>, f: &mut Findings) {
     if rule.despite != Cell::Any || rule.overrides != Cell::Any {
         bad("a deny row has * in the columns despite and overrides: nothing beats it.");
     }
-    if rule.agencies == Cell::These(BTreeSet::new())
-        || rule.roles == Cell::These(BTreeSet::new())
-        || rule.purposes == Cell::These(BTreeSet::new())
-    {
+    if names_nobody(rule) {
         bad("a deny row speaks of somebody, a role and a purpose, or of all (*): no -.");
     }
     let gates = rule.gateway.is_some()

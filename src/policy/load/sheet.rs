@@ -43,12 +43,7 @@ pub(super) fn rows(file: &str, text: &str, findings: &mut Findings) -> Vec<Line>
         if let Some((end, _)) = ends
             && !trimmed.is_empty()
         {
-            findings.add(
-                "E02",
-                file,
-                number,
-                format!("stands after the end in line {end}."),
-            );
+            findings.add("E02", file, number, format!("stands after the end in line {end}."));
             continue;
         }
         if let Some(comment) = trimmed.strip_prefix('#') {
@@ -76,10 +71,7 @@ pub(super) fn rows(file: &str, text: &str, findings: &mut Findings) -> Vec<Line>
             "E02",
             file,
             line,
-            format!(
-                "says {count} rows, but {} were read. Is a row missing?",
-                lines.len()
-            ),
+            format!("says {count} rows, but {} were read. Is a row missing?", lines.len()),
         ),
         Some(_) => {}
     }
@@ -103,12 +95,7 @@ pub(super) fn table(
     findings: &mut Findings,
 ) -> Vec<Line> {
     let Some(text) = text else {
-        findings.add(
-            "E00",
-            file,
-            0,
-            "the file is missing. Nothing works without it.".to_owned(),
-        );
+        findings.add("E00", file, 0, "the file is missing. Nothing works without it.".to_owned());
         return Vec::new();
     };
     if !text.ends_with('\n') {
@@ -127,28 +114,16 @@ pub(super) fn table(
         };
         if i == 0 {
             if cells != columns {
-                findings.add(
-                    "E03",
-                    file,
-                    1,
-                    format!("the heading must be {}.", columns.join(",")),
-                );
+                findings.add("E03", file, 1, format!("the heading must be {}.", columns.join(",")));
             }
         } else if cells.len() == columns.len() {
-            lines.push(Line {
-                number: i + 1,
-                cells,
-            });
+            lines.push(Line { number: i + 1, cells });
         } else {
             findings.add(
                 "E03",
                 file,
                 i + 1,
-                format!(
-                    "has {} cells, the heading has {}.",
-                    cells.len(),
-                    columns.len()
-                ),
+                format!("has {} cells, the heading has {}.", cells.len(), columns.len()),
             );
         }
     }
@@ -177,38 +152,23 @@ fn cells(
         });
     };
     if let Some((_, name)) = LOOKALIKES.iter().find(|(c, _)| line.contains(*c)) {
-        bad(
-            "E04",
-            format!("holds {name}. Type the cell again with plain characters."),
-        );
+        bad("E04", format!("holds {name}. Type the cell again with plain characters."));
         return None;
     }
     if line.chars().any(char::is_control) {
-        bad(
-            "E04",
-            "holds a control character (perhaps a line end of another system).".to_owned(),
-        );
+        bad("E04", "holds a control character (perhaps a line end of another system).".to_owned());
         return None;
     }
     if strict && line.contains('#') {
-        bad(
-            "E05",
-            "holds a # behind the row. A comment needs a line of its own.".to_owned(),
-        );
+        bad("E05", "holds a # behind the row. A comment needs a line of its own.".to_owned());
         return None;
     }
     if line.contains("\"\"") {
-        bad(
-            "E06",
-            "holds doubled quotes. Leave quotes out of cells.".to_owned(),
-        );
+        bad("E06", "holds doubled quotes. Leave quotes out of cells.".to_owned());
         return None;
     }
     if !line.contains(',') && line.contains(';') {
-        bad(
-            "E07",
-            "is separated by semicolons. Save it with commas between cells.".to_owned(),
-        );
+        bad("E07", "is separated by semicolons. Save it with commas between cells.".to_owned());
         return None;
     }
     let mut cells = Vec::new();
@@ -230,10 +190,7 @@ fn cells(
             let cut = rest.find(',').unwrap_or(rest.len());
             let (cell, after) = rest.split_at_checked(cut)?;
             if cell.contains('"') {
-                bad(
-                    "E06",
-                    "has a quote inside a cell. Leave quotes out of cells.".to_owned(),
-                );
+                bad("E06", "has a quote inside a cell. Leave quotes out of cells.".to_owned());
                 return None;
             }
             (cell, after)

@@ -46,13 +46,7 @@ pub(super) struct Row<'a> {
 impl<'a> Row<'a> {
     pub(super) fn new(file: &'a str, line: &'a Line, columns: &'a [&'a str]) -> Self {
         let id = line.cells.first().cloned().unwrap_or_default();
-        Self {
-            file,
-            line: line.number,
-            id,
-            cells: line.cells.iter(),
-            columns: columns.iter(),
-        }
+        Self { file, line: line.number, id, cells: line.cells.iter(), columns: columns.iter() }
     }
 
     pub(super) fn next(&mut self) -> (&'a str, &'a str) {
@@ -93,10 +87,7 @@ impl<'a> Row<'a> {
             code: "E10",
             file: self.file.to_owned(),
             line: self.line,
-            message: format!(
-                "({}) column {column}: \"{cell}\" is not in {list}.",
-                self.id
-            ),
+            message: format!("({}) column {column}: \"{cell}\" is not in {list}.", self.id),
             nearest: nearest(cell, valid.iter().copied()),
         });
         None
@@ -202,12 +193,7 @@ impl Reader<'_> {
     ) {
         for missing in all.iter().filter(|word| !found.contains_key(word)) {
             let file = format!("words/{name}.csv");
-            self.findings.add(
-                "E10",
-                &file,
-                0,
-                format!("the word \"{missing}\" is missing."),
-            );
+            self.findings.add("E10", &file, 0, format!("the word \"{missing}\" is missing."));
         }
     }
 }
@@ -227,9 +213,7 @@ macro_rules! as_word {
         fn word(&self) -> &str { self.as_str() }
     })*};
 }
-as_word!(
-    AgencyId, RoleId, PurposeId, CategoryId, FieldId, FlagId, GatewayId, BasisId, OverrideId
-);
+as_word!(AgencyId, RoleId, PurposeId, CategoryId, FieldId, FlagId, GatewayId, BasisId, OverrideId);
 as_word!(Code, Duty);
 
 pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
@@ -237,14 +221,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     let mut w = Words {
         agencies: r.table(
             "agencies",
-            &[
-                "id",
-                "name",
-                "type",
-                "nation",
-                "public_authority",
-                "controller",
-            ],
+            &["id", "name", "type", "nation", "public_authority", "controller"],
             |row, f| {
                 Some(Agency {
                     name: row.text(f),
@@ -257,10 +234,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
         ),
         roles: r.table("roles", &["id", "meaning"], |row, f| Some(row.text(f))),
         purposes: r.table("purposes", &["id", "meaning", "group"], |row, f| {
-            Some(Purpose {
-                meaning: row.text(f),
-                group: row.text(f),
-            })
+            Some(Purpose { meaning: row.text(f), group: row.text(f) })
         }),
         ..Words::default()
     };
@@ -290,18 +264,11 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
             "not a public authority" => false,
             "all" | "public authority" | "all, never a public authority's default" => true,
             other => {
-                row.bad(
-                    "E10",
-                    format!("column open_to: \"{other}\" is not known."),
-                    f,
-                );
+                row.bad("E10", format!("column open_to: \"{other}\" is not known."), f);
                 return None;
             }
         };
-        Some(Basis {
-            meaning,
-            open_to_public_authority,
-        })
+        Some(Basis { meaning, open_to_public_authority })
     });
     categories(&mut r, &mut w);
     gateways(&mut r, &mut w);
@@ -311,15 +278,12 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
 
 fn consent_states(r: &mut Reader<'_>) {
     let found: BTreeMap<ConsentState, bool> =
-        r.table("consent-states", &["id", "counts_as_yes"], |row, f| {
-            Some(row.flag(f))
-        });
+        r.table("consent-states", &["id", "counts_as_yes"], |row, f| Some(row.flag(f)));
     r.complete("consent-states", ConsentState::ALL, &found);
     for (state, yes) in found {
         if yes != state.is_yes() {
             let message = format!("\"{state}\": only given and renewed are a yes.");
-            r.findings
-                .add("E10", "words/consent-states.csv", 0, message);
+            r.findings.add("E10", "words/consent-states.csv", 0, message);
         }
     }
 }
@@ -361,10 +325,8 @@ fn codes_table(r: &mut Reader<'_>) -> BTreeMap<Code, CodeMeaning> {
 fn categories(r: &mut Reader<'_>, w: &mut Words) {
     let agencies = keys(&w.agencies);
     let purposes = keys(&w.purposes);
-    let mut categories: BTreeMap<CategoryId, Category> = r.table(
-        "categories",
-        &["category", "usual_holder", "never_for"],
-        |row, f| {
+    let mut categories: BTreeMap<CategoryId, Category> =
+        r.table("categories", &["category", "usual_holder", "never_for"], |row, f| {
             let (column, holder) = row.next();
             let usual_holder = if holder == "any" {
                 None
@@ -375,12 +337,8 @@ fn categories(r: &mut Reader<'_>, w: &mut Words) {
             if row.id.split('/').count() != 2 {
                 row.bad("E10", "a category is written group/name.".to_owned(), f);
             }
-            Some(Category {
-                usual_holder,
-                fields: Vec::new(),
-            })
-        },
-    );
+            Some(Category { usual_holder, fields: Vec::new() })
+        });
     let columns = [
         "field",
         "category",
@@ -412,16 +370,7 @@ fn categories(r: &mut Reader<'_>, w: &mut Words) {
         } else {
             Some(row.one(column, flag, "words/flags.csv", &flags, f)?)
         };
-        Some(Field {
-            category,
-            special,
-            criminal,
-            cpi,
-            location,
-            third_party,
-            sub_code,
-            bar,
-        })
+        Some(Field { category, special, criminal, cpi, location, third_party, sub_code, bar })
     });
     for (category, field) in order {
         if let Some(category) = categories.get_mut(&category) {
@@ -429,12 +378,7 @@ fn categories(r: &mut Reader<'_>, w: &mut Words) {
         }
     }
     for (id, _) in categories.iter().filter(|(_, c)| c.fields.is_empty()) {
-        r.findings.add(
-            "E10",
-            "words/categories.csv",
-            0,
-            format!("\"{id}\" has no field."),
-        );
+        r.findings.add("E10", "words/categories.csv", 0, format!("\"{id}\" has no field."));
     }
     w.categories = categories;
 }
@@ -444,15 +388,10 @@ fn pattern(text: &str, w: &Words) -> Option<DataPattern> {
         return Some(DataPattern::All);
     }
     if let Some(group) = text.strip_suffix("/*") {
-        let known = w
-            .categories
-            .keys()
-            .any(|c| c.as_str().split('/').next() == Some(group));
+        let known = w.categories.keys().any(|c| c.as_str().split('/').next() == Some(group));
         return known.then(|| DataPattern::Group(group.to_owned()));
     }
-    w.categories
-        .contains_key(text)
-        .then(|| text.parse().ok().map(DataPattern::Category))?
+    w.categories.contains_key(text).then(|| text.parse().ok().map(DataPattern::Category))?
 }
 
 fn patterns(row: &mut Row<'_>, w: &Words, f: &mut Findings) -> Vec<DataPattern> {
@@ -462,11 +401,7 @@ fn patterns(row: &mut Row<'_>, w: &Words, f: &mut Findings) -> Vec<DataPattern> 
         match pattern(text, w) {
             Some(pattern) => out.push(pattern),
             None => {
-                row.bad(
-                    "E10",
-                    format!("column {column}: \"{text}\" names no category."),
-                    f,
-                );
+                row.bad("E10", format!("column {column}: \"{text}\" names no category."), f);
             }
         }
     }
@@ -505,13 +440,8 @@ fn gateways(r: &mut Reader<'_>, w: &mut Words) {
                 return None;
             }
         };
-        let nations: BTreeSet<String> = row
-            .next()
-            .1
-            .split('|')
-            .filter(|n| !n.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let nations: BTreeSet<String> =
+            row.next().1.split('|').filter(|n| !n.is_empty()).map(str::to_owned).collect();
         if nations.is_empty() {
             row.bad("E10", "column nations is empty.".to_owned(), f);
         }
@@ -525,11 +455,7 @@ fn gateways(r: &mut Reader<'_>, w: &mut Words) {
             if kinds.contains(kind) {
                 excludes_holder_types.insert(kind.to_owned());
             } else {
-                row.bad(
-                    "E10",
-                    format!("column {column}: \"{kind}\" is no agency's type."),
-                    f,
-                );
+                row.bad("E10", format!("column {column}: \"{kind}\" is no agency's type."), f);
             }
         }
         Some(Gateway {
@@ -565,21 +491,12 @@ fn overrides(r: &mut Reader<'_>, w: &mut Words) {
     let duties: Vec<&str> = Duty::ALL.iter().map(|duty| duty.as_str()).collect();
     let overrides = r.table("overrides", &columns, |row, f| {
         let asserting = row.list("words/roles.csv", &roles, f);
-        let answers: Vec<String> = row
-            .next()
-            .1
-            .split('|')
-            .filter(|a| !a.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let answers: Vec<String> =
+            row.next().1.split('|').filter(|a| !a.is_empty()).map(str::to_owned).collect();
         let ceiling_hours = match row.next().1.parse() {
             Ok(hours) if (1..=87_600).contains(&hours) => hours,
             _ => {
-                row.bad(
-                    "E10",
-                    "column ceiling_hours must be hours from 1 to 87600.".to_owned(),
-                    f,
-                );
+                row.bad("E10", "column ceiling_hours must be hours from 1 to 87600.".to_owned(), f);
                 return None;
             }
         };

@@ -1,4 +1,8 @@
 //! Scenario files: TOML -> cases. Strict: a key or a word that nobody knows is an error.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other kind of TOML value is refused alike"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -74,13 +78,9 @@ const DEFAULT_AT: &str = "2026-07-15T10:00:00+01:00";
 /// # Errors
 /// Every case that cannot be read, each with its id and what is wrong; or the file as a whole.
 pub fn parse(text: &str, book: &RuleBook) -> Result<Vec<Case>, Vec<String>> {
-    let file: Table = text
-        .parse()
-        .map_err(|e: toml::de::Error| vec![e.to_string()])?;
+    let file: Table = text.parse().map_err(|e: toml::de::Error| vec![e.to_string()])?;
     if let Some(key) = file.keys().find(|key| *key != "scenario") {
-        return Err(vec![format!(
-            "key `{key}` is not known here: a file holds [[scenario]] only"
-        )]);
+        return Err(vec![format!("key `{key}` is not known here: a file holds [[scenario]] only")]);
     }
     let Some(Value::Array(scenarios)) = file.get("scenario") else {
         return Err(vec!["the file holds no [[scenario]]".to_owned()]);
@@ -93,11 +93,7 @@ pub fn parse(text: &str, book: &RuleBook) -> Result<Vec<Case>, Vec<String>> {
             problems.push(format!("scenario {} is not a table", i + 1));
             continue;
         };
-        let id = table
-            .get("id")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        let id = table.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         if id.is_empty() {
             problems.push(format!("scenario {} has no id", i + 1));
         } else if !ids.insert(id.clone()) {
@@ -111,11 +107,7 @@ pub fn parse(text: &str, book: &RuleBook) -> Result<Vec<Case>, Vec<String>> {
     if cases.is_empty() && problems.is_empty() {
         problems.push("the file holds no case".to_owned());
     }
-    if problems.is_empty() {
-        Ok(cases)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(cases) } else { Err(problems) }
 }
 
 fn steps(table: &Table, book: &RuleBook) -> Result<Vec<Case>, Problem> {
@@ -123,12 +115,8 @@ fn steps(table: &Table, book: &RuleBook) -> Result<Vec<Case>, Problem> {
     let id = reader.text("id")?.ok_or("`id` is missing")?.to_owned();
     let title = reader.text("title")?.unwrap_or_default().to_owned();
     reader.text("why")?;
-    let unknown: BTreeSet<String> = reader
-        .texts("unknown_words")?
-        .unwrap_or_default()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let unknown: BTreeSet<String> =
+        reader.texts("unknown_words")?.unwrap_or_default().into_iter().map(str::to_owned).collect();
     let mut base = Table::new();
     for key in ["at", "given", "ask", "want"] {
         if let Some(value) = reader.take(key) {
@@ -177,8 +165,7 @@ impl Words<'_> {
                 "`{path}`: \"{text}\" is in no vocabulary (and not in unknown_words)"
             ));
         }
-        text.parse()
-            .map_err(|_| format!("`{path}`: \"{text}\" cannot be a word"))
+        text.parse().map_err(|_| format!("`{path}`: \"{text}\" cannot be a word"))
     }
 
     fn agency(&self, path: &str, text: &str) -> Result<AgencyId, Problem> {
@@ -186,10 +173,7 @@ impl Words<'_> {
     }
 
     fn agencies(&self, path: &str, texts: Vec<&str>) -> Result<BTreeSet<AgencyId>, Problem> {
-        texts
-            .into_iter()
-            .map(|text| self.agency(path, text))
-            .collect()
+        texts.into_iter().map(|text| self.agency(path, text)).collect()
     }
 
     fn scope(&self, path: &str, text: &str) -> Result<Scope, Problem> {
@@ -198,10 +182,7 @@ impl Words<'_> {
     }
 
     fn scopes(&self, path: &str, texts: Vec<&str>) -> Result<Vec<Scope>, Problem> {
-        texts
-            .into_iter()
-            .map(|text| self.scope(path, text))
-            .collect()
+        texts.into_iter().map(|text| self.scope(path, text)).collect()
     }
 
     /// Fields, with whole categories expanded.
@@ -218,18 +199,14 @@ impl Words<'_> {
 
 macro_rules! needed {
     ($reader:ident.$get:ident($key:literal)) => {
-        $reader
-            .$get($key)?
-            .ok_or_else(|| format!("`{}` is missing", $reader.at($key)))
+        $reader.$get($key)?.ok_or_else(|| format!("`{}` is missing", $reader.at($key)))
     };
 }
 
 fn case(id: String, title: String, table: &Table, words: &Words<'_>) -> Result<Case, Problem> {
     let mut top = Reader::new("", table);
     let zone = &words.book.place.zone;
-    let default = DEFAULT_AT
-        .parse()
-        .map_err(|_| "the default clock is malformed")?;
+    let default = DEFAULT_AT.parse().map_err(|_| "the default clock is malformed")?;
     let at = top.time("at", zone)?.unwrap_or(default);
     let given = top.table("given")?.ok_or("`given.requester` is missing")?;
     let facts = facts(given, words, at)?;
@@ -238,21 +215,12 @@ fn case(id: String, title: String, table: &Table, words: &Words<'_>) -> Result<C
     let wanted = top.table("want")?.ok_or("`want` is missing")?;
     let want = want(wanted, words)?;
     top.done()?;
-    Ok(Case {
-        id,
-        title,
-        at,
-        facts,
-        ask,
-        want,
-    })
+    Ok(Case { id, title, at, facts, ask, want })
 }
 
 fn facts(mut given: Reader<'_>, words: &Words<'_>, at: Timestamp) -> Result<Facts, Problem> {
     let zone = &words.book.place.zone;
-    let asker = given
-        .table("requester")?
-        .ok_or("`given.requester` is missing")?;
+    let asker = given.table("requester")?.ok_or("`given.requester` is missing")?;
     let requester = requester(asker, words)?;
     let resident = match given.table("resident")? {
         Some(reader) => resident(reader, words)?,
@@ -272,27 +240,20 @@ fn facts(mut given: Reader<'_>, words: &Words<'_>, at: Timestamp) -> Result<Fact
     for (id, value) in given.entries("agreements")? {
         let path = format!("given.agreements.{id}");
         let key = words.word(&path, id, words.book.agreements.contains_key(id))?;
-        amendments
-            .agreements
-            .insert(key, agreement(inner(&path, value)?, words)?);
+        amendments.agreements.insert(key, agreement(inner(&path, value)?, words)?);
     }
     for (id, value) in given.entries("gateways")? {
         let path = format!("given.gateways.{id}");
         let key: GatewayId = words.word(&path, id, words.book.gateways.contains_key(id))?;
         let known = words.book.gateways.get(&key);
-        amendments
-            .gateways
-            .insert(key, gateway(inner(&path, value)?, known)?);
+        amendments.gateways.insert(key, gateway(inner(&path, value)?, known)?);
     }
     if let Some(mut policy) = given.table("policy")? {
         amendments.digital_consent_age = policy.number("digital_consent_age")?;
         policy.done()?;
     }
     let mut set = |key: &str| -> Result<BTreeSet<AgencyId>, Problem> {
-        words.agencies(
-            &format!("given.{key}"),
-            given.texts(key)?.unwrap_or_default(),
-        )
+        words.agencies(&format!("given.{key}"), given.texts(key)?.unwrap_or_default())
     };
     let suspended = set("suspended")?;
     let apd_lapsed = set("apd_lapsed")?;
@@ -303,10 +264,7 @@ fn facts(mut given: Reader<'_>, words: &Words<'_>, at: Timestamp) -> Result<Fact
         .map(|g| words.word("given.registered", g, words.book.gateways.contains_key(g)))
         .collect::<Result<_, _>>()?;
     let ndo_checked_at = Some(given.time("ndo_checked_at", zone)?.unwrap_or(at));
-    let order = given
-        .table("order")?
-        .map(|reader| order(reader, words))
-        .transpose()?;
+    let order = given.table("order")?.map(|reader| order(reader, words)).transpose()?;
     let custodian_releases = given
         .tables("custodian_release")?
         .into_iter()
@@ -348,10 +306,7 @@ fn requester(mut r: Reader<'_>, words: &Words<'_>) -> Result<RequesterFacts, Pro
             .parse()
             .map_err(|_| format!("`{}` is not a person's id", r.at("person")))?,
         account_ends: r.time("account_ends", zone)?,
-        training_until: Some(
-            r.date("training_until")?
-                .unwrap_or(Date::constant(2026, 12, 31)),
-        ),
+        training_until: Some(r.date("training_until")?.unwrap_or(Date::constant(2026, 12, 31))),
         relationship: r.flag("relationship", true)?,
         is_self: r.flag("self", false)?,
         conflict: r.flag("conflict", false)?,
@@ -373,9 +328,7 @@ fn resident(mut r: Reader<'_>, words: &Words<'_>) -> Result<ResidentFacts, Probl
         died: r.date("died")?,
         flags,
         matched: r.parsed("match")?.unwrap_or(MatchQuality::Certain),
-        capacity: r
-            .parsed("capacity")?
-            .unwrap_or(crate::domain::Capacity::Has),
+        capacity: r.parsed("capacity")?.unwrap_or(crate::domain::Capacity::Has),
         parent_of_case: r.flag("parent_of_case", false)?,
         disadvantages: r.number("disadvantages")?.unwrap_or(0),
     };
@@ -385,9 +338,7 @@ fn resident(mut r: Reader<'_>, words: &Words<'_>) -> Result<ResidentFacts, Probl
 
 fn consent(mut r: Reader<'_>, words: &Words<'_>) -> Result<ConsentEvent, Problem> {
     let zone = &words.book.place.zone;
-    let at = r
-        .time("at", zone)?
-        .ok_or_else(|| format!("`{}` is missing", r.at("at")))?;
+    let at = r.time("at", zone)?.ok_or_else(|| format!("`{}` is missing", r.at("at")))?;
     let day = at.to_zoned(zone.clone()).date();
     let year_later = day.saturating_add(jiff::Span::new().years(1));
     let purposes = needed!(r.texts("purposes"))?
@@ -400,10 +351,7 @@ fn consent(mut r: Reader<'_>, words: &Words<'_>) -> Result<ConsentEvent, Problem
         .texts("parts")?
         .unwrap_or_default()
         .into_iter()
-        .map(|p| {
-            p.parse()
-                .map_err(|_| format!("`{}`: \"{p}\" is not a part", r.at("parts")))
-        })
+        .map(|p| p.parse().map_err(|_| format!("`{}`: \"{p}\" is not a part", r.at("parts"))))
         .collect::<Result<_, _>>()?;
     let out = ConsentEvent {
         kind: needed!(r.parsed("kind"))?,
@@ -412,9 +360,7 @@ fn consent(mut r: Reader<'_>, words: &Words<'_>) -> Result<ConsentEvent, Problem
         until: r.date("until")?.unwrap_or(year_later),
         purposes,
         recipients: words.agencies(&r.at("recipients"), recipients)?,
-        fields: fields
-            .map(|all| words.scopes(&r.at("fields"), all))
-            .transpose()?,
+        fields: fields.map(|all| words.scopes(&r.at("fields"), all)).transpose()?,
         by: r.parsed("by")?.unwrap_or(Giver::Own),
         evidence: r.flag("evidence", true)?,
         gillick: r.flag("gillick", false)?,
@@ -431,10 +377,7 @@ fn choice(mut r: Reader<'_>, words: &Words<'_>) -> Result<Choice, Problem> {
     let purpose = r.text("purpose")?;
     let state: Option<ObjectionState> = r.parsed("state")?;
     if kind != ChoiceKind::Art21 && (purpose.is_some() || state.is_some()) {
-        return Err(format!(
-            "`{}`: purpose and state are for art21 only",
-            r.at("kind")
-        ));
+        return Err(format!("`{}`: purpose and state are for art21 only", r.at("kind")));
     }
     let purpose = purpose
         .map(|p| words.word(&r.at("purpose"), p, words.book.purposes.contains_key(p)))
@@ -442,9 +385,7 @@ fn choice(mut r: Reader<'_>, words: &Words<'_>) -> Result<Choice, Problem> {
     let out = Choice {
         kind,
         on: needed!(r.date("on"))?,
-        fields: fields
-            .map(|all| words.scopes(&r.at("fields"), all))
-            .transpose()?,
+        fields: fields.map(|all| words.scopes(&r.at("fields"), all)).transpose()?,
         lifted: r.time("lifted", &words.book.place.zone)?,
         purpose,
         state: state.unwrap_or(ObjectionState::Pending),
@@ -481,9 +422,7 @@ fn gateway(
     known: Option<&crate::policy::book::Gateway>,
 ) -> Result<GatewayAmendment, Problem> {
     let out = GatewayAmendment {
-        in_force_from: r
-            .date("in_force_from")?
-            .or(known.and_then(|g| g.in_force_from)),
+        in_force_from: r.date("in_force_from")?.or(known.and_then(|g| g.in_force_from)),
         in_force_to: r.date("in_force_to")?.or(known.and_then(|g| g.in_force_to)),
     };
     r.done()?;
@@ -523,33 +462,17 @@ fn ask(mut r: Reader<'_>, words: &Words<'_>) -> Result<Ask, Problem> {
     let purpose = needed!(r.text("purpose"))?;
     let fields = needed!(r.texts("fields"))?;
     let word_of = |r: &mut Reader<'_>, key: &str, known: &dyn Fn(&str) -> bool| {
-        r.text(key)?
-            .map(|text| words.word(&r.at(key), text, known(text)))
-            .transpose()
+        r.text(key)?.map(|text| words.word(&r.at(key), text, known(text))).transpose()
     };
     let basis = word_of(&mut r, "basis", &|text| book.bases.contains_key(text))?;
     let cites = r.text("cites")?;
     let received = r.text("received_for")?;
-    let claim = r
-        .table("override")?
-        .map(|reader| claim(reader, words))
-        .transpose()?;
+    let claim = r.table("override")?.map(|reader| claim(reader, words)).transpose()?;
     let out = Ask {
         from: words.agency(&r.at("from"), from)?,
-        purpose: words.word(
-            &r.at("purpose"),
-            purpose,
-            book.purposes.contains_key(purpose),
-        )?,
-        fields: words
-            .scopes(&r.at("fields"), fields)?
-            .into_iter()
-            .map(Asked)
-            .collect(),
-        reason: r
-            .text("reason")?
-            .unwrap_or("Needed for the case named")
-            .to_owned(),
+        purpose: words.word(&r.at("purpose"), purpose, book.purposes.contains_key(purpose))?,
+        fields: words.scopes(&r.at("fields"), fields)?.into_iter().map(Asked).collect(),
+        reason: r.text("reason")?.unwrap_or("Needed for the case named").to_owned(),
         case_ref: r.text("case_ref")?.unwrap_or("CASE-1").to_owned(),
         subjects: r.number("subjects")?.unwrap_or(1),
         basis,
@@ -572,16 +495,9 @@ fn claim(mut r: Reader<'_>, words: &Words<'_>) -> Result<OverrideClaim, Problem>
     let kind = needed!(r.text("kind"))?;
     let mut answers = BTreeMap::new();
     for (question, value) in r.entries("answers")? {
-        let known = words
-            .book
-            .overrides
-            .values()
-            .any(|o| o.answers.iter().any(|a| a == question));
+        let known = words.book.overrides.values().any(|o| o.answers.iter().any(|a| a == question));
         if !known && !words.unknown.contains(question) {
-            return Err(format!(
-                "`{}`: no override asks \"{question}\"",
-                r.at("answers")
-            ));
+            return Err(format!("`{}`: no override asks \"{question}\"", r.at("answers")));
         }
         let answer = match value {
             Value::Boolean(flag) => Answer::Flag(*flag),
@@ -697,9 +613,6 @@ fn closed<T: FromStr + Ord>(
     r.texts(key)?
         .unwrap_or_default()
         .into_iter()
-        .map(|text| {
-            text.parse()
-                .map_err(|_| format!("`{}`: \"{text}\" is no {what}", r.at(key)))
-        })
+        .map(|text| text.parse().map_err(|_| format!("`{}`: \"{text}\" is no {what}", r.at(key))))
         .collect()
 }

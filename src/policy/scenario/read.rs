@@ -1,4 +1,8 @@
 //! Typed access to a TOML table that must not hold a key or a word that nobody knows.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other kind of TOML value is refused alike"
+)]
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -20,19 +24,11 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(path: &str, table: &'a Table) -> Self {
-        Self {
-            path: path.to_owned(),
-            table,
-            taken: BTreeSet::new(),
-        }
+        Self { path: path.to_owned(), table, taken: BTreeSet::new() }
     }
 
     pub(super) fn at(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     pub(super) fn take(&mut self, key: &str) -> Option<&'a Value> {
@@ -44,11 +40,7 @@ impl<'a> Reader<'a> {
     /// Fails on a key that nothing has taken.
     pub(super) fn done(self) -> Result<(), Problem> {
         let known: Vec<&str> = self.taken.iter().copied().collect();
-        match self
-            .table
-            .keys()
-            .find(|key| !self.taken.contains(key.as_str()))
-        {
+        match self.table.keys().find(|key| !self.taken.contains(key.as_str())) {
             None => Ok(()),
             Some(key) => Err(format!(
                 "key `{}` is not known here (read: {})",
@@ -136,10 +128,7 @@ impl<'a> Reader<'a> {
             return self.wrong(key, "a list of texts");
         };
         let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-        texts.map_or_else(
-            || self.wrong(key, "a list of texts"),
-            |texts| Ok(Some(texts)),
-        )
+        texts.map_or_else(|| self.wrong(key, "a list of texts"), |texts| Ok(Some(texts)))
     }
 
     pub(super) fn parsed<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, Problem> {

@@ -34,12 +34,7 @@ pub fn run(policy: &PolicySnapshot, cases: &[Case]) -> Report {
         if differs.is_empty() {
             report.passed += 1;
         } else {
-            report.failures.push(format!(
-                "{} ({}): {}",
-                case.id,
-                case.title,
-                differs.join("; ")
-            ));
+            report.failures.push(format!("{} ({}): {}", case.id, case.title, differs.join("; ")));
         }
     }
     report
@@ -82,11 +77,7 @@ impl<'a> Seen<'a> {
     fn view(view: &'a View) -> Self {
         Self {
             outcome: view.outcome,
-            released: view
-                .released
-                .iter()
-                .map(|(f, path)| (f, &path.gateway))
-                .collect(),
+            released: view.released.iter().map(|(f, path)| (f, &path.gateway)).collect(),
             withheld: view.withheld.iter().map(|(f, codes)| (f, codes)).collect(),
             codes: &view.codes,
             duties: &view.duties,
@@ -103,11 +94,7 @@ fn compare(who: &str, want: &WantView, seen: &Seen<'_>, differs: &mut Vec<String
         && outcome != seen.outcome
     {
         let codes = words(seen.codes);
-        differ(
-            "outcome",
-            outcome.to_string(),
-            format!("{} [{codes}]", seen.outcome),
-        );
+        differ("outcome", outcome.to_string(), format!("{} [{codes}]", seen.outcome));
     }
     if let Some(permitted) = &want.permitted {
         let got: BTreeSet<&FieldId> = seen.released.keys().copied().collect();
@@ -133,21 +120,13 @@ fn compare(who: &str, want: &WantView, seen: &Seen<'_>, differs: &mut Vec<String
         differ("codes", words(&want.codes), words(seen.codes));
     }
     if !want.not_codes.is_disjoint(seen.codes) {
-        differ(
-            "codes",
-            format!("none of {}", words(&want.not_codes)),
-            words(seen.codes),
-        );
+        differ("codes", format!("none of {}", words(&want.not_codes)), words(seen.codes));
     }
     if !want.duties.is_subset(seen.duties) {
         differ("duties", words(&want.duties), words(seen.duties));
     }
     if !want.not_duties.is_disjoint(seen.duties) {
-        differ(
-            "duties",
-            format!("none of {}", words(&want.not_duties)),
-            words(seen.duties),
-        );
+        differ("duties", format!("none of {}", words(&want.not_duties)), words(seen.duties));
     }
     if let Some(gateway) = &want.gateway
         && !seen.released.values().any(|used| *used == gateway)
@@ -164,9 +143,5 @@ fn compare(who: &str, want: &WantView, seen: &Seen<'_>, differs: &mut Vec<String
 
 fn words<T: ToString>(all: impl IntoIterator<Item = T>) -> String {
     let all: Vec<String> = all.into_iter().map(|word| word.to_string()).collect();
-    if all.is_empty() {
-        "nothing".to_owned()
-    } else {
-        all.join(" ")
-    }
+    if all.is_empty() { "nothing".to_owned() } else { all.join(" ") }
 }
