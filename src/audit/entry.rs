@@ -37,6 +37,28 @@ pub enum Kind {
     Operation = 12,
 }
 
+impl Kind {
+    /// The one with this number in the canonical bytes.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Genesis),
+            2 => Some(Self::Disclose),
+            3 => Some(Self::Refuse),
+            4 => Some(Self::Query),
+            5 => Some(Self::Choice),
+            6 => Some(Self::Hold),
+            7 => Some(Self::Fact),
+            8 => Some(Self::Policy),
+            9 => Some(Self::AuditRead),
+            10 => Some(Self::TurnedAway),
+            11 => Some(Self::Gap),
+            12 => Some(Self::Operation),
+            _ => None,
+        }
+    }
+}
+
 /// The personal slots of an entry; each is committed to by itself.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -51,6 +73,20 @@ pub enum SlotId {
     Request = 3,
     /// The facts and the full decision.
     Decision = 4,
+}
+
+impl SlotId {
+    /// The one with this number in the canonical bytes.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Subject),
+            2 => Some(Self::Asker),
+            3 => Some(Self::Request),
+            4 => Some(Self::Decision),
+            _ => None,
+        }
+    }
 }
 
 /// An entry before it has a place in the log.
@@ -139,4 +175,32 @@ pub enum Facet {
     Count = 17,
     /// The log that came before, or the version that came before.
     Previous = 18,
+}
+
+impl Facet {
+    /// The one with this number in the canonical bytes.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Role),
+            2 => Some(Self::Purpose),
+            3 => Some(Self::Holder),
+            4 => Some(Self::Outcome),
+            5 => Some(Self::Codes),
+            6 => Some(Self::Released),
+            7 => Some(Self::Withheld),
+            8 => Some(Self::Rules),
+            9 => Some(Self::Gateways),
+            10 => Some(Self::Agreements),
+            11 => Some(Self::Duties),
+            12 => Some(Self::Override),
+            13 => Some(Self::Alarm),
+            14 => Some(Self::Bases),
+            15 => Some(Self::Subjects),
+            16 => Some(Self::What),
+            17 => Some(Self::Count),
+            18 => Some(Self::Previous),
+            _ => None,
+        }
+    }
 }

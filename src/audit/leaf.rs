@@ -1,0 +1,286 @@
+//! The bytes that are hashed: written by hand, versioned, length-prefixed, big-endian. Each leaf has
+//! exactly one decoding; a verifier hashes first and reads afterwards.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::entry::{Entry, Facet, Kind, SlotId};
+use crate::domain::{AgencyId, DecisionId};
+
+/// First bytes of every leaf.
+const MAGIC: &[u8; 4] = b"WEIR";
+/// Version of the format.
+const VERSION: u8 = 1;
+/// Domain of slot commitments.
+const SLOT_DOMAIN: &[u8] = b"weir/audit/slot/1";
+
+/// A slot as it is kept beside the log: only its commitment is part of the tree.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedSlot {
+    /// Which slot.
+    pub id: SlotId,
+    /// Random; keeps short content from being guessed.
+    pub salt: [u8; 32],
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+impl SealedSlot {
+    /// SHA-256 over domain, slot id, salt and content.
+    #[must_use]
+    pub fn commitment(&self) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(SLOT_DOMAIN);
+        context.update(&[self.id as u8]);
+        context.update(&self.salt);
+        context.update(&self.bytes);
+        bytes32(&context.finish())
+    }
+}
+
+pub(super) fn bytes32(digest: &digest::Digest) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest.as_ref());
+    out
+}
+
+/// Why bytes are no leaf, or an entry cannot become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LeafError {
+    /// Ends too early.
+    #[error("the leaf is cut short")]
+    Short,
+    /// Goes on after its end.
+    #[error("the leaf goes on after its end")]
+    Long,
+    /// Not this format or version.
+    #[error("the leaf is of another format")]
+    Format,
+    /// A field holds what it cannot hold.
+    #[error("the leaf holds a malformed {0}")]
+    Malformed(&'static str),
+    /// Larger than the log allows.
+    #[error("the entry is larger than the log allows")]
+    TooLarge,
+}
+
+/// A decoded leaf: the entry without the content of its slots.
+#[derive(Debug, Clone)]
+pub struct Leaf {
+    /// When its batch was committed.
+    pub committed_at: Timestamp,
+    /// The entry; its slots are empty.
+    pub entry: Entry,
+    /// Commitments by slot.
+    pub commitments: BTreeMap<SlotId, [u8; 32]>,
+}
+
+/// Encodes an entry with its commit time and the commitments of its slots.
+///
+/// # Errors
+/// When the entry is larger than the log allows.
+pub fn encode(
+    entry: &Entry,
+    committed_at: Timestamp,
+    commitments: &BTreeMap<SlotId, [u8; 32]>,
+) -> Result<Vec<u8>, LeafError> {
+    // A new field cannot be forgotten.
+    let Entry { event, kind, rpc, call, part, parts, agency, principal, policy, facets, slots: _ } =
+        entry;
+    let mut out = Vec::with_capacity(512);
+    out.extend(MAGIC);
+    out.push(VERSION);
+    out.extend(committed_at.as_microsecond().to_be_bytes());
+    out.extend(event.uuid().as_bytes());
+    out.push(*kind as u8);
+    put(&mut out, rpc.as_bytes())?;
+    out.extend(call.uuid().as_bytes());
+    out.extend(part.to_be_bytes());
+    out.extend(parts.to_be_bytes());
+    put(&mut out, agency.as_ref().map_or("", AgencyId::as_str).as_bytes())?;
+    out.extend(principal);
+    out.extend(policy);
+    if facets.len() > Entry::FACETS_MAX {
+        return Err(LeafError::TooLarge);
+    }
+    out.push(u8::try_from(facets.len()).map_err(|_| LeafError::TooLarge)?);
+    for (facet, value) in facets {
+        out.push(*facet as u8);
+        put(&mut out, value.as_bytes())?;
+    }
+    out.push(u8::try_from(commitments.len()).map_err(|_| LeafError::TooLarge)?);
+    for (slot, commitment) in commitments {
+        out.push(*slot as u8);
+        out.extend(commitment);
+    }
+    if out.len() > Entry::LEAF_LEN_MAX { Err(LeafError::TooLarge) } else { Ok(out) }
+}
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), LeafError> {
+    let len = u16::try_from(bytes.len()).map_err(|_| LeafError::TooLarge)?;
+    out.extend(len.to_be_bytes());
+    out.extend(bytes);
+    Ok(())
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], LeafError> {
+        let (head, rest) = self.0.split_at_checked(len).ok_or(LeafError::Short)?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], LeafError> {
+        self.take(N)?.try_into().map_err(|_| LeafError::Short)
+    }
+
+    fn byte(&mut self) -> Result<u8, LeafError> {
+        Ok(u8::from_be_bytes(self.array()?))
+    }
+
+    fn text(&mut self, what: &'static str) -> Result<&'a str, LeafError> {
+        let len = usize::from(u16::from_be_bytes(self.array()?));
+        std::str::from_utf8(self.take(len)?).map_err(|_| LeafError::Malformed(what))
+    }
+
+    fn id(&mut self) -> Result<DecisionId, LeafError> {
+        Ok(DecisionId::from_uuid(Uuid::from_bytes(self.array()?)))
+    }
+}
+
+/// Decodes a leaf. What decodes, encodes to the same bytes.
+///
+/// # Errors
+/// When the bytes are not a leaf of this version.
+pub fn decode(bytes: &[u8]) -> Result<Leaf, LeafError> {
+    if bytes.len() > Entry::LEAF_LEN_MAX {
+        return Err(LeafError::TooLarge);
+    }
+    let mut r = Reader(bytes);
+    if r.take(4)? != MAGIC || r.byte()? != VERSION {
+        return Err(LeafError::Format);
+    }
+    let committed_at = Timestamp::from_microsecond(i64::from_be_bytes(r.array()?))
+        .map_err(|_| LeafError::Malformed("time"))?;
+    let event = r.id()?;
+    let kind = Kind::from_number(r.byte()?).ok_or(LeafError::Malformed("kind"))?;
+    let rpc = r.text("call")?.to_owned();
+    let call = r.id()?;
+    let part = u32::from_be_bytes(r.array()?);
+    let parts = u32::from_be_bytes(r.array()?);
+    let agency = match r.text("agency")? {
+        "" => None,
+        text => Some(text.parse().map_err(|_| LeafError::Malformed("agency"))?),
+    };
+    let principal = r.array()?;
+    let policy = r.array()?;
+    let mut facets = BTreeMap::new();
+    let count = usize::from(r.byte()?);
+    if count > Entry::FACETS_MAX {
+        return Err(LeafError::TooLarge);
+    }
+    for _ in 0..count {
+        let facet = Facet::from_number(r.byte()?).ok_or(LeafError::Malformed("facet"))?;
+        let value = r.text("facet")?.to_owned();
+        if facets.last_key_value().is_some_and(|(last, _)| *last >= facet) {
+            return Err(LeafError::Malformed("order of facets"));
+        }
+        facets.insert(facet, value);
+    }
+    let mut commitments = BTreeMap::new();
+    for _ in 0..r.byte()? {
+        let slot = SlotId::from_number(r.byte()?).ok_or(LeafError::Malformed("slot"))?;
+        if commitments.last_key_value().is_some_and(|(last, _)| *last >= slot) {
+            return Err(LeafError::Malformed("order of slots"));
+        }
+        commitments.insert(slot, r.array()?);
+    }
+    if !r.0.is_empty() {
+        return Err(LeafError::Long);
+    }
+    let slots = BTreeMap::new();
+    let entry =
+        Entry { event, kind, rpc, call, part, parts, agency, principal, policy, facets, slots };
+    Ok(Leaf { committed_at, entry, commitments })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sample() -> (Entry, BTreeMap<SlotId, [u8; 32]>) {
+        let entry = Entry {
+            event: DecisionId::from_uuid(Uuid::from_u128(1)),
+            kind: Kind::Disclose,
+            rpc: "a/B".to_owned(),
+            call: DecisionId::from_uuid(Uuid::from_u128(2)),
+            part: 1,
+            parts: 2,
+            agency: "oakdale-gp".parse().ok(),
+            principal: [3; 16],
+            policy: [4; 32],
+            facets: BTreeMap::from([(Facet::Purpose, "direct_care".to_owned())]),
+            slots: BTreeMap::new(),
+        };
+        (entry, BTreeMap::from([(SlotId::Subject, [5; 32])]))
+    }
+
+    #[test]
+    fn the_bytes_are_these() {
+        let (entry, commitments) = sample();
+        let bytes = encode(&entry, Timestamp::UNIX_EPOCH, &commitments).unwrap();
+        let known = concat!(
+            "57454952",
+            "01",
+            "0000000000000000",
+            "00000000000000000000000000000001",
+            "02",
+            "0003612f42",
+            "00000000000000000000000000000002",
+            "00000001",
+            "00000002",
+            "000a6f616b64616c652d6770",
+            "03030303030303030303030303030303",
+            "0404040404040404040404040404040404040404040404040404040404040404",
+            "01",
+            "02",
+            "000b6469726563745f63617265",
+            "01",
+            "01",
+            "0505050505050505050505050505050505050505050505050505050505050505",
+        );
+        assert_eq!(hex::encode(&bytes), known);
+    }
+
+    #[test]
+    fn a_commitment_is_this() {
+        let slot = SealedSlot { id: SlotId::Subject, salt: [7; 32], bytes: b"somebody".to_vec() };
+        let mut preimage = b"weir/audit/slot/1\x01".to_vec();
+        preimage.extend([7; 32]);
+        preimage.extend(b"somebody");
+        assert_eq!(slot.commitment(), bytes32(&digest::digest(&digest::SHA256, &preimage)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_to_one_entry_or_to_an_error(change in any::<prop::sample::Index>(), byte: u8, cut in any::<prop::sample::Index>()) {
+            let (entry, commitments) = sample();
+            let mut bytes = encode(&entry, Timestamp::UNIX_EPOCH, &commitments).unwrap();
+            let at = change.index(bytes.len());
+            bytes[at] = byte;
+            if let Ok(leaf) = decode(&bytes) {
+                prop_assert_eq!(encode(&leaf.entry, leaf.committed_at, &leaf.commitments).unwrap(), bytes.clone());
+            }
+            prop_assert!(decode(&bytes[..cut.index(bytes.len())]).is_err());
+            bytes.push(0);
+            prop_assert!(decode(&bytes).is_err());
+        }
+    }
+}
