@@ -5,3 +5,4 @@ pub mod checkpoint;
 pub mod entry;
 pub mod leaf;
 pub mod tree;
+pub mod verify;

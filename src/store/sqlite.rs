@@ -1,1 +1,3 @@
-//! To be written.
+//! The embedded store: SQLite files in one data folder.
+
+pub mod log;

@@ -1,0 +1,131 @@
+//! Verifies a whole log from its rows, trusting nothing but the verifier key. Every finding names
+//! the entry or the head.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::checkpoint::VerifierKey;
+use super::leaf::{SealedSlot, decode};
+use super::tree::{Edge, Hash, leaf_hash};
+use crate::domain::DecisionId;
+
+/// Most findings that are listed.
+const FINDINGS_MAX: usize = 100;
+
+/// Fed with every row of a log in order, it says what is wrong.
+pub struct Verifier {
+    key: VerifierKey,
+    edge: Edge,
+    /// Heads still to come, by size.
+    heads: BTreeMap<u64, String>,
+    last: Option<Timestamp>,
+    seen: HashSet<DecisionId>,
+    findings: Vec<String>,
+    covered: u64,
+}
+
+/// What verification found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Entries read.
+    pub entries: u64,
+    /// Root over all of them.
+    pub root: Hash,
+    /// What is wrong; empty when the log is whole.
+    pub findings: Vec<String>,
+}
+
+impl Verifier {
+    /// Begins with the heads that the log holds, by the size they are filed under.
+    #[must_use]
+    pub fn new(key: VerifierKey, heads: Vec<(u64, String)>) -> Self {
+        let heads: BTreeMap<u64, String> = heads.into_iter().collect();
+        Self {
+            key,
+            edge: Edge::default(),
+            heads,
+            last: None,
+            seen: HashSet::new(),
+            findings: Vec::new(),
+            covered: 0,
+        }
+    }
+
+    /// Adds a finding that was made while reading.
+    pub fn find(&mut self, finding: String) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(finding);
+        }
+    }
+
+    /// Takes the next entry with its slots.
+    pub fn entry(&mut self, index: u64, leaf: &[u8], slots: &[SealedSlot]) {
+        if index != self.edge.size() {
+            self.find(format!("entry {}: missing; the next one is {index}", self.edge.size()));
+        }
+        match decode(leaf) {
+            Err(error) => self.find(format!("entry {index}: {error}")),
+            Ok(decoded) => {
+                if self.last.is_some_and(|last| decoded.committed_at < last) {
+                    self.find(format!("entry {index}: committed before the entry before it"));
+                }
+                self.last = Some(decoded.committed_at);
+                if !self.seen.insert(decoded.entry.event) {
+                    self.find(format!("entry {index}: its id is used twice"));
+                }
+                let mut wanted = decoded.commitments;
+                for slot in slots {
+                    match wanted.remove(&slot.id) {
+                        None => {
+                            self.find(format!("entry {index}: slot {:?} is not its own", slot.id))
+                        }
+                        Some(commitment) if commitment != slot.commitment() => {
+                            self.find(format!("entry {index}: slot {:?} was changed", slot.id));
+                        }
+                        Some(_) => {}
+                    }
+                }
+                for slot in wanted.keys() {
+                    self.find(format!("entry {index}: slot {slot:?} is missing"));
+                }
+            }
+        }
+        self.edge.push(leaf_hash(leaf));
+        if let Some(note) = self.heads.remove(&self.edge.size()) {
+            self.head(&note);
+        }
+    }
+
+    fn head(&mut self, note: &str) {
+        let size = self.edge.size();
+        match self.key.open(note) {
+            Err(error) => self.find(format!("head {size}: {error}")),
+            Ok(head) if head.size != size => {
+                self.find(format!("head {size}: is signed for size {}", head.size));
+            }
+            Ok(head) if head.root != self.edge.root() => {
+                self.find(format!(
+                    "head {size}: the signed root is not that of the entries before {size}; one of \
+                     entries {} to {} was changed",
+                    self.covered,
+                    size - 1
+                ));
+            }
+            Ok(_) => self.covered = size,
+        }
+    }
+
+    /// Ends: every entry must be covered by a head, and every head by entries.
+    #[must_use]
+    pub fn finish(mut self) -> Verdict {
+        let size = self.edge.size();
+        for ahead in std::mem::take(&mut self.heads).into_keys() {
+            self.find(format!("head {ahead}: covers entries that are not there ({size} are)"));
+        }
+        if self.covered < size && self.findings.is_empty() {
+            self.find(format!("entries {} to {} are under no signed head", self.covered, size - 1));
+        }
+        Verdict { entries: size, root: self.edge.root(), findings: self.findings }
+    }
+}

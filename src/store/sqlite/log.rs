@@ -1,0 +1,306 @@
+//! The audit log on disk: one file, one writer, group commit. Nobody is told that an entry is in the
+//! log before it is durable and covered by a signed head.
+
+mod check;
+mod file;
+mod read;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::audit::checkpoint::{SigningKey, VerifierKey};
+use crate::audit::entry::{Entry, SlotId};
+use crate::audit::leaf::{SealedSlot, encode};
+use crate::clock::SharedClock;
+use crate::domain::DecisionId;
+use crate::limits::AUDIT_QUEUE_MAX;
+use crate::store::{Page, Receipt, Refusal, Search, SignedHead, StoreError, StoredEntry};
+
+pub use check::verify_file;
+pub use file::{file_in, stored_heads, stored_rows};
+
+/// The folder's lock, held as long as the log is open.
+const LOCK: &str = "lock";
+/// The verifier key, for auditors.
+const VERIFIER: &str = "audit.vkey";
+
+/// An entry with salted slots, ready for the writer.
+struct Draft {
+    entry: Entry,
+    slots: Vec<SealedSlot>,
+    commitments: BTreeMap<SlotId, [u8; 32]>,
+}
+
+type Reply = oneshot::Sender<Result<Vec<Receipt>, StoreError>>;
+
+/// A run of entries that stays together, and who waits for it.
+struct Job {
+    drafts: Vec<Draft>,
+    reply: Reply,
+}
+
+/// What readers may see: set by the writer after each commit.
+struct Published {
+    head: SignedHead,
+    places: std::collections::HashMap<DecisionId, u64>,
+}
+
+/// The open log.
+pub struct Log {
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    published: Arc<Mutex<Published>>,
+    path: PathBuf,
+    verifier: VerifierKey,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    _lock: File,
+}
+
+impl Log {
+    /// Opens the log of a data folder, or begins one. Verifies what is there against `key` first.
+    ///
+    /// # Errors
+    /// `InUse` when another process has the folder, `Corrupt` when the log is not what its signed
+    /// head says.
+    pub fn open(
+        dir: &Path,
+        key: SigningKey,
+        origin: &str,
+        clock: SharedClock,
+    ) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(dir).map_err(|e| unavailable(&e))?;
+        let lock = lock(dir)?;
+        let verifier = key.verifier(origin);
+        let path = file_in(dir, clock.now())?;
+        let state = file::State::open(&path, &verifier)?;
+        let published =
+            Arc::new(Mutex::new(Published { head: state.head(), places: state.places.clone() }));
+        let (queue, jobs) = mpsc::channel(AUDIT_QUEUE_MAX);
+        let writer = writer::Writer::new(
+            state,
+            path.clone(),
+            key,
+            origin.to_owned(),
+            clock,
+            Arc::clone(&published),
+        )?;
+        let thread = std::thread::Builder::new()
+            .name("weir-audit".to_owned())
+            .spawn(move || writer.run(jobs))
+            .map_err(|e| unavailable(&e))?;
+        write_whole(&dir.join(VERIFIER), &format!("{}\n", verifier.text()), 0o644)?;
+        Ok(Self {
+            queue: Mutex::new(Some(queue)),
+            published,
+            path,
+            verifier,
+            writer: Mutex::new(Some(thread)),
+            _lock: lock,
+        })
+    }
+
+    /// Appends a run of entries in one transaction; answers after the commit, never before.
+    ///
+    /// # Errors
+    /// `Refused` for an entry that is too large, `Unavailable` when the queue is full or the commit
+    /// failed, `Full` when the disk is. Nothing was promised to anybody.
+    pub async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError> {
+        let drafts = entries.into_iter().map(draft).collect::<Result<Vec<_>, _>>()?;
+        let (reply, answer) = oneshot::channel();
+        let queue = {
+            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.clone()
+        };
+        let queue = queue.ok_or_else(|| StoreError::Unavailable("the log is closed".to_owned()))?;
+        queue
+            .try_send(Job { drafts, reply })
+            .map_err(|_| StoreError::Unavailable("too many entries are waiting".to_owned()))?;
+        drop(queue);
+        answer.await.map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))?
+    }
+
+    /// Appends an entry unless one with its id is in the log: for what is told twice after a crash.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub async fn append_once(&self, entry: Entry) -> Result<Receipt, StoreError> {
+        if let Some(receipt) = self.receipt(entry.event)? {
+            return Ok(receipt);
+        }
+        let mut receipts = self.append(vec![entry]).await?;
+        receipts.pop().ok_or_else(|| StoreError::Corrupt("no receipt came back".to_owned()))
+    }
+
+    fn receipt(&self, event: DecisionId) -> Result<Option<Receipt>, StoreError> {
+        let (index, head) = {
+            let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            match published.places.get(&event) {
+                None => return Ok(None),
+                Some(index) => (*index, published.head.clone()),
+            }
+        };
+        let leaf_hash = read::leaf_hash_at(&self.path, index)?;
+        Ok(Some(Receipt { event, index, leaf_hash, size: head.size, root: head.root }))
+    }
+
+    /// The newest signed head.
+    #[must_use]
+    pub fn head(&self) -> SignedHead {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).head.clone()
+    }
+
+    /// The key that others verify with.
+    #[must_use]
+    pub const fn verifier(&self) -> &VerifierKey {
+        &self.verifier
+    }
+
+    /// A page of the log, complete up to the head of the moment.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn search(&self, search: Search) -> Result<Page, StoreError> {
+        let (path, size) = (self.path.clone(), self.head().size);
+        blocking(move || read::search(&path, &search, size)).await
+    }
+
+    /// The entry with this id.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn entry(&self, event: DecisionId) -> Result<Option<StoredEntry>, StoreError> {
+        let place = {
+            let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            published.places.get(&event).copied()
+        };
+        let Some(index) = place else {
+            return Ok(None);
+        };
+        let path = self.path.clone();
+        blocking(move || read::entry_at(&path, index)).await
+    }
+
+    /// Ends the writer after what is queued, and waits for it.
+    pub fn close(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer
+            && writer.join().is_err()
+        {
+            tracing::error!("Audit writer ended by a panic");
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| StoreError::Unavailable("a reader was stopped".to_owned()))?
+}
+
+/// Salts and commits to the slots, and makes sure that the leaf will fit.
+fn draft(mut entry: Entry) -> Result<Draft, StoreError> {
+    let too_large = || StoreError::Refused(Refusal::EntryTooLarge);
+    let random = SystemRandom::new();
+    let mut slots = Vec::with_capacity(entry.slots.len());
+    for (id, bytes) in std::mem::take(&mut entry.slots) {
+        if bytes.len() > Entry::SLOT_LEN_MAX {
+            return Err(too_large());
+        }
+        let mut salt = [0; 32];
+        random.fill(&mut salt).map_err(|_| StoreError::Unavailable("no randomness".to_owned()))?;
+        slots.push(SealedSlot { id, salt, bytes });
+    }
+    let commitments = slots.iter().map(|slot| (slot.id, slot.commitment())).collect();
+    encode(&entry, Timestamp::UNIX_EPOCH, &commitments).map_err(|_| too_large())?;
+    Ok(Draft { entry, slots, commitments })
+}
+
+pub(super) fn unavailable(error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// Takes what SQLite says to what a caller can do about it.
+pub(super) fn sqlite(error: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode;
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Corrupt(error.to_string())
+        }
+        Some(_) | None => unavailable(error),
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join(LOCK))
+        .map_err(|e| unavailable(&e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(std::fs::TryLockError::Error(error)) => Err(unavailable(&error)),
+    }
+}
+
+fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(mode)
+        .open(path)
+        .map_err(|e| unavailable(&e))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| unavailable(&e))
+}
+
+/// Reads the signing key of a file, or makes one there. The file must be its owner's alone.
+///
+/// # Errors
+/// When the file cannot be read or made, is open to others, or holds no key.
+pub fn key_file(path: &Path) -> Result<SigningKey, StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    let seed = if path.exists() {
+        let mut file = File::open(path).map_err(|e| unavailable(&e))?;
+        let mode = file.metadata().map_err(|e| unavailable(&e))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(unavailable(&format!(
+                "{} is open to others (mode {:o}); run: chmod 600",
+                path.display(),
+                mode & 0o777
+            )));
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(|e| unavailable(&e))?;
+        hex::decode(text.trim()).unwrap_or_default()
+    } else {
+        let mut seed = [0; 32];
+        SystemRandom::new().fill(&mut seed).map_err(|_| unavailable(&"no randomness"))?;
+        write_whole(path, &format!("{}\n", hex::encode(seed)), 0o600)?;
+        seed.to_vec()
+    };
+    SigningKey::from_seed(&seed)
+        .map_err(|_| unavailable(&format!("{} holds no signing key", path.display())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Reads a log's file row by row for the verifier, whether or not a hub is running.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::file::reader;
+use super::{sqlite, stored_heads};
+use crate::audit::checkpoint::VerifierKey;
+use crate::audit::entry::SlotId;
+use crate::audit::leaf::SealedSlot;
+use crate::audit::verify::{Verdict, Verifier};
+use crate::store::StoreError;
+
+/// The tables of a log, and nothing else.
+const TABLES: [&str; 3] = ["entry", "head", "slot"];
+
+/// Verifies the file of a log, all of it.
+///
+/// # Errors
+/// When the file cannot be read; what is wrong with what can be read is in the verdict.
+pub fn verify_file(path: &Path, key: VerifierKey) -> Result<Verdict, StoreError> {
+    let connection = reader(path)?;
+    // One snapshot for everything, while a hub goes on writing.
+    connection.execute_batch("BEGIN").map_err(|e| sqlite(&e))?;
+    let mut verifier = Verifier::new(key, stored_heads(&connection)?);
+    foreign_parts(&connection, &mut verifier)?;
+    let mut entries =
+        connection.prepare("SELECT idx, leaf FROM entry ORDER BY idx").map_err(|e| sqlite(&e))?;
+    let mut slots = connection
+        .prepare("SELECT slot, salt, bytes FROM slot WHERE idx = ?1 ORDER BY slot")
+        .map_err(|e| sqlite(&e))?;
+    let mut rows = entries.query([]).map_err(|e| sqlite(&e))?;
+    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+        let index: i64 = row.get(0).map_err(|e| sqlite(&e))?;
+        let leaf: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
+        let mut sealed = Vec::new();
+        let mut found = slots.query([index]).map_err(|e| sqlite(&e))?;
+        while let Some(row) = found.next().map_err(|e| sqlite(&e))? {
+            let id: u8 = row.get(0).map_err(|e| sqlite(&e))?;
+            let salt: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
+            let bytes: Vec<u8> = row.get(2).map_err(|e| sqlite(&e))?;
+            match (SlotId::from_number(id), salt.try_into()) {
+                (Some(id), Ok(salt)) => sealed.push(SealedSlot { id, salt, bytes }),
+                (_, _) => verifier.find(format!("entry {index}: slot {id} is malformed")),
+            }
+        }
+        match u64::try_from(index) {
+            Ok(index) => verifier.entry(index, &leaf, &sealed),
+            Err(_) => verifier.find(format!("entry {index}: has a negative place")),
+        }
+    }
+    orphans(&connection, &mut verifier)?;
+    Ok(verifier.finish())
+}
+
+fn foreign_parts(connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
+    let mut statement = connection
+        .prepare("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_autoindex%'")
+        .map_err(|e| sqlite(&e))?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .map_err(|e| sqlite(&e))?;
+    for row in rows {
+        let (kind, name) = row.map_err(|e| sqlite(&e))?;
+        if kind != "table" || !TABLES.contains(&name.as_str()) {
+            verifier.find(format!("{kind} {name}: is no part of a log"));
+        }
+    }
+    Ok(())
+}
+
+fn orphans(connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
+    let mut statement = connection
+        .prepare("SELECT DISTINCT idx FROM slot WHERE idx NOT IN (SELECT idx FROM entry) LIMIT 100")
+        .map_err(|e| sqlite(&e))?;
+    let rows = statement.query_map([], |row| row.get::<_, i64>(0)).map_err(|e| sqlite(&e))?;
+    for row in rows {
+        let index = row.map_err(|e| sqlite(&e))?;
+        verifier.find(format!("entry {index}: is missing, but its slots are there"));
+    }
+    Ok(())
+}

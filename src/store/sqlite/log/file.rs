@@ -1,0 +1,153 @@
+//! The log's file: its tables, and what it says of itself when it is opened.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{sqlite, unavailable};
+use crate::audit::checkpoint::VerifierKey;
+use crate::audit::leaf::decode;
+use crate::audit::tree::{Edge, leaf_hash};
+use crate::domain::DecisionId;
+use crate::store::{SignedHead, StoreError};
+
+/// Nothing but these tables; no secondary index: SQLite would log whole pages for it at each commit.
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS entry (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS slot (
+    idx INTEGER NOT NULL, slot INTEGER NOT NULL, salt BLOB NOT NULL, bytes BLOB NOT NULL,
+    PRIMARY KEY (idx, slot)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS head (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+";
+
+/// The log of a folder: the one that is there, or that of the year of `now`.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn file_in(dir: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(dir)
+        .map_err(|e| unavailable(&e))?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.starts_with("audit-") && name.ends_with(".db")
+        })
+        .collect();
+    found.sort();
+    let year = now.to_zoned(TimeZone::UTC).year();
+    Ok(found.pop().unwrap_or_else(|| dir.join(format!("audit-{year}.db"))))
+}
+
+/// An open file with the state that its rows make.
+pub(super) struct State {
+    pub connection: Connection,
+    pub edge: Edge,
+    pub last_commit: Timestamp,
+    pub note: String,
+    pub places: HashMap<DecisionId, u64>,
+}
+
+impl State {
+    /// Opens the file and adopts what is in it, if the newest head covers exactly that.
+    pub(super) fn open(path: &Path, verifier: &VerifierKey) -> Result<Self, StoreError> {
+        let connection = Connection::open(path).map_err(|e| sqlite(&e))?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000;",
+            )
+            .and_then(|()| connection.execute_batch(SCHEMA))
+            .map_err(|e| sqlite(&e))?;
+        let mut state = Self {
+            connection,
+            edge: Edge::default(),
+            last_commit: Timestamp::MIN,
+            note: String::new(),
+            places: HashMap::new(),
+        };
+        state.adopt(verifier)?;
+        Ok(state)
+    }
+
+    fn adopt(&mut self, verifier: &VerifierKey) -> Result<(), StoreError> {
+        let corrupt = |what: String| StoreError::Corrupt(what);
+        for (index, leaf) in stored_rows(&self.connection)? {
+            if index != self.edge.size() {
+                return Err(corrupt(format!("entry {} is missing", self.edge.size())));
+            }
+            let decoded = decode(&leaf).map_err(|e| corrupt(format!("entry {index}: {e}")))?;
+            self.places.insert(decoded.entry.event, index);
+            self.last_commit = self.last_commit.max(decoded.committed_at);
+            self.edge.push(leaf_hash(&leaf));
+        }
+        let heads = stored_heads(&self.connection)?;
+        match heads.last() {
+            None if self.edge.size() == 0 => Ok(()),
+            None => Err(corrupt("there are entries but no signed head".to_owned())),
+            Some((_, note)) => {
+                let head =
+                    verifier.open(note).map_err(|e| corrupt(format!("the newest head: {e}")))?;
+                if head.size == self.edge.size() && head.root == self.edge.root() {
+                    self.note.clone_from(note);
+                    Ok(())
+                } else {
+                    Err(corrupt(format!(
+                        "the newest head covers {} entries, {} are there, or the root differs",
+                        head.size,
+                        self.edge.size()
+                    )))
+                }
+            }
+        }
+    }
+
+    pub(super) fn head(&self) -> SignedHead {
+        SignedHead { size: self.edge.size(), root: self.edge.root(), note: self.note.clone() }
+    }
+}
+
+/// All leaves in order.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn stored_rows(connection: &Connection) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    rows(connection, "SELECT idx, leaf FROM entry ORDER BY idx")
+}
+
+/// All heads in order of size.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn stored_heads(connection: &Connection) -> Result<Vec<(u64, String)>, StoreError> {
+    rows(connection, "SELECT size, note FROM head ORDER BY size")
+}
+
+fn rows<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    sql: &str,
+) -> Result<Vec<(u64, T)>, StoreError> {
+    let mut statement = connection.prepare(sql).map_err(|e| sqlite(&e))?;
+    let found = statement
+        .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
+        .map_err(|e| sqlite(&e))?;
+    found
+        .map(|row| {
+            let (number, value) = row.map_err(|e| sqlite(&e))?;
+            let number = u64::try_from(number)
+                .map_err(|_| StoreError::Corrupt("a row has a negative number".to_owned()))?;
+            Ok((number, value))
+        })
+        .collect()
+}
+
+/// A connection that cannot write.
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| sqlite(&e))?;
+    connection.execute_batch("PRAGMA busy_timeout = 2000").map_err(|e| sqlite(&e))?;
+    Ok(connection)
+}

@@ -1,0 +1,220 @@
+//! The one writer: takes what queued while the last commit ran, signs, commits, and only then tells
+//! everybody. A commit that failed may have become durable all the same: the file is reopened and
+//! what is there is adopted.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior, params};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::file::State;
+use super::{Draft, Job, Published, draft, sqlite};
+use crate::audit::checkpoint::{Checkpoint, SigningKey};
+use crate::audit::entry::{Entry, Facet, Kind};
+use crate::audit::leaf::encode;
+use crate::audit::tree::{Edge, Hash, leaf_hash};
+use crate::clock::SharedClock;
+use crate::domain::DecisionId;
+use crate::limits::AUDIT_BATCH_MAX;
+use crate::store::{Receipt, SignedHead, StoreError};
+
+pub(super) struct Writer {
+    /// `None`: poisoned; nothing is written before the file was reopened and verified.
+    state: Option<State>,
+    path: PathBuf,
+    key: SigningKey,
+    origin: String,
+    clock: SharedClock,
+    published: Arc<Mutex<Published>>,
+    /// Entries that could not be written since the last commit.
+    missed: u64,
+}
+
+/// A batch as it will stand in the log.
+struct Batch {
+    leaves: Vec<(u64, Vec<u8>, Hash)>,
+    edge: Edge,
+    committed_at: Timestamp,
+    head: SignedHead,
+}
+
+impl Writer {
+    pub(super) fn new(
+        state: State,
+        path: PathBuf,
+        key: SigningKey,
+        origin: String,
+        clock: SharedClock,
+        published: Arc<Mutex<Published>>,
+    ) -> Result<Self, StoreError> {
+        let fresh = state.edge.size() == 0;
+        let mut writer =
+            Self { state: Some(state), path, key, origin, clock, published, missed: 0 };
+        if fresh {
+            let genesis = vec![draft(own_entry(Kind::Genesis, BTreeMap::new()))?];
+            writer.commit(&genesis)?;
+        }
+        Ok(writer)
+    }
+
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(first) = jobs.blocking_recv() {
+            let mut batch = vec![first];
+            let mut entries = batch.iter().map(|job| job.drafts.len()).sum::<usize>();
+            while entries < AUDIT_BATCH_MAX
+                && let Ok(more) = jobs.try_recv()
+            {
+                entries += more.drafts.len();
+                batch.push(more);
+            }
+            self.serve(batch);
+        }
+    }
+
+    fn serve(&mut self, jobs: Vec<Job>) {
+        let (mut drafts, mut waiting) = (Vec::new(), Vec::new());
+        for job in jobs {
+            waiting.push((job.drafts.len(), job.reply));
+            drafts.extend(job.drafts);
+        }
+        match self.write(drafts) {
+            Ok(receipts) => {
+                let mut receipts = receipts.into_iter();
+                for (count, reply) in waiting {
+                    // A waiter that has gone away does not change what is in the log.
+                    let _gone = reply.send(Ok(receipts.by_ref().take(count).collect()));
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "Audit entries could not be written");
+                for (count, reply) in waiting {
+                    self.missed += u64::try_from(count).unwrap_or(u64::MAX);
+                    let _gone = reply.send(Err(match &error {
+                        StoreError::Full => StoreError::Full,
+                        StoreError::Unavailable(_)
+                        | StoreError::InUse
+                        | StoreError::Corrupt(_)
+                        | StoreError::Refused(_) => {
+                            StoreError::Unavailable("the audit log could not be written".to_owned())
+                        }
+                    }));
+                }
+            }
+        }
+    }
+
+    /// Writes a batch; after a failure the file is reopened first, and the gap is entered.
+    fn write(&mut self, mut drafts: Vec<Draft>) -> Result<Vec<Receipt>, StoreError> {
+        if self.state.is_none() {
+            let verifier = self.key.verifier(&self.origin);
+            let state = State::open(&self.path, &verifier)?;
+            let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            *published = Published { head: state.head(), places: state.places.clone() };
+            drop(published);
+            self.state = Some(state);
+        }
+        let gap = usize::from(self.missed > 0);
+        if self.missed > 0 {
+            let count = BTreeMap::from([(Facet::Count, self.missed.to_string())]);
+            drafts.insert(0, draft(own_entry(Kind::Gap, count))?);
+        }
+        let receipts = self.commit(&drafts)?;
+        self.missed = 0;
+        Ok(receipts.into_iter().skip(gap).collect())
+    }
+
+    fn commit(&mut self, drafts: &[Draft]) -> Result<Vec<Receipt>, StoreError> {
+        let Some(mut state) = self.state.take() else {
+            return Err(StoreError::Unavailable("the log is being reopened".to_owned()));
+        };
+        let batch = self.prepare(&state, drafts)?;
+        // Nothing is durable yet: a crash here costs the callers a retry.
+        insert(&mut state.connection, drafts, &batch).map_err(|e| sqlite(&e))?;
+        // Durable from here on, whether or not anybody hears of it. Only now is the state taken
+        // back: an error above leaves the writer poisoned.
+        let mut receipts = Vec::with_capacity(drafts.len());
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((index, _, hash), draft) in batch.leaves.iter().zip(drafts) {
+            let event = draft.entry.event;
+            published.places.insert(event, *index);
+            state.places.insert(event, *index);
+            receipts.push(Receipt {
+                event,
+                index: *index,
+                leaf_hash: *hash,
+                size: batch.head.size,
+                root: batch.head.root,
+            });
+        }
+        published.head = batch.head.clone();
+        drop(published);
+        state.edge = batch.edge;
+        state.last_commit = batch.committed_at;
+        state.note = batch.head.note;
+        self.state = Some(state);
+        Ok(receipts)
+    }
+
+    fn prepare(&self, state: &State, drafts: &[Draft]) -> Result<Batch, StoreError> {
+        // Time does not go backwards in the log, whatever the clock does.
+        let committed_at = self.clock.now().max(state.last_commit);
+        let mut edge = state.edge.clone();
+        let mut leaves = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let leaf = encode(&draft.entry, committed_at, &draft.commitments)
+                .map_err(|e| StoreError::Corrupt(e.to_string()))?;
+            let hash = leaf_hash(&leaf);
+            leaves.push((edge.size(), leaf, hash));
+            edge.push(hash);
+        }
+        let (size, root) = (edge.size(), edge.root());
+        let note = self.key.sign(&Checkpoint { origin: self.origin.clone(), size, root });
+        Ok(Batch { leaves, edge, committed_at, head: SignedHead { size, root, note } })
+    }
+}
+
+fn insert(
+    connection: &mut Connection,
+    drafts: &[Draft],
+    batch: &Batch,
+) -> Result<(), rusqlite::Error> {
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let mut entry =
+            transaction.prepare_cached("INSERT INTO entry (idx, leaf) VALUES (?1, ?2)")?;
+        let mut slot = transaction
+            .prepare_cached("INSERT INTO slot (idx, slot, salt, bytes) VALUES (?1, ?2, ?3, ?4)")?;
+        for ((index, leaf, _), draft) in batch.leaves.iter().zip(drafts) {
+            entry.execute(params![number(*index), leaf])?;
+            for sealed in &draft.slots {
+                slot.execute(params![number(*index), sealed.id as u8, sealed.salt, sealed.bytes])?;
+            }
+        }
+        transaction
+            .prepare_cached("INSERT INTO head (size, note) VALUES (?1, ?2)")?
+            .execute(params![number(batch.head.size), batch.head.note])?;
+    }
+    transaction.commit()
+}
+
+/// An entry of the hub's own.
+fn own_entry(kind: Kind, facets: BTreeMap<Facet, String>) -> Entry {
+    Entry {
+        event: DecisionId::from_uuid(Uuid::now_v7()),
+        kind,
+        rpc: "weir audit".to_owned(),
+        call: DecisionId::from_uuid(Uuid::now_v7()),
+        part: 1,
+        parts: 1,
+        agency: None,
+        principal: [0; 16],
+        policy: [0; 32],
+        facets,
+        slots: BTreeMap::new(),
+    }
+}
