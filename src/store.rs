@@ -92,7 +92,8 @@ impl std::fmt::Debug for LocalId {
 }
 
 /// One thing that decisions rely on and that is no record, consent or choice. Latest wins.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fact {
     /// A member of staff: when the account ends, and the last good day of training.
     Staff {
@@ -244,7 +245,7 @@ pub struct StaffRecord {
 }
 
 /// A choice of a resident as the hub records it.
-#[derive(Clone)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub enum ChoiceEvent {
     /// A consent event.
     Consent(ConsentEvent),

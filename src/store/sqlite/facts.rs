@@ -1,0 +1,216 @@
+//! Facts and choices: what is so now, and what bears on one question.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use uuid::Uuid;
+
+use super::log::{sqlite, unavailable};
+use super::people::{key, resident};
+use super::{at_micros, micros, parsed, word};
+use crate::domain::{AgencyId, DecisionId, PersonId, PurposeId, ResidentId};
+use crate::store::{
+    ChoiceEvent, Fact, Known, Refusal, StaffRecord, Standing, StoreError, StoredChoice,
+};
+
+fn at_work(agency: &AgencyId, person: &PersonId) -> String {
+    format!("{agency} {}", person.as_str())
+}
+
+fn about(resident: &ResidentId) -> String {
+    resident.uuid().simple().to_string()
+}
+
+/// Under which key a fact replaces an earlier one.
+fn place(fact: &Fact) -> Result<(&'static str, String, String), StoreError> {
+    let none = String::new;
+    Ok(match fact {
+        Fact::Staff { agency, person, .. } => ("staff", at_work(agency, person), none()),
+        Fact::Relationship { agency, person, resident, .. } => {
+            ("relationship", about(resident), at_work(agency, person))
+        }
+        Fact::Conflict { agency, person, resident, .. } => {
+            ("conflict", about(resident), at_work(agency, person))
+        }
+        Fact::Circumstances { resident, .. } => ("circumstances", about(resident), none()),
+        Fact::Suspended { agency, .. } => ("suspended", agency.to_string(), none()),
+        Fact::PolicyDocument { agency, .. } => ("policy_document", agency.to_string(), none()),
+        Fact::Registered { gateway, .. } => ("registered", gateway.to_string(), none()),
+        Fact::OptOutListRead { .. } => ("opt_out_list_read", none(), none()),
+        Fact::Order { resident, order } => ("order", about(resident), order.id.clone()),
+        Fact::Release { resident, release } => {
+            let what = serde_json::to_string(&release.fields).map_err(|e| unavailable(&e))?;
+            ("release", about(resident), format!("{} {what}", release.to))
+        }
+    })
+}
+
+pub(super) fn record(t: &Transaction<'_>, facts: &[Fact]) -> Result<(), StoreError> {
+    let mut now = t
+        .prepare_cached(
+            "INSERT INTO fact (kind, about, who, body) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (kind, about, who) DO UPDATE SET body = excluded.body",
+        )
+        .map_err(|e| sqlite(&e))?;
+    let mut ever =
+        t.prepare_cached("INSERT INTO fact_history (body) VALUES (?1)").map_err(|e| sqlite(&e))?;
+    for fact in facts {
+        let body = serde_json::to_string(fact).map_err(|e| unavailable(&e))?;
+        let (kind, about, who) = place(fact)?;
+        now.execute(params![kind, about, who, body]).map_err(|e| sqlite(&e))?;
+        ever.execute([body]).map_err(|e| sqlite(&e))?;
+    }
+    Ok(())
+}
+
+fn one(c: &Connection, kind: &str, about: &str, who: &str) -> Result<Option<Fact>, StoreError> {
+    let body: Option<String> = c
+        .prepare_cached("SELECT body FROM fact WHERE kind = ?1 AND about = ?2 AND who = ?3")
+        .and_then(|mut s| s.query_row([kind, about, who], |row| row.get(0)).optional())
+        .map_err(|e| sqlite(&e))?;
+    body.map(|body| parsed(&body)).transpose()
+}
+
+fn all(c: &Connection, kind: &str, about: Option<&str>) -> Result<Vec<Fact>, StoreError> {
+    let mut statement = c
+        .prepare_cached(
+            "SELECT body FROM fact WHERE kind = ?1 AND (?2 IS NULL OR about = ?2) ORDER BY who",
+        )
+        .map_err(|e| sqlite(&e))?;
+    let rows = statement
+        .query_map(params![kind, about], |row| row.get::<_, String>(0))
+        .map_err(|e| sqlite(&e))?;
+    rows.map(|row| parsed(&row.map_err(|e| sqlite(&e))?)).collect()
+}
+
+/// The same statements in the same order, whoever the resident is and whether or not there is one.
+pub(super) fn known(
+    c: &Connection,
+    agency: &AgencyId,
+    person: &PersonId,
+    id: ResidentId,
+    purpose: &PurposeId,
+    at: Timestamp,
+) -> Result<Known, StoreError> {
+    let (who, whom) = (at_work(agency, person), about(&id));
+    let mut known = Known { resident: resident(c, id)?, ..Known::default() };
+    if let Some(Fact::Staff { account_ends, training_until, .. }) = one(c, "staff", &who, "")? {
+        known.staff = Some(StaffRecord { account_ends, training_until });
+    }
+    if let Some(Fact::Relationship { from, until, .. }) = one(c, "relationship", &whom, &who)? {
+        known.relationship = from <= at && until.is_none_or(|until| at < until);
+    }
+    if let Some(Fact::Conflict { is_self, conflict, .. }) = one(c, "conflict", &whom, &who)? {
+        known.is_self = is_self;
+        known.conflict = conflict;
+    }
+    if let Some(Fact::Circumstances {
+        died, flags, capacity, parent_of_case, disadvantages, ..
+    }) = one(c, "circumstances", &whom, "")?
+    {
+        known.died = died;
+        known.flags = flags;
+        known.capacity = Some(capacity);
+        known.parent_of_case = parent_of_case;
+        known.disadvantages = disadvantages;
+    }
+    for fact in all(c, "order", Some(&whom))? {
+        if let Fact::Order { order, .. } = fact
+            && order.to == *agency
+            && known.order.as_ref().is_none_or(|other| other.from <= order.from)
+        {
+            known.order = Some(order);
+        }
+    }
+    for fact in all(c, "release", Some(&whom))? {
+        if let Fact::Release { release, .. } = fact
+            && release.to == *agency
+        {
+            known.releases.push(release);
+        }
+    }
+    for choice in choices(c, id)? {
+        match choice.event {
+            ChoiceEvent::Consent(event) if event.purposes.contains(purpose) => {
+                known.consents.push(event);
+            }
+            ChoiceEvent::Consent(_) => {}
+            ChoiceEvent::Choice(choice) => known.choices.push(choice),
+        }
+    }
+    Ok(known)
+}
+
+pub(super) fn standing(c: &Connection) -> Result<Standing, StoreError> {
+    let mut standing = Standing::default();
+    for fact in all(c, "suspended", None)? {
+        if let Fact::Suspended { agency, suspended: true } = fact {
+            standing.suspended.insert(agency);
+        }
+    }
+    for fact in all(c, "policy_document", None)? {
+        if let Fact::PolicyDocument { agency, until: Some(until) } = fact {
+            standing.policy_documents.insert(agency, until);
+        }
+    }
+    for fact in all(c, "registered", None)? {
+        if let Fact::Registered { gateway, registered: true } = fact {
+            standing.registered.insert(gateway);
+        }
+    }
+    if let Some(Fact::OptOutListRead { at }) = one(c, "opt_out_list_read", "", "")? {
+        standing.ndo_checked_at = Some(at);
+    }
+    Ok(standing)
+}
+
+pub(super) fn record_choice(
+    t: &Transaction<'_>,
+    id: ResidentId,
+    choice: &StoredChoice,
+) -> Result<(), StoreError> {
+    if resident(t, id)?.is_none() {
+        return Err(StoreError::Refused(Refusal::NoResident));
+    }
+    let event = serde_json::to_string(&choice.event).map_err(|e| unavailable(&e))?;
+    t.execute(
+        "INSERT INTO choice (id, resident, recorded_by, recorded_us, event) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            choice.id.uuid().as_bytes(),
+            key(id),
+            choice.recorded_by.as_str(),
+            micros(choice.recorded_at),
+            event
+        ],
+    )
+    .map_err(|e| sqlite(&e))?;
+    Ok(())
+}
+
+pub(super) fn choices(c: &Connection, id: ResidentId) -> Result<Vec<StoredChoice>, StoreError> {
+    let mut statement = c
+        .prepare_cached(
+            "SELECT id, recorded_by, recorded_us, event FROM choice WHERE resident = ?1 ORDER BY seq",
+        )
+        .map_err(|e| sqlite(&e))?;
+    let rows = statement
+        .query_map([key(id)], |row| {
+            Ok((
+                row.get::<_, [u8; 16]>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, i64>(2)?,
+                row.get::<_, String>(3)?,
+            ))
+        })
+        .map_err(|e| sqlite(&e))?;
+    rows.map(|row| {
+        let (id, by, us, event) = row.map_err(|e| sqlite(&e))?;
+        Ok(StoredChoice {
+            id: DecisionId::from_uuid(Uuid::from_bytes(id)),
+            recorded_by: word(&by)?,
+            recorded_at: at_micros(us)?,
+            event: parsed(&event)?,
+        })
+    })
+    .collect()
+}

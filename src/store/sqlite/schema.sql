@@ -1,0 +1,28 @@
+-- Version 1. A change of this file is a new file with the next number.
+CREATE TABLE resident (
+    id BLOB PRIMARY KEY, nhs_number TEXT UNIQUE, name TEXT NOT NULL, folded TEXT NOT NULL,
+    born TEXT, nation TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE identity (
+    agency TEXT NOT NULL, local_id TEXT NOT NULL, resident BLOB NOT NULL REFERENCES resident (id),
+    PRIMARY KEY (agency, local_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX identity_resident ON identity (resident, agency);
+CREATE TABLE shelf (
+    holder TEXT NOT NULL, local_id TEXT NOT NULL, category TEXT NOT NULL, body TEXT NOT NULL,
+    published_us INTEGER NOT NULL, PRIMARY KEY (holder, local_id, category)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shelf_category ON shelf (holder, category, local_id);
+CREATE TABLE choice (
+    seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, resident BLOB NOT NULL REFERENCES resident (id),
+    recorded_by TEXT NOT NULL, recorded_us INTEGER NOT NULL, event TEXT NOT NULL
+) STRICT;
+CREATE INDEX choice_resident ON choice (resident, seq);
+-- What is so now; every word that was ever recorded is in fact_history.
+CREATE TABLE fact (
+    kind TEXT NOT NULL, about TEXT NOT NULL, who TEXT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (kind, about, who)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fact_history (seq INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+-- Entries whose change is committed and that the log may not have yet.
+CREATE TABLE outbox (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL) STRICT;
