@@ -1,1 +1,3 @@
-//! To be written.
+//! The wire: protobuf messages in and out.
+
+pub mod pb;
