@@ -1,3 +1,4 @@
 //! The wire: protobuf messages in and out.
 
 pub mod pb;
+pub mod status;
