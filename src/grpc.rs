@@ -1,4 +1,7 @@
-//! The wire: protobuf messages in and out.
+//! The wire: protobuf messages in and out, handlers of three lines, errors as statuses. Messages stay
+//! in here; nothing is decided here.
 
+pub mod convert;
 pub mod pb;
+pub mod services;
 pub mod status;

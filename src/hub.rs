@@ -141,11 +141,7 @@ impl Hub {
     }
 
     /// What is known of a resident where no question is asked: consents do not matter.
-    async fn known_beside(
-        &self,
-        call: &Call<'_>,
-        resident: ResidentId,
-    ) -> Result<Known, HubError> {
+    async fn known_beside(&self, call: &Call<'_>, resident: ResidentId) -> Result<Known, HubError> {
         let purpose: PurposeId = "none".parse().map_err(|_| HubError::Broken)?;
         let agency = call.caller.agency().clone();
         let person = call.caller.person().clone();

@@ -99,7 +99,12 @@ impl Hub {
     ) -> Result<(DecisionId, Receipt), HubError> {
         let at = self.clock.now();
         let policy = self.policy();
-        let call = self.call("weir.hub.v1.ChoiceService/RecordConsent", caller, &policy, at);
+        let call = self.call(
+            "weir.hub.v1.ChoiceService/RecordConsent",
+            caller,
+            &policy,
+            at,
+        );
         let zone = &policy.book().place.zone;
         let said_at = new.at.unwrap_or(at);
         let event = ConsentEvent {

@@ -225,7 +225,10 @@ fn decision_facets(
         }
     };
     let role = &facts.requester.role;
-    put(Facet::Role, word(book.roles.contains_key(role), role.as_str()));
+    put(
+        Facet::Role,
+        word(book.roles.contains_key(role), role.as_str()),
+    );
     let purpose = &ask.purpose;
     let known = book.purposes.contains_key(purpose);
     put(Facet::Purpose, word(known, purpose.as_str()));
@@ -255,7 +258,10 @@ fn decision_facets(
             std::iter::once(p.art6.as_str()).chain(p.conditions.iter().map(|c| c.as_str()))
         })),
     );
-    put(Facet::Duties, joined(view.duties.iter().map(|d| d.as_str())));
+    put(
+        Facet::Duties,
+        joined(view.duties.iter().map(|d| d.as_str())),
+    );
     if let Some(claim) = &ask.override_claim {
         let known = book.overrides.contains_key(&claim.kind);
         put(Facet::Override, word(known, claim.kind.as_str()));
@@ -298,9 +304,8 @@ fn decision_slot(as_of: Timestamp, facts: Facts, decision: &Decision) -> Vec<u8>
 }
 
 fn decision_json(decision: &Decision) -> serde_json::Value {
-    let codes = |codes: &BTreeSet<Code>| -> Vec<&str> {
-        codes.iter().map(|c| c.as_str()).collect()
-    };
+    let codes =
+        |codes: &BTreeSet<Code>| -> Vec<&str> { codes.iter().map(|c| c.as_str()).collect() };
     let fields: Vec<_> = decision
         .fields
         .iter()

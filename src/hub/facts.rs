@@ -94,10 +94,7 @@ fn lapsed(book: &RuleBook, standing: &Standing, at: Timestamp) -> BTreeSet<Agenc
 #[must_use]
 pub fn is_closed(book: &RuleBook, known: &Known) -> bool {
     let closes = |flag: &FlagId| match book.flags.get(flag) {
-        Some(flag) => matches!(
-            flag.code,
-            Some(Code::BarSealed | Code::BarProtectedPerson)
-        ),
+        Some(flag) => matches!(flag.code, Some(Code::BarSealed | Code::BarProtectedPerson)),
         None => true,
     };
     // Every flag is looked at, found or not.

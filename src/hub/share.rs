@@ -85,10 +85,9 @@ impl Hub {
             let (found, entry) = self
                 .settle(&call, &policy, &role, &standing, &known, question, wish)
                 .await?;
-            values_len = found
-                .values
-                .iter()
-                .fold(values_len, |sum, (_, v)| sum.saturating_add(v.expose().len()));
+            values_len = found.values.iter().fold(values_len, |sum, (_, v)| {
+                sum.saturating_add(v.expose().len())
+            });
             if values_len > limits::REPLY_VALUES_LEN_MAX {
                 return Err(HubError::TooMuch);
             }

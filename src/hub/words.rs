@@ -119,8 +119,14 @@ mod tests {
     #[test]
     fn the_nearest_word_is_named() {
         let known = ["direct_care", "marac", "court_order"];
-        assert_eq!(nearest("derect_care", known.into_iter()), Some("direct_care"));
-        assert_eq!(nearest("court-order", known.into_iter()), Some("court_order"));
+        assert_eq!(
+            nearest("derect_care", known.into_iter()),
+            Some("direct_care")
+        );
+        assert_eq!(
+            nearest("court-order", known.into_iter()),
+            Some("court_order")
+        );
         assert_eq!(nearest("x", std::iter::empty()), None);
     }
 }
