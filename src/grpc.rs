@@ -3,5 +3,7 @@
 
 pub mod convert;
 pub mod pb;
+pub mod server;
 pub mod services;
 pub mod status;
+pub mod strict;

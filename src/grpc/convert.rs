@@ -293,3 +293,6 @@ pub fn receipt_message(collection: &str, receipt: &Receipt) -> pb::Receipt {
 fn words<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
     items.into_iter().map(|item| item.to_string()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::answer::{Answer, Findings, Question};
 use super::bulk::Window;
 use super::entry::{Call, fresh_id};
-use super::{Hub, HubError, facts};
+use super::{Hub, HubError, Violation, facts};
 use crate::audit::entry::{Entry, Kind};
 use crate::auth::Caller;
 use crate::disclose::Disclosure;
-use crate::domain::{FieldId, PurposeId, ResidentId, RoleId};
+use crate::domain::{Ask, FieldId, PurposeId, ResidentId, RoleId};
 use crate::limits;
 use crate::policy::{Permit, PolicySnapshot};
 use crate::store::{Known, Standing};
@@ -73,6 +73,11 @@ impl Hub {
         let role = self.acting_role(&call).await?;
         if questions.len() > limits::QUESTIONS_MAX {
             return Err(HubError::TooMuch);
+        }
+        if questions.iter().any(|q| is_asserted_after(&q.ask, at)) {
+            let what = "must not be in the future";
+            let violation = Violation::new("override.asserted_time", what);
+            return Err(HubError::Invalid(vec![violation]));
         }
         self.count_subjects(&policy, caller, &mut questions, at);
         let standing = self.store.standing().await?;
@@ -277,4 +282,12 @@ impl Hub {
         }
         Ok(all)
     }
+}
+
+/// An override from the future would last longer than its hours.
+fn is_asserted_after(ask: &Ask, at: Timestamp) -> bool {
+    let claim = ask.override_claim.as_ref();
+    claim
+        .and_then(|claim| claim.asserted_at)
+        .is_some_and(|asserted| asserted > at)
 }
