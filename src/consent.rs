@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn each_fault_is_named() {
-        let table: [(&str, fn(&mut ConsentEvent)); 7] = [
+        type Spoil = fn(&mut ConsentEvent);
+        let table: [(&str, Spoil); 7] = [
             ("state", |e| e.state = ConsentState::Withdrawn),
             ("state", |e| e.state = ConsentState::Unknown),
             ("event_time", |e| e.at = at("2026-07-15T09:00:01Z")),

@@ -156,8 +156,8 @@ impl Hub {
             HubError::FunctionNeeded(_) => "function",
             HubError::AgencyInactive => "agency",
             HubError::AccountInactive => "account",
+            HubError::NotFound => "not-found",
             HubError::Invalid(_)
-            | HubError::NotFound
             | HubError::Taken
             | HubError::TooMuch
             | HubError::SourceUnavailable

@@ -130,7 +130,8 @@ mod tests {
         let two = ("authorization", "Bearer b");
         let health = "/grpc.health.v1.Health/Check";
         let query = "/weir.hub.v1.SharingService/CanShare?x=1";
-        let table: &[(&str, &str, &[(&str, &str)], bool)] = &[
+        type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], bool);
+        let table: &[Row] = &[
             ("POST", CALL, &[grpc, one], true),
             (
                 "POST",

@@ -285,7 +285,7 @@ impl Hub {
     ) -> Result<(), HubError> {
         let known = self.require_staff(call, policy, resident).await?;
         if facts::is_closed(policy.book(), &known) {
-            Err(HubError::NotFound)
+            Err(self.turned_away(call, HubError::NotFound).await)
         } else {
             Ok(())
         }

@@ -84,9 +84,10 @@ impl Call<'_> {
         words: BTreeMap<String, String>,
         request: &serde_json::Value,
     ) -> Entry {
-        let found = match kind {
-            Kind::Query => padded(b"{}".to_vec()),
-            _ => b"{}".to_vec(),
+        let found = if kind == Kind::Query {
+            padded(b"{}".to_vec())
+        } else {
+            b"{}".to_vec()
         };
         self.with_slots(event, kind, facets, about, words, json(request), found)
     }
@@ -112,7 +113,6 @@ impl Call<'_> {
         self.with_slots(event, kind, facets, Some(resident), words, request, found)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an entry says all of it")]
     fn with_slots(
         &self,
         event: DecisionId,

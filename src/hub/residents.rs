@@ -99,7 +99,7 @@ impl Hub {
         self.require(&call, &policy, HubFunction::Registrar).await?;
         let known = self.known_beside(&call, resident).await?;
         if facts::is_closed(policy.book(), &known) {
-            return Err(HubError::NotFound);
+            return Err(self.turned_away(&call, HubError::NotFound).await);
         }
         let facets = BTreeMap::from([(Facet::What, "link".to_owned())]);
         let request = serde_json::json!({ "local_id": local_id });
@@ -147,6 +147,7 @@ impl Hub {
         let policy = self.policy();
         let rpc = "weir.hub.v1.ResidentService/FindResident";
         let call = self.call(rpc, caller, &policy, at);
+        self.acting_role(&call).await?;
         let found = self
             .store
             .find(&wanted.nhs_number, &wanted.name, wanted.born)

@@ -103,7 +103,6 @@ impl Hub {
     }
 
     /// Decides one question and opens what the decision permits.
-    #[expect(clippy::too_many_arguments, reason = "the steps meet here")]
     async fn settle(
         &self,
         call: &Call<'_>,
@@ -263,22 +262,18 @@ impl Hub {
         questions: &[Question],
         at: Timestamp,
     ) -> Result<HashMap<(ResidentId, PurposeId), Known>, HubError> {
-        let mut all = HashMap::new();
-        for question in questions {
-            let key = (question.resident, question.ask.purpose.clone());
-            if !all.contains_key(&key) {
-                let known = self
-                    .store
-                    .known(
-                        caller.agency().clone(),
-                        caller.person().clone(),
-                        key.0,
-                        key.1.clone(),
-                        at,
-                    )
-                    .await?;
-                all.insert(key, known);
-            }
+        let wanted: BTreeSet<_> = questions
+            .iter()
+            .map(|q| (q.resident, q.ask.purpose.clone()))
+            .collect();
+        let mut all = HashMap::with_capacity(wanted.len());
+        for (resident, purpose) in wanted {
+            let agency = caller.agency().clone();
+            let person = caller.person().clone();
+            let known = self
+                .store
+                .known(agency, person, resident, purpose.clone(), at);
+            all.insert((resident, purpose), known.await?);
         }
         Ok(all)
     }
