@@ -1,1 +1,9 @@
-//! To be written.
+//! The wire: protobuf messages in and out, handlers of three lines, errors as statuses. Messages stay
+//! in here; nothing is decided here.
+
+pub mod convert;
+pub mod pb;
+pub mod server;
+pub mod services;
+pub mod status;
+pub mod strict;

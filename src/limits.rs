@@ -40,3 +40,35 @@ pub const POLICY_FILE_LEN_MAX: u64 = 4 * 1024 * 1024;
 pub const POLICY_FILES_MAX: usize = 2_000;
 /// Callers whose recent residents are remembered for the bulk rule.
 pub const BULK_CALLERS_MAX: u64 = 100_000;
+/// Residents remembered for one caller and purpose; a larger window of a policy counts as this.
+pub const BULK_RESIDENTS_MAX: usize = 1_000;
+/// Released values in one reply, in bytes; a request for more is turned down whole.
+pub const REPLY_VALUES_LEN_MAX: usize = 2 * 1024 * 1024;
+/// Largest reply, in bytes.
+pub const REPLY_LEN_MAX: usize = 4 * 1024 * 1024;
+/// Rows in one publishing stream.
+pub const PUBLISH_ROWS_MAX: usize = 10_000;
+/// Values in one publishing stream, in bytes.
+pub const PUBLISH_LEN_MAX: usize = 32 * 1024 * 1024;
+/// Answers to the test questions of an override.
+pub const OVERRIDE_ANSWERS_MAX: usize = 32;
+/// Purposes or recipients of a consent.
+pub const CONSENT_WORDS_MAX: usize = 64;
+/// Longest name of a resident, in bytes.
+pub const NAME_LEN_MAX: usize = 200;
+/// Longest local id of an agency, in bytes.
+pub const LOCAL_ID_LEN_MAX: usize = 120;
+/// Violations named in one refusal of a malformed request.
+pub const VIOLATIONS_MAX: usize = 20;
+/// Longest page token, in bytes.
+pub const PAGE_TOKEN_LEN_MAX: usize = 1024;
+/// Largest list of request headers, in bytes.
+pub const HEADERS_LEN_MAX: u32 = 16 * 1024;
+/// Calls that run at once on one connection; more are shed.
+pub const CALLS_PER_CONNECTION_MAX: usize = 64;
+/// Connections at once.
+pub const CONNECTIONS_MAX: usize = 4096;
+/// Time in which a new connection must send its first bytes.
+pub const FIRST_BYTES: Duration = Duration::from_secs(5);
+/// Time between pings on an idle connection, and to wait for the answer.
+pub const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));

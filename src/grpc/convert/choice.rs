@@ -1,0 +1,313 @@
+//! Consents, objections and restrictions.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use super::record::{ResidentPage, read_token, token};
+use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message, words};
+use crate::consent::TakenBack;
+use crate::domain::{
+    AgencyId, Choice, ChoiceKind, ConsentEvent, ConsentKind, ConsentState, DecisionId, Giver,
+    IdError, PurposeId, ResidentId, Scope, StatutoryPart,
+};
+use crate::grpc::pb;
+use crate::hub::{NewConsent, NewObjection, NewRestriction, Withdrawal};
+use crate::limits;
+use crate::store::{ChoiceEvent, Receipt, StoredChoice};
+
+/// `residents/{uuid}/choices/{uuid}`.
+#[must_use]
+pub fn choice_name(resident: ResidentId, choice: DecisionId) -> String {
+    format!("{}/choices/{choice}", resident_name(resident))
+}
+
+fn fields(check: &mut Check, field: &str, texts: &[String]) -> Option<Vec<Scope>> {
+    (!texts.is_empty()).then(|| check.scopes(field, texts, 1))
+}
+
+fn set<T: Ord + FromStr<Err = IdError>>(
+    check: &mut Check,
+    field: &str,
+    texts: &[String],
+) -> BTreeSet<T> {
+    if !check.count(field, texts.len(), 1, limits::CONSENT_WORDS_MAX) {
+        return BTreeSet::new();
+    }
+    texts
+        .iter()
+        .enumerate()
+        .filter_map(|(n, text)| check.word(&format!("{field}[{n}]"), text))
+        .collect()
+}
+
+impl TryFrom<pb::RecordConsentRequest> for NewConsent {
+    type Error = Violations;
+
+    fn try_from(message: pb::RecordConsentRequest) -> Result<Self, Violations> {
+        let pb::RecordConsentRequest { resident, consent } = message;
+        let mut check = Check::default();
+        let resident = check.resident("resident", &resident);
+        let Some(consent) = consent else {
+            check.wrong("consent", "is empty");
+            return check.done(None);
+        };
+        let pb::Consent {
+            kind,
+            state,
+            event_time,
+            until_date,
+            purposes,
+            recipients,
+            fields: covered,
+            by,
+            evidence,
+            gillick,
+            freely_given,
+            parts,
+        } = consent;
+        let kind = check.one_of("consent.kind", &kind, ConsentKind::ALL);
+        let state = check.one_of("consent.state", &state, ConsentState::ALL);
+        let by = check.one_of("consent.by", &by, Giver::ALL);
+        let at = check.time("consent.event_time", event_time);
+        let until = check.day("consent.until_date", &until_date);
+        let purposes: BTreeSet<PurposeId> = set(&mut check, "consent.purposes", &purposes);
+        let many = check.count(
+            "consent.recipients",
+            recipients.len(),
+            1,
+            limits::CONSENT_WORDS_MAX,
+        );
+        let recipients: BTreeSet<AgencyId> = recipients
+            .iter()
+            .enumerate()
+            .filter(|_| many)
+            .filter_map(|(n, name)| check.agency(&format!("consent.recipients[{n}]"), name))
+            .collect();
+        let covered = fields(&mut check, "consent.fields", &covered);
+        check.count("consent.parts", parts.len(), 0, StatutoryPart::ALL.len());
+        let parts = parts
+            .iter()
+            .take(StatutoryPart::ALL.len())
+            .filter_map(|part| check.one_of("consent.parts", part, StatutoryPart::ALL))
+            .collect();
+        let new = match (resident, kind, state, by) {
+            (Some(resident), Some(kind), Some(state), Some(by)) => Some(Self {
+                resident,
+                kind,
+                state,
+                at,
+                until,
+                purposes,
+                recipients,
+                fields: covered,
+                by,
+                evidence,
+                gillick,
+                freely_given,
+                parts,
+            }),
+            _ => None,
+        };
+        check.done(new)
+    }
+}
+
+impl TryFrom<pb::WithdrawConsentRequest> for Withdrawal {
+    type Error = Violations;
+
+    fn try_from(message: pb::WithdrawConsentRequest) -> Result<Self, Violations> {
+        let pb::WithdrawConsentRequest {
+            choice,
+            event_time,
+            by,
+            evidence,
+            gillick,
+        } = message;
+        let mut check = Check::default();
+        let choice = check.choice("choice", &choice);
+        let at = check.time("event_time", event_time);
+        let by = check.one_of("by", &by, Giver::ALL);
+        let withdrawal = choice.zip(by).map(|((resident, choice), by)| Self {
+            resident,
+            choice,
+            taken: TakenBack {
+                at,
+                by,
+                evidence,
+                gillick,
+            },
+        });
+        check.done(withdrawal)
+    }
+}
+
+impl TryFrom<pb::RecordObjectionRequest> for NewObjection {
+    type Error = Violations;
+
+    fn try_from(message: pb::RecordObjectionRequest) -> Result<Self, Violations> {
+        let pb::RecordObjectionRequest {
+            resident,
+            kind,
+            purpose,
+            fields: covered,
+            on_date,
+        } = message;
+        let mut check = Check::default();
+        let resident = check.resident("resident", &resident);
+        let kind = check.one_of("kind", &kind, ChoiceKind::ALL);
+        let purpose = check.maybe_word("purpose", &purpose);
+        let covered = fields(&mut check, "fields", &covered);
+        let on = check.day("on_date", &on_date);
+        let objection = resident.zip(kind).map(|(resident, kind)| Self {
+            resident,
+            kind,
+            purpose,
+            fields: covered,
+            on,
+        });
+        check.done(objection)
+    }
+}
+
+impl TryFrom<pb::SetRestrictionRequest> for NewRestriction {
+    type Error = Violations;
+
+    fn try_from(message: pb::SetRestrictionRequest) -> Result<Self, Violations> {
+        let pb::SetRestrictionRequest {
+            resident,
+            fields: covered,
+            on_date,
+        } = message;
+        let mut check = Check::default();
+        let resident = check.resident("resident", &resident);
+        let covered = fields(&mut check, "fields", &covered);
+        let on = check.day("on_date", &on_date);
+        let restriction = resident.map(|resident| Self {
+            resident,
+            fields: covered,
+            on,
+        });
+        check.done(restriction)
+    }
+}
+
+impl TryFrom<pb::ListChoicesRequest> for ResidentPage {
+    type Error = Violations;
+
+    fn try_from(message: pb::ListChoicesRequest) -> Result<Self, Violations> {
+        let pb::ListChoicesRequest {
+            resident,
+            page_size,
+            page_token,
+        } = message;
+        let mut check = Check::default();
+        let size = check.page_size(page_size);
+        let skip = read_token(&mut check, &page_token, &resident).unwrap_or(0);
+        let resident = check.resident("resident", &resident);
+        check.done(resident.map(|resident| Self {
+            resident,
+            size,
+            skip,
+        }))
+    }
+}
+
+/// A page of choices on the wire.
+#[must_use]
+pub fn list_response(
+    page: &ResidentPage,
+    choices: Vec<StoredChoice>,
+    receipt: &Receipt,
+) -> pb::ListChoicesResponse {
+    let name = resident_name(page.resident);
+    let next = page.skip.saturating_add(page.size);
+    let next_page_token = if choices.len() > next {
+        token(&next, &name)
+    } else {
+        String::new()
+    };
+    let choices = choices
+        .into_iter()
+        .skip(page.skip)
+        .take(page.size)
+        .map(|choice| choice_message(page.resident, choice))
+        .collect();
+    pb::ListChoicesResponse {
+        choices,
+        next_page_token,
+        receipt: Some(receipt_message("events", receipt)),
+    }
+}
+
+fn choice_message(resident: ResidentId, stored: StoredChoice) -> pb::Choice {
+    let StoredChoice {
+        id,
+        recorded_by,
+        recorded_at,
+        event,
+    } = stored;
+    let event = match event {
+        ChoiceEvent::Consent(consent) => pb::choice::Event::Consent(consent_message(consent)),
+        ChoiceEvent::Choice(choice) => pb::choice::Event::Objection(objection_message(choice)),
+    };
+    pb::Choice {
+        name: choice_name(resident, id),
+        recorded_by: agency_name(&recorded_by),
+        record_time: Some(time_message(recorded_at)),
+        event: Some(event),
+    }
+}
+
+fn consent_message(consent: ConsentEvent) -> pb::Consent {
+    let ConsentEvent {
+        kind,
+        state,
+        at,
+        until,
+        purposes,
+        recipients,
+        fields,
+        by,
+        evidence,
+        gillick,
+        freely_given,
+        parts,
+    } = consent;
+    pb::Consent {
+        kind: kind.to_string(),
+        state: state.to_string(),
+        event_time: Some(time_message(at)),
+        until_date: until.to_string(),
+        purposes: words(purposes),
+        recipients: recipients.iter().map(agency_name).collect(),
+        fields: words(fields.unwrap_or_default()),
+        by: by.to_string(),
+        evidence,
+        gillick,
+        freely_given,
+        parts: words(parts),
+    }
+}
+
+fn objection_message(choice: Choice) -> pb::Objection {
+    let Choice {
+        kind,
+        on,
+        fields,
+        lifted,
+        purpose,
+        state,
+    } = choice;
+    let state = match kind {
+        ChoiceKind::Art21 => state.to_string(),
+        ChoiceKind::DirectCareObjection | ChoiceKind::Ndo | ChoiceKind::Art18 => String::new(),
+    };
+    pb::Objection {
+        kind: kind.to_string(),
+        on_date: on.to_string(),
+        fields: words(fields.unwrap_or_default()),
+        purpose: purpose.map(String::from).unwrap_or_default(),
+        state,
+        lifted_time: lifted.map(time_message),
+    }
+}

@@ -1,0 +1,300 @@
+//! Errors as gRPC says them: one exhaustive map with fixed phrases and details for machines. Nothing
+//! that a caller wrote or that the store holds is repeated here.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::auth::{AuthError, HubFunction};
+use crate::hub::{HubError, Violation};
+
+/// The domain of every reason.
+pub const DOMAIN: &str = "weir.hub";
+
+/// How long to wait before trying again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal, $code:ident, $cause:literal, $fix:literal;)*) => {
+        /// Why a call is turned down without a decision.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Reason { $($(#[$doc])* $variant,)* }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// The word for machines.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+            /// The gRPC code.
+            #[must_use]
+            pub const fn code(self) -> Code {
+                match self { $(Self::$variant => Code::$code),* }
+            }
+            /// Why it happens; also the phrase of the status.
+            #[must_use]
+            pub const fn cause(self) -> &'static str {
+                match self { $(Self::$variant => $cause),* }
+            }
+            /// What to do.
+            #[must_use]
+            pub const fn fix(self) -> &'static str {
+                match self { $(Self::$variant => $fix),* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Malformed request.
+    RequestInvalid = "REQUEST_INVALID", InvalidArgument,
+        "the request does not make sense",
+        "read the field violations and put each field right";
+    /// Not a call of this service.
+    CallMalformed = "CALL_MALFORMED", InvalidArgument,
+        "the call is not a well-formed gRPC request",
+        "use a gRPC client: POST, content-type application/grpc, no query, one authorization header";
+    /// Not found, or not to be known.
+    NotFound = "NOT_FOUND", NotFound,
+        "there is no such thing, or none that the caller may know of",
+        "check the name; the answer is the same whether the thing is missing or closed";
+    /// No role.
+    RoleNeeded = "ROLE_NEEDED", PermissionDenied,
+        "the call needs an acting role of the policy",
+        "ask the agency's administrator for a role, then sign in again";
+    /// No publisher.
+    PublisherNeeded = "PUBLISHER_NEEDED", PermissionDenied,
+        "the call needs the function publisher",
+        "use the agency's publishing account";
+    /// No registrar.
+    RegistrarNeeded = "REGISTRAR_NEEDED", PermissionDenied,
+        "the call needs the function registrar",
+        "use the agency's registering account";
+    /// No auditor.
+    AuditorNeeded = "AUDITOR_NEEDED", PermissionDenied,
+        "the call needs the function auditor",
+        "use the agency's auditing account";
+    /// No operator.
+    OperatorNeeded = "OPERATOR_NEEDED", PermissionDenied,
+        "the call needs the function operator",
+        "use the hub's operating account";
+    /// Agency unknown or suspended.
+    AgencyInactive = "AGENCY_INACTIVE", PermissionDenied,
+        "the caller's agency is unknown or suspended",
+        "ask the hub's board";
+    /// Account or training ended.
+    AccountInactive = "ACCOUNT_INACTIVE", PermissionDenied,
+        "the caller's account or training has ended or was never recorded",
+        "ask the agency's administrator to bring the staff record up to date";
+    /// Identifier taken.
+    IdentifierTaken = "IDENTIFIER_TAKEN", AlreadyExists,
+        "an identifier or local id cannot be used for this resident",
+        "find the resident first; if there is none, ask the hub's registrar";
+    /// Too much.
+    TooMuch = "TOO_MUCH", ResourceExhausted,
+        "the answer or its audit entry would be too large",
+        "ask for fewer residents, holders or fields at once";
+    /// A source is not available.
+    SourceUnavailable = "SOURCE_UNAVAILABLE", Unavailable,
+        "a holder's records cannot be had now; nothing was released",
+        "try again with growing pauses";
+    /// The store is not available.
+    StoreUnavailable = "STORE_UNAVAILABLE", Unavailable,
+        "the hub cannot record now; nothing was released",
+        "try again with growing pauses";
+    /// Keys of an issuer are not available.
+    KeysUnavailable = "KEYS_UNAVAILABLE", Unavailable,
+        "the keys of the caller's identity provider cannot be had now",
+        "try again with growing pauses; if it lasts, tell the hub's operator";
+    /// Broken.
+    Internal = "INTERNAL", Internal,
+        "the hub found something that cannot be; nothing was released",
+        "tell the hub's operator the time of the call";
+}
+
+/// A status with its reason.
+#[must_use]
+pub fn refuse(reason: Reason) -> Status {
+    refuse_with(reason, ErrorDetails::new())
+}
+
+fn refuse_with(reason: Reason, mut details: ErrorDetails) -> Status {
+    details.set_error_info(reason.as_str(), DOMAIN, std::collections::HashMap::new());
+    if reason.code() == Code::Unavailable {
+        details.set_retry_info(Some(RETRY_AFTER));
+    }
+    Status::with_error_details(reason.code(), reason.cause(), details)
+}
+
+/// A malformed request as a status.
+#[must_use]
+pub fn invalid(violations: Vec<Violation>) -> Status {
+    let mut details = ErrorDetails::new();
+    let violations: Vec<FieldViolation> = violations
+        .into_iter()
+        .take(crate::limits::VIOLATIONS_MAX)
+        .map(|v| FieldViolation {
+            field: v.field,
+            description: v.what,
+            reason: String::new(),
+            localized_message: None,
+        })
+        .collect();
+    details.set_bad_request(violations);
+    refuse_with(Reason::RequestInvalid, details)
+}
+
+/// A use case's error as a status.
+#[must_use]
+pub fn of_hub(error: HubError) -> Status {
+    let reason = match error {
+        HubError::Invalid(violations) => return invalid(violations),
+        HubError::NotFound => Reason::NotFound,
+        HubError::RoleNeeded => Reason::RoleNeeded,
+        HubError::FunctionNeeded(HubFunction::Publisher) => Reason::PublisherNeeded,
+        HubError::FunctionNeeded(HubFunction::Registrar) => Reason::RegistrarNeeded,
+        HubError::FunctionNeeded(HubFunction::Auditor) => Reason::AuditorNeeded,
+        HubError::FunctionNeeded(HubFunction::Operator) => Reason::OperatorNeeded,
+        HubError::AgencyInactive => Reason::AgencyInactive,
+        HubError::AccountInactive => Reason::AccountInactive,
+        HubError::Taken => Reason::IdentifierTaken,
+        HubError::TooMuch => Reason::TooMuch,
+        HubError::SourceUnavailable => Reason::SourceUnavailable,
+        HubError::StoreUnavailable => Reason::StoreUnavailable,
+        HubError::Broken => Reason::Internal,
+    };
+    refuse(reason)
+}
+
+/// An unproven caller as a status. The reason says which check failed; the phrase does not.
+#[must_use]
+pub fn of_auth(error: &AuthError) -> Status {
+    let reason = error.reason();
+    if reason == Reason::KeysUnavailable.as_str() {
+        return refuse(Reason::KeysUnavailable);
+    }
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, DOMAIN, std::collections::HashMap::new());
+    Status::with_error_details(Code::Unauthenticated, "the caller is not proven", details)
+}
+
+/// `docs/errors.md`: every reason for which a call is turned down, and every refusal code.
+#[must_use]
+pub fn catalogue(
+    codes: &std::collections::BTreeMap<crate::domain::Code, crate::policy::book::CodeMeaning>,
+) -> String {
+    let mut page = String::from(
+        "# Errors and refusals\n\n\
+         Generated from the code; do not edit.\n\n\
+         ## Calls turned down\n\n\
+         `google.rpc.ErrorInfo` of the status carries the reason, with the domain `weir.hub`.\n\
+         `INVALID_ARGUMENT` also carries `google.rpc.BadRequest`, `UNAVAILABLE` also\n\
+         `google.rpc.RetryInfo`. `UNAUTHENTICATED` carries the reason why the token was not accepted.\n\n\
+         | reason | code | cause | what to do |\n|---|---|---|---|\n",
+    );
+    for reason in Reason::ALL {
+        let _ = writeln!(
+            page,
+            "| `{}` | {:?} | {} | {} |",
+            reason.as_str(),
+            reason.code(),
+            reason.cause(),
+            reason.fix()
+        );
+    }
+    page.push_str(
+        "\n## Refusal codes\n\n\
+         A refusal to share is an ordinary answer with a receipt, never an error. What a code means\n\
+         in a place, who can put it right and how is in that place's policy, and in every answer.\n\n",
+    );
+    if codes.is_empty() {
+        for code in crate::domain::Code::ALL {
+            let _ = writeln!(page, "- `{code}`");
+        }
+        return page;
+    }
+    page.push_str("| code | meaning | who can put it right | how |\n|---|---|---|---|\n");
+    for code in crate::domain::Code::ALL {
+        if let Some(about) = codes.get(code) {
+            let _ = writeln!(
+                page,
+                "| `{code}` | {} | {} | {} |",
+                about.meaning, about.fixer, about.fix
+            );
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    #[test]
+    fn every_status_names_its_reason_and_unavailable_says_when_to_come_back() {
+        for reason in Reason::ALL {
+            let status = refuse(*reason);
+            let details = status.get_error_details();
+            let info = details.error_info().unwrap();
+            assert_eq!(info.reason, reason.as_str());
+            assert_eq!(info.domain, DOMAIN);
+            let retry = details.retry_info().is_some();
+            assert_eq!(retry, reason.code() == Code::Unavailable, "{reason:?}");
+            assert!(status.details().len() < 4096);
+        }
+    }
+
+    #[test]
+    fn reasons_are_distinct() {
+        let words: BTreeSet<_> = Reason::ALL.iter().map(|r| r.as_str()).collect();
+        assert_eq!(words.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn violations_name_their_fields_and_are_bounded() {
+        let many = (0..500)
+            .map(|n| Violation::new(format!("fields[{n}]"), "is empty"))
+            .collect();
+        let status = of_hub(HubError::Invalid(many));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_error_details();
+        let named = &details.bad_request().unwrap().field_violations;
+        assert_eq!(named.len(), crate::limits::VIOLATIONS_MAX);
+        assert_eq!(named[0].field, "fields[0]");
+    }
+
+    #[test]
+    fn closed_and_missing_are_one_status() {
+        let refusal = crate::store::Refusal::NoResident;
+        let missing = of_hub(crate::store::StoreError::Refused(refusal).into());
+        let closed = of_hub(HubError::NotFound);
+        assert_eq!(missing.message(), closed.message());
+        assert_eq!(missing.details(), closed.details());
+    }
+
+    #[test]
+    fn the_store_s_own_words_stay_inside() {
+        let error = crate::store::StoreError::Corrupt("row of Aisha".to_owned());
+        let status = of_hub(error.into());
+        assert_eq!(status.code(), Code::Internal);
+        assert!(!format!("{status:?}").contains("Aisha"));
+    }
+
+    /// Run with `WEIR_WRITE_DOCS=1` to write the page anew.
+    #[test]
+    fn the_page_of_errors_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md");
+        let page = catalogue(&BTreeMap::new());
+        if std::env::var_os("WEIR_WRITE_DOCS").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let stands = std::fs::read_to_string(path).unwrap();
+        assert!(stands == page, "docs/errors.md is stale");
+    }
+}

@@ -1,0 +1,184 @@
+//! Turns away what is no well-formed call before anything is routed. Health needs no caller; every
+//! call of the hub carries exactly one authorization header.
+
+use std::task::{Context, Poll};
+
+use tonic::codegen::http::{Method, Request, Response, header};
+use tower::{Layer, Service};
+
+use super::status::{self, Reason};
+
+/// Puts [`Strict`] around a service.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StrictLayer;
+
+impl<S> Layer<S> for StrictLayer {
+    type Service = Strict<S>;
+
+    fn layer(&self, inner: S) -> Strict<S> {
+        Strict { inner }
+    }
+}
+
+/// Lets only well-formed calls through.
+#[derive(Debug, Clone)]
+pub struct Strict<S> {
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for Strict<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    R: Default + Send + 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = tonic::codegen::BoxFuture<Response<R>, S::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if is_well_formed(&request) {
+            Box::pin(self.inner.call(request))
+        } else {
+            let response = status::refuse(Reason::CallMalformed).into_http();
+            Box::pin(std::future::ready(Ok(response)))
+        }
+    }
+}
+
+fn is_well_formed<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let grpc = match (types.next(), types.next()) {
+        (Some(only), None) => is_grpc(only.as_bytes()),
+        _ => false,
+    };
+    let proofs = headers.get_all(header::AUTHORIZATION).iter().count();
+    let proofs_fit = if request.uri().path().starts_with("/weir.hub.") {
+        proofs <= 1
+    } else {
+        true
+    };
+    let mut deadlines = headers.get_all("grpc-timeout").iter();
+    let deadline = match (deadlines.next(), deadlines.next()) {
+        (None, _) => true,
+        (Some(only), None) => is_deadline(only.as_bytes()),
+        (Some(_), Some(_)) => false,
+    };
+    request.method() == Method::POST
+        && request.uri().query().is_none()
+        && grpc
+        && proofs_fit
+        && deadline
+}
+
+/// `application/grpc`, alone or followed by `+format` or parameters.
+fn is_grpc(content_type: &[u8]) -> bool {
+    match content_type.strip_prefix(b"application/grpc") {
+        Some([]) | Some([b'+' | b';', ..]) => true,
+        Some(_) | None => false,
+    }
+}
+
+/// One to eight digits and a unit.
+fn is_deadline(text: &[u8]) -> bool {
+    match text.split_last() {
+        Some((unit, digits)) => {
+            b"HMSmun".contains(unit)
+                && (1..=8).contains(&digits.len())
+                && digits.iter().all(u8::is_ascii_digit)
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt;
+
+    use super::*;
+
+    const CALL: &str = "/weir.hub.v1.SharingService/CanShare";
+
+    async fn passes(request: Request<()>) -> bool {
+        let inner = tower::service_fn(|_: Request<()>| async {
+            Ok::<_, std::convert::Infallible>(Response::new("through"))
+        });
+        let response = StrictLayer.layer(inner).oneshot(request).await.unwrap();
+        let body = *response.body() == "through";
+        assert_eq!(body, !response.headers().contains_key("grpc-status"));
+        body
+    }
+
+    fn request(method: &str, uri: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_well_formed_calls_pass() {
+        let grpc = ("content-type", "application/grpc");
+        let one = ("authorization", "Bearer a");
+        let two = ("authorization", "Bearer b");
+        let health = "/grpc.health.v1.Health/Check";
+        let query = "/weir.hub.v1.SharingService/CanShare?x=1";
+        type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], bool);
+        let table: &[Row] = &[
+            ("POST", CALL, &[grpc, one], true),
+            (
+                "POST",
+                CALL,
+                &[("content-type", "application/grpc+proto"), one],
+                true,
+            ),
+            ("POST", health, &[grpc], true),
+            ("GET", CALL, &[grpc, one], false),
+            ("PUT", CALL, &[grpc, one], false),
+            ("POST", query, &[grpc, one], false),
+            ("POST", CALL, &[one], false),
+            ("POST", CALL, &[grpc, grpc, one], false),
+            (
+                "POST",
+                CALL,
+                &[("content-type", "application/json"), one],
+                false,
+            ),
+            (
+                "POST",
+                CALL,
+                &[("content-type", "application/grpcx"), one],
+                false,
+            ),
+            ("POST", CALL, &[grpc, one, two], false),
+            ("POST", CALL, &[grpc, one, one], false),
+            ("POST", CALL, &[grpc, one, ("grpc-timeout", "5S")], true),
+            ("POST", CALL, &[grpc, one, ("grpc-timeout", "5")], false),
+            ("POST", CALL, &[grpc, one, ("grpc-timeout", "S")], false),
+            ("POST", CALL, &[grpc, one, ("grpc-timeout", "-5S")], false),
+            (
+                "POST",
+                CALL,
+                &[grpc, one, ("grpc-timeout", "123456789S")],
+                false,
+            ),
+            (
+                "POST",
+                CALL,
+                &[grpc, one, ("grpc-timeout", "5S"), ("grpc-timeout", "9S")],
+                false,
+            ),
+        ];
+        for (method, uri, headers, expected) in table {
+            let found = passes(request(method, uri, headers)).await;
+            assert_eq!(found, *expected, "{method} {uri} {headers:?}");
+        }
+    }
+}

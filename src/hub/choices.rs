@@ -1,0 +1,351 @@
+//! Consents, objections and restrictions: recorded as events, never edited. A resident whom the
+//! caller may not know of and none at all are the same answer after the same reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::entry::{Call, fresh_id};
+use super::words::Words;
+use super::{Hub, HubError, facts};
+use crate::audit::entry::{Facet, Kind};
+use crate::auth::Caller;
+use crate::consent::{self, TakenBack};
+use crate::domain::{
+    AgencyId, Choice, ChoiceKind, ConsentEvent, ConsentKind, ConsentState, DecisionId, Giver,
+    ObjectionState, PurposeId, ResidentId, Scope, StatutoryPart,
+};
+use crate::policy::PolicySnapshot;
+use crate::store::{ChoiceEvent, Receipt, StoredChoice};
+
+/// What was said to a question about consent.
+#[derive(Debug, Clone)]
+pub struct NewConsent {
+    /// Whose.
+    pub resident: ResidentId,
+    /// Which kind.
+    pub kind: ConsentKind,
+    /// What was said.
+    pub state: ConsentState,
+    /// When; `None`: now.
+    pub at: Option<Timestamp>,
+    /// The last day; `None`: the same day a year later.
+    pub until: Option<Date>,
+    /// For which purposes.
+    pub purposes: BTreeSet<PurposeId>,
+    /// To whom.
+    pub recipients: BTreeSet<AgencyId>,
+    /// Which fields; `None`: all.
+    pub fields: Option<Vec<Scope>>,
+    /// Who spoke.
+    pub by: Giver,
+    /// Evidence of authority was seen.
+    pub evidence: bool,
+    /// Gillick competence is recorded.
+    pub gillick: bool,
+    /// Not tied to a service.
+    pub freely_given: bool,
+    /// Parts of a statutory agreement.
+    pub parts: BTreeSet<StatutoryPart>,
+}
+
+/// A consent to take back.
+#[derive(Debug, Clone)]
+pub struct Withdrawal {
+    /// Whose.
+    pub resident: ResidentId,
+    /// The consent event.
+    pub choice: DecisionId,
+    /// Who takes it back, and when.
+    pub taken: TakenBack,
+}
+
+/// An objection.
+#[derive(Debug, Clone)]
+pub struct NewObjection {
+    /// Whose.
+    pub resident: ResidentId,
+    /// To what.
+    pub kind: ChoiceKind,
+    /// Art 21: the purpose.
+    pub purpose: Option<PurposeId>,
+    /// Which fields; `None`: all.
+    pub fields: Option<Vec<Scope>>,
+    /// From this day on; `None`: today.
+    pub on: Option<Date>,
+}
+
+/// A restriction (UK GDPR Art 18).
+#[derive(Debug, Clone)]
+pub struct NewRestriction {
+    /// Whose.
+    pub resident: ResidentId,
+    /// Which fields; `None`: all.
+    pub fields: Option<Vec<Scope>>,
+    /// From this day on; `None`: today.
+    pub on: Option<Date>,
+}
+
+impl Hub {
+    /// Records a consent event.
+    ///
+    /// # Errors
+    /// When a word is unknown, the event is not sound, or the resident is not to be known.
+    pub async fn record_consent(
+        &self,
+        caller: &Caller,
+        new: NewConsent,
+    ) -> Result<(DecisionId, Receipt), HubError> {
+        let at = self.clock.now();
+        let policy = self.policy();
+        let call = self.call(
+            "weir.hub.v1.ChoiceService/RecordConsent",
+            caller,
+            &policy,
+            at,
+        );
+        let zone = &policy.book().place.zone;
+        let said_at = new.at.unwrap_or(at);
+        let event = ConsentEvent {
+            kind: new.kind,
+            state: new.state,
+            at: said_at,
+            until: new
+                .until
+                .unwrap_or_else(|| consent::default_until(said_at, zone)),
+            purposes: new.purposes,
+            recipients: new.recipients,
+            fields: new.fields,
+            by: new.by,
+            evidence: new.evidence,
+            gillick: new.gillick,
+            freely_given: new.freely_given,
+            parts: new.parts,
+        };
+        self.require_visible(&call, &policy, new.resident).await?;
+        let mut words = Words::of(policy.book());
+        for (n, purpose) in event.purposes.iter().enumerate() {
+            words.purpose(&format!("consent.purposes[{n}]"), purpose);
+        }
+        for (n, recipient) in event.recipients.iter().enumerate() {
+            words.agency(&format!("consent.recipients[{n}]"), recipient);
+        }
+        check_scopes(&mut words, "consent.fields", event.fields.as_deref());
+        if let Err((field, error)) = consent::check(&event, zone, at) {
+            words.wrong(&format!("consent.{field}"), &error.to_string());
+        }
+        words.done()?;
+        let what = format!("{}|{}", event.kind, event.state);
+        self.record_event(&call, new.resident, what, ChoiceEvent::Consent(event))
+            .await
+    }
+
+    /// Takes a consent back.
+    ///
+    /// # Errors
+    /// When there is no such consent, or the resident is not to be known.
+    pub async fn withdraw_consent(
+        &self,
+        caller: &Caller,
+        withdrawal: Withdrawal,
+    ) -> Result<(DecisionId, Receipt), HubError> {
+        let at = self.clock.now();
+        let policy = self.policy();
+        let rpc = "weir.hub.v1.ChoiceService/WithdrawConsent";
+        let call = self.call(rpc, caller, &policy, at);
+        self.require_visible(&call, &policy, withdrawal.resident)
+            .await?;
+        let stored = self.store.choices(withdrawal.resident).await?;
+        let event = stored
+            .into_iter()
+            .find(|stored| stored.id == withdrawal.choice)
+            .map(|stored| stored.event);
+        let consent = match event {
+            Some(ChoiceEvent::Consent(consent)) => consent,
+            Some(ChoiceEvent::Choice(_)) | None => return Err(HubError::NotFound),
+        };
+        let zone = &policy.book().place.zone;
+        let event = consent::withdrawal(&consent, withdrawal.taken, zone, at).map_err(
+            |(field, error)| {
+                HubError::Invalid(vec![super::Violation::new(field, error.to_string())])
+            },
+        )?;
+        let what = format!("{}|{}", event.kind, event.state);
+        let event = ChoiceEvent::Consent(event);
+        self.record_event(&call, withdrawal.resident, what, event)
+            .await
+    }
+
+    /// Records an objection.
+    ///
+    /// # Errors
+    /// When a word is unknown, the kind is no objection, or the resident is not to be known.
+    pub async fn record_objection(
+        &self,
+        caller: &Caller,
+        new: NewObjection,
+    ) -> Result<(DecisionId, Receipt), HubError> {
+        let at = self.clock.now();
+        let policy = self.policy();
+        let rpc = "weir.hub.v1.ChoiceService/RecordObjection";
+        let call = self.call(rpc, caller, &policy, at);
+        self.require_visible(&call, &policy, new.resident).await?;
+        let mut words = Words::of(policy.book());
+        match (new.kind, &new.purpose) {
+            (ChoiceKind::Art21, Some(purpose)) => words.purpose("purpose", purpose),
+            (ChoiceKind::Art21, None) => words.wrong("purpose", "is needed for art21"),
+            (ChoiceKind::DirectCareObjection, None) => {}
+            (ChoiceKind::DirectCareObjection, Some(_)) => {
+                words.wrong("purpose", "is only for art21");
+            }
+            (ChoiceKind::Ndo | ChoiceKind::Art18, _) => {
+                words.wrong("kind", "must be art21 or direct-care-objection");
+            }
+        }
+        let choice = Choice {
+            kind: new.kind,
+            on: self.day(&mut words, &policy, new.on, at),
+            fields: new.fields,
+            lifted: None,
+            purpose: new.purpose,
+            state: ObjectionState::Pending,
+        };
+        check_scopes(&mut words, "fields", choice.fields.as_deref());
+        words.done()?;
+        let what = choice.kind.to_string();
+        let event = ChoiceEvent::Choice(choice);
+        self.record_event(&call, new.resident, what, event).await
+    }
+
+    /// Sets a restriction.
+    ///
+    /// # Errors
+    /// When a word is unknown, or the resident is not to be known.
+    pub async fn set_restriction(
+        &self,
+        caller: &Caller,
+        new: NewRestriction,
+    ) -> Result<(DecisionId, Receipt), HubError> {
+        let at = self.clock.now();
+        let policy = self.policy();
+        let rpc = "weir.hub.v1.ChoiceService/SetRestriction";
+        let call = self.call(rpc, caller, &policy, at);
+        self.require_visible(&call, &policy, new.resident).await?;
+        let mut words = Words::of(policy.book());
+        let choice = Choice {
+            kind: ChoiceKind::Art18,
+            on: self.day(&mut words, &policy, new.on, at),
+            fields: new.fields,
+            lifted: None,
+            purpose: None,
+            state: ObjectionState::Pending,
+        };
+        check_scopes(&mut words, "fields", choice.fields.as_deref());
+        words.done()?;
+        let what = choice.kind.to_string();
+        let event = ChoiceEvent::Choice(choice);
+        self.record_event(&call, new.resident, what, event).await
+    }
+
+    /// Choices of a resident that the caller's agency recorded or that name it as a recipient,
+    /// oldest first. The look-up is in the log before anything is read.
+    ///
+    /// # Errors
+    /// When the resident is not to be known.
+    pub async fn list_choices(
+        &self,
+        caller: &Caller,
+        resident: ResidentId,
+    ) -> Result<(Vec<StoredChoice>, Receipt), HubError> {
+        let at = self.clock.now();
+        let policy = self.policy();
+        let call = self.call("weir.hub.v1.ChoiceService/ListChoices", caller, &policy, at);
+        let known = self.require_staff(&call, &policy, resident).await?;
+        let facets = BTreeMap::from([(Facet::What, "choices".to_owned())]);
+        let request = serde_json::json!({});
+        let about = Some(resident);
+        let none = BTreeMap::new();
+        let entry = call.entry(fresh_id(at), Kind::Query, facets, about, none, &request);
+        let receipt = self.append_one(entry).await?;
+        let mut choices = self.store.choices(resident).await?;
+        if facts::is_closed(policy.book(), &known) {
+            return Err(HubError::NotFound);
+        }
+        choices.retain(|choice| concerns(choice, caller.agency()));
+        Ok((choices, receipt))
+    }
+
+    /// Lets through staff who may know of the resident.
+    async fn require_visible(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        resident: ResidentId,
+    ) -> Result<(), HubError> {
+        let known = self.require_staff(call, policy, resident).await?;
+        if facts::is_closed(policy.book(), &known) {
+            Err(self.turned_away(call, HubError::NotFound).await)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn day(
+        &self,
+        words: &mut Words<'_>,
+        policy: &PolicySnapshot,
+        on: Option<Date>,
+        at: Timestamp,
+    ) -> Date {
+        let today = at.to_zoned(policy.book().place.zone.clone()).date();
+        match on {
+            Some(day) if day > today => {
+                words.wrong("on_date", "must not be in the future");
+                today
+            }
+            Some(day) => day,
+            None => today,
+        }
+    }
+
+    async fn record_event(
+        &self,
+        call: &Call<'_>,
+        resident: ResidentId,
+        what: String,
+        event: ChoiceEvent,
+    ) -> Result<(DecisionId, Receipt), HubError> {
+        let id = fresh_id(call.at);
+        let facets = BTreeMap::from([(Facet::What, what)]);
+        let request = match &event {
+            ChoiceEvent::Consent(consent) => serde_json::to_value(consent),
+            ChoiceEvent::Choice(choice) => serde_json::to_value(choice),
+        }
+        .map_err(|_| HubError::Broken)?;
+        let none = BTreeMap::new();
+        let entry = call.entry(id, Kind::Choice, facets, Some(resident), none, &request);
+        let choice = StoredChoice {
+            id,
+            recorded_by: call.caller.agency().clone(),
+            recorded_at: call.at,
+            event,
+        };
+        let receipt = self.store.record_choice(resident, choice, entry).await?;
+        Ok((id, receipt))
+    }
+}
+
+fn check_scopes(words: &mut Words<'_>, name: &str, scopes: Option<&[Scope]>) {
+    for (n, scope) in scopes.unwrap_or_default().iter().enumerate() {
+        words.scope(&format!("{name}[{n}]"), scope);
+    }
+}
+
+fn concerns(choice: &StoredChoice, agency: &AgencyId) -> bool {
+    let named = match &choice.event {
+        ChoiceEvent::Consent(consent) => consent.recipients.contains(agency),
+        ChoiceEvent::Choice(_) => false,
+    };
+    named || choice.recorded_by == *agency
+}

@@ -1,0 +1,82 @@
+//! What can go wrong in a use case that is no decision. A refusal to share is never an error.
+
+use crate::auth::HubFunction;
+use crate::source::SourceError;
+use crate::store::{Refusal, StoreError};
+
+/// One thing wrong with a request. Says nothing that the asker wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The field of the request, such as `residents[3]`.
+    pub field: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl Violation {
+    /// A violation.
+    pub fn new(field: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            what: what.into(),
+        }
+    }
+}
+
+/// What can go wrong; one variant for each thing a caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The request does not make sense under the policy's words.
+    #[error("the request does not make sense")]
+    Invalid(Vec<Violation>),
+    /// There is none, or none that the caller may know of.
+    #[error("not found")]
+    NotFound,
+    /// The caller's token gives no acting role.
+    #[error("the caller has no role")]
+    RoleNeeded,
+    /// The caller's token does not give this function.
+    #[error("the caller lacks a function at the hub")]
+    FunctionNeeded(HubFunction),
+    /// The caller's agency is not in the policy, or suspended.
+    #[error("the caller's agency may not act")]
+    AgencyInactive,
+    /// The caller's account or training has ended, or was never recorded.
+    #[error("the caller's account may not act")]
+    AccountInactive,
+    /// An identifier or local id belongs to somebody else.
+    #[error("an identifier is taken")]
+    Taken,
+    /// The answer or its audit entry would be too large.
+    #[error("too much was asked for")]
+    TooMuch,
+    /// A holder's records cannot be had now. Nothing was released.
+    #[error("the holder's records are not available")]
+    SourceUnavailable,
+    /// The store is busy, full or closing. Nothing was released.
+    #[error("the store is not available")]
+    StoreUnavailable,
+    /// Something that cannot be; an operator must look. Nothing was released.
+    #[error("the hub is broken")]
+    Broken,
+}
+
+impl From<StoreError> for HubError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Full | StoreError::InUse => {
+                Self::StoreUnavailable
+            }
+            StoreError::Corrupt(_) => Self::Broken,
+            StoreError::Refused(Refusal::NoResident | Refusal::NoLink) => Self::NotFound,
+            StoreError::Refused(Refusal::LocalIdTaken | Refusal::IdentifierTaken) => Self::Taken,
+            StoreError::Refused(Refusal::EntryTooLarge) => Self::TooMuch,
+        }
+    }
+}
+
+impl From<SourceError> for HubError {
+    fn from(_: SourceError) -> Self {
+        Self::SourceUnavailable
+    }
+}

@@ -1,0 +1,156 @@
+//! Extracts that holders publish. The holder is always the caller's own agency, never a word of the
+//! message.
+
+use std::collections::BTreeMap;
+
+use super::entry::fresh_id;
+use super::words::Words;
+use super::{Hub, HubError};
+use crate::audit::entry::{Facet, Kind};
+use crate::auth::{Caller, HubFunction};
+use crate::domain::{CategoryId, FieldId, FieldValue};
+use crate::limits;
+use crate::store::{HeldRecord, Receipt, ShelfReport, ShelfRow};
+
+/// One extract of one category.
+pub struct Extract {
+    /// The category.
+    pub category: CategoryId,
+    /// The rows.
+    pub rows: Vec<ExtractRow>,
+}
+
+/// One row of an extract.
+pub struct ExtractRow {
+    /// The holder's own id for the resident.
+    pub local_id: String,
+    /// Values by field.
+    pub values: Vec<(FieldId, FieldValue)>,
+}
+
+/// What happened to an extract.
+pub struct Published {
+    /// Rows stored, and rows linked to nobody.
+    pub report: ShelfReport,
+    /// The proof; `None`: nothing was stored.
+    pub receipt: Option<Receipt>,
+}
+
+impl Hub {
+    /// True when the caller may publish, so that nobody else gets to send an extract.
+    ///
+    /// # Errors
+    /// When the caller is no publisher.
+    pub async fn may_publish(&self, caller: &Caller) -> Result<(), HubError> {
+        let policy = self.policy();
+        let at = self.clock.now();
+        let rpc = "weir.hub.v1.RecordService/PublishRecords";
+        let call = self.call(rpc, caller, &policy, at);
+        self.require(&call, &policy, HubFunction::Publisher).await
+    }
+
+    /// Publishes an extract, all or nothing.
+    ///
+    /// # Errors
+    /// When the caller is no publisher, or a word is unknown.
+    pub async fn publish_records(
+        &self,
+        caller: &Caller,
+        extract: Extract,
+    ) -> Result<Published, HubError> {
+        let at = self.clock.now();
+        let policy = self.policy();
+        let rpc = "weir.hub.v1.RecordService/PublishRecords";
+        let call = self.call(rpc, caller, &policy, at);
+        self.require(&call, &policy, HubFunction::Publisher).await?;
+        let Extract { category, rows } = extract;
+        let mut words = Words::of(policy.book());
+        words.category("header.category", &category);
+        for (n, row) in rows.iter().enumerate() {
+            for (field, _) in &row.values {
+                words.field_of(&format!("rows[{n}].values"), &category, field);
+            }
+        }
+        words.done()?;
+        let facets = BTreeMap::from([
+            (Facet::Holder, caller.agency().as_str().to_owned()),
+            (Facet::What, category.as_str().to_owned()),
+            (Facet::Count, rows.len().to_string()),
+        ]);
+        let request = serde_json::json!({ "publish": category, "rows": rows.len() });
+        let none = BTreeMap::new();
+        let entry = call.entry(fresh_id(at), Kind::Hold, facets, None, none, &request);
+        let rows = rows
+            .into_iter()
+            .map(|row| ShelfRow {
+                local_id: row.local_id,
+                values: row.values,
+            })
+            .collect();
+        let holder = caller.agency().clone();
+        let (report, receipt) = self.store.shelve(holder, category, rows, at, entry).await?;
+        Ok(Published { report, receipt })
+    }
+
+    /// Takes records back; tells how many there were.
+    ///
+    /// # Errors
+    /// When the caller is no publisher, or a word is unknown.
+    pub async fn retract_records(
+        &self,
+        caller: &Caller,
+        category: CategoryId,
+        local_ids: Vec<String>,
+    ) -> Result<(u64, Receipt), HubError> {
+        let at = self.clock.now();
+        let policy = self.policy();
+        let rpc = "weir.hub.v1.RecordService/RetractRecords";
+        let call = self.call(rpc, caller, &policy, at);
+        self.require(&call, &policy, HubFunction::Publisher).await?;
+        let mut words = Words::of(policy.book());
+        words.category("category", &category);
+        words.done()?;
+        let facets = BTreeMap::from([
+            (Facet::Holder, caller.agency().as_str().to_owned()),
+            (Facet::What, category.as_str().to_owned()),
+            (Facet::Count, local_ids.len().to_string()),
+        ]);
+        let request = serde_json::json!({ "retract": category, "local_ids": local_ids });
+        let none = BTreeMap::new();
+        let entry = call.entry(fresh_id(at), Kind::Hold, facets, None, none, &request);
+        let holder = caller.agency().clone();
+        let retract = self.store.retract(holder, category, local_ids, entry);
+        Ok(retract.await?)
+    }
+
+    /// What the caller's agency has published, without content, after `after`; and whether there is
+    /// more.
+    ///
+    /// # Errors
+    /// When the caller is no publisher, or a word is unknown.
+    pub async fn held_records(
+        &self,
+        caller: &Caller,
+        category: Option<CategoryId>,
+        after: Option<(CategoryId, String)>,
+        limit: usize,
+    ) -> Result<(Vec<HeldRecord>, bool), HubError> {
+        let at = self.clock.now();
+        let policy = self.policy();
+        let rpc = "weir.hub.v1.RecordService/ListHeldRecords";
+        let call = self.call(rpc, caller, &policy, at);
+        self.require(&call, &policy, HubFunction::Publisher).await?;
+        let mut words = Words::of(policy.book());
+        if let Some(category) = &category {
+            words.category("category", category);
+        }
+        words.done()?;
+        let limit = limit.clamp(1, limits::PAGE_MAX);
+        let holder = caller.agency().clone();
+        let wish = limit.saturating_add(1);
+        let mut held = self.store.held(holder, category, after, wish).await?;
+        let more = held.len() > limit;
+        held.truncate(limit);
+        Ok((held, more))
+    }
+}

@@ -1,0 +1,288 @@
+//! May this be shared, and please share it: the one way for data to flow. Question, facts, decision,
+//! disclosure, log, answer, in this order; the types allow no other.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use super::answer::{Answer, Findings, Question};
+use super::bulk::Window;
+use super::entry::{Call, fresh_id};
+use super::{Hub, HubError, Violation, facts};
+use crate::audit::entry::{Entry, Kind};
+use crate::auth::Caller;
+use crate::disclose::Disclosure;
+use crate::domain::{Ask, FieldId, PurposeId, ResidentId, RoleId};
+use crate::limits;
+use crate::policy::{Permit, PolicySnapshot};
+use crate::store::{Known, Standing};
+
+/// With content or without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// What would be answered.
+    Know,
+    /// The records.
+    Have,
+}
+
+/// The values that may leave, and the fields that hold something.
+struct Opened {
+    disclosure: Disclosure,
+    present: BTreeSet<FieldId>,
+}
+
+impl Hub {
+    /// Answers what a request would be answered, without content.
+    ///
+    /// # Errors
+    /// When the caller has no role, or the store or a source is not available. Nothing was said.
+    pub async fn can_share(
+        &self,
+        caller: &Caller,
+        questions: Vec<Question>,
+    ) -> Result<Vec<Answer>, HubError> {
+        let rpc = "weir.hub.v1.SharingService/CanShare";
+        self.share(caller, questions, Wish::Know, rpc).await
+    }
+
+    /// Answers requests for records.
+    ///
+    /// # Errors
+    /// When the caller has no role, too much was asked for, or the store or a source is not
+    /// available. Nothing was released.
+    pub async fn request_records(
+        &self,
+        caller: &Caller,
+        questions: Vec<Question>,
+    ) -> Result<Vec<Answer>, HubError> {
+        let rpc = "weir.hub.v1.SharingService/RequestRecords";
+        self.share(caller, questions, Wish::Have, rpc).await
+    }
+
+    async fn share(
+        &self,
+        caller: &Caller,
+        mut questions: Vec<Question>,
+        wish: Wish,
+        rpc: &'static str,
+    ) -> Result<Vec<Answer>, HubError> {
+        let at = self.clock.now();
+        let policy = self.policy.load_full();
+        let call = self.call(rpc, caller, &policy, at);
+        let role = self.acting_role(&call).await?;
+        if questions.len() > limits::QUESTIONS_MAX {
+            return Err(HubError::TooMuch);
+        }
+        if questions.iter().any(|q| is_asserted_after(&q.ask, at)) {
+            let what = "must not be in the future";
+            let violation = Violation::new("override.asserted_time", what);
+            return Err(HubError::Invalid(vec![violation]));
+        }
+        self.count_subjects(&policy, caller, &mut questions, at);
+        let standing = self.store.standing().await?;
+        let known = self.known_for(caller, &questions, at).await?;
+
+        let mut findings = Vec::with_capacity(questions.len());
+        let mut entries = Vec::with_capacity(questions.len());
+        let mut values_len = 0_usize;
+        for question in questions {
+            let (found, entry) = self
+                .settle(&call, &policy, &role, &standing, &known, question, wish)
+                .await?;
+            values_len = found.values.iter().fold(values_len, |sum, (_, v)| {
+                sum.saturating_add(v.expose().len())
+            });
+            if values_len > limits::REPLY_VALUES_LEN_MAX {
+                return Err(HubError::TooMuch);
+            }
+            findings.push(found);
+            entries.push(entry);
+        }
+        self.record(findings, entries).await
+    }
+
+    /// Decides one question and opens what the decision permits.
+    async fn settle(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        role: &RoleId,
+        standing: &Standing,
+        known: &HashMap<(ResidentId, PurposeId), Known>,
+        question: Question,
+        wish: Wish,
+    ) -> Result<(Findings, Entry), HubError> {
+        let Question { resident, ask } = question;
+        let known = known
+            .get(&(resident, ask.purpose.clone()))
+            .cloned()
+            .ok_or(HubError::Broken)?;
+        let book = policy.book();
+        let facts = facts::gather(book, call.caller, role, known, standing, call.at);
+        let decision = policy.decide(&ask, &facts, call.at);
+        let mut opened = match &decision.permit {
+            Some(permit) => self.open(&ask.from, resident, permit, wish).await?,
+            None => Opened {
+                disclosure: Disclosure::default(),
+                present: BTreeSet::new(),
+            },
+        };
+        let view = policy.view(&decision, |field| opened.present.contains(field));
+        let explanation = policy.explain(&ask, &facts, &view);
+        let values = view
+            .released
+            .iter()
+            .filter_map(|(field, _)| Some((field.clone(), opened.disclosure.take(field)?)))
+            .collect();
+        let kind = match wish {
+            Wish::Know => Kind::Query,
+            Wish::Have if view.released.is_empty() => Kind::Refuse,
+            Wish::Have => Kind::Disclose,
+        };
+        let event = fresh_id(call.at);
+        let entry = call.decision(event, kind, book, resident, &ask, facts, &decision, &view);
+        let findings = Findings {
+            resident,
+            holder: ask.from,
+            view,
+            explanation,
+            values,
+            policy: book.hash,
+            place: book.place.name.clone(),
+            as_of: call.at,
+        };
+        Ok((findings, entry))
+    }
+
+    async fn open(
+        &self,
+        holder: &crate::domain::AgencyId,
+        resident: ResidentId,
+        permit: &Permit,
+        wish: Wish,
+    ) -> Result<Opened, HubError> {
+        let categories = permit.categories();
+        match wish {
+            Wish::Know => {
+                let present = self.source.present(holder, resident, &categories).await?;
+                Ok(Opened {
+                    disclosure: Disclosure::default(),
+                    present,
+                })
+            }
+            Wish::Have => {
+                let record = self.source.fetch(holder, resident, &categories).await?;
+                let disclosure = Disclosure::of(record, permit);
+                let present = permit
+                    .fields()
+                    .filter(|field| disclosure.holds(field))
+                    .cloned()
+                    .collect();
+                Ok(Opened {
+                    disclosure,
+                    present,
+                })
+            }
+        }
+    }
+
+    /// Writes all entries of the call in one append; only then are there answers.
+    async fn record(
+        &self,
+        findings: Vec<Findings>,
+        mut entries: Vec<Entry>,
+    ) -> Result<Vec<Answer>, HubError> {
+        let parts = u32::try_from(entries.len()).map_err(|_| HubError::TooMuch)?;
+        for (part, entry) in (1_u32..).zip(&mut entries) {
+            entry.part = part;
+            entry.parts = parts;
+        }
+        let events: Vec<_> = entries.iter().map(|e| e.event).collect();
+        let receipts = self.store.append(entries).await?;
+        let matching = receipts.len() == events.len()
+            && receipts.iter().zip(&events).all(|(r, e)| r.event() == *e);
+        if !matching {
+            return Err(HubError::Broken);
+        }
+        Ok(findings
+            .into_iter()
+            .zip(receipts)
+            .map(|(found, receipt)| Answer::new(found, receipt))
+            .collect())
+    }
+
+    /// Fills in how many residents each question counts as. Unknown purposes are not remembered:
+    /// they are refused anyway, and their number has no bound.
+    fn count_subjects(
+        &self,
+        policy: &PolicySnapshot,
+        caller: &Caller,
+        questions: &mut [Question],
+        at: Timestamp,
+    ) {
+        let mut by_purpose: BTreeMap<PurposeId, BTreeSet<ResidentId>> = BTreeMap::new();
+        let mut all = BTreeSet::new();
+        for question in questions.iter() {
+            all.insert(question.resident);
+            by_purpose
+                .entry(question.ask.purpose.clone())
+                .or_default()
+                .insert(question.resident);
+        }
+        let in_call = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        let figures = &policy.book().figures;
+        let window = Window {
+            minutes: figures.window_minutes,
+            group: figures.window_group,
+        };
+        let mut counts: BTreeMap<PurposeId, u32> = BTreeMap::new();
+        for (purpose, residents) in by_purpose {
+            if policy.book().purposes.contains_key(&purpose) {
+                let residents: Vec<ResidentId> = residents.into_iter().collect();
+                let principal = caller.principal();
+                let count = self
+                    .bulk
+                    .count(principal, &purpose, &residents, in_call, window, at);
+                counts.insert(purpose, count);
+            }
+        }
+        for question in questions {
+            question.ask.subjects = counts
+                .get(&question.ask.purpose)
+                .copied()
+                .unwrap_or(in_call);
+        }
+    }
+
+    /// What the store knows for each resident and purpose of the call, each read once.
+    async fn known_for(
+        &self,
+        caller: &Caller,
+        questions: &[Question],
+        at: Timestamp,
+    ) -> Result<HashMap<(ResidentId, PurposeId), Known>, HubError> {
+        let wanted: BTreeSet<_> = questions
+            .iter()
+            .map(|q| (q.resident, q.ask.purpose.clone()))
+            .collect();
+        let mut all = HashMap::with_capacity(wanted.len());
+        for (resident, purpose) in wanted {
+            let agency = caller.agency().clone();
+            let person = caller.person().clone();
+            let known = self
+                .store
+                .known(agency, person, resident, purpose.clone(), at);
+            all.insert((resident, purpose), known.await?);
+        }
+        Ok(all)
+    }
+}
+
+/// An override from the future would last longer than its hours.
+fn is_asserted_after(ask: &Ask, at: Timestamp) -> bool {
+    let claim = ask.override_claim.as_ref();
+    claim
+        .and_then(|claim| claim.asserted_at)
+        .is_some_and(|asserted| asserted > at)
+}

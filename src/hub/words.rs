@@ -1,0 +1,132 @@
+//! Checks the words of a write against the policy in force, and names the nearest word that it has.
+//! Never repeats what the asker wrote.
+
+use crate::domain::{AgencyId, CategoryId, FieldId, PurposeId, Scope};
+use crate::policy::book::RuleBook;
+
+use super::error::{HubError, Violation};
+
+/// Collects what is wrong with the words of one request.
+pub struct Words<'a> {
+    book: &'a RuleBook,
+    violations: Vec<Violation>,
+}
+
+impl<'a> Words<'a> {
+    /// Checks against `book`.
+    pub const fn of(book: &'a RuleBook) -> Self {
+        Self {
+            book,
+            violations: Vec::new(),
+        }
+    }
+
+    /// A purpose.
+    pub fn purpose(&mut self, field: &str, word: &PurposeId) {
+        let book = self.book;
+        let known = book.purposes.keys().map(PurposeId::as_str);
+        self.check(field, "purpose", word.as_str(), known);
+    }
+
+    /// An agency.
+    pub fn agency(&mut self, field: &str, word: &AgencyId) {
+        let book = self.book;
+        let known = book.agencies.keys().map(AgencyId::as_str);
+        self.check(field, "agency", word.as_str(), known);
+    }
+
+    /// A category.
+    pub fn category(&mut self, field: &str, word: &CategoryId) {
+        let book = self.book;
+        let known = book.categories.keys().map(CategoryId::as_str);
+        self.check(field, "category", word.as_str(), known);
+    }
+
+    /// A field or a whole category.
+    pub fn scope(&mut self, field: &str, scope: &Scope) {
+        match scope {
+            Scope::Category(category) => self.category(field, category),
+            Scope::Field(one) => {
+                let book = self.book;
+                let known = book.fields.keys().map(FieldId::as_str);
+                self.check(field, "field", one.as_str(), known);
+            }
+        }
+    }
+
+    /// A field of `category`.
+    pub fn field_of(&mut self, field: &str, category: &CategoryId, word: &FieldId) {
+        let book = self.book;
+        let fields = book.categories.get(category).map(|c| c.fields.as_slice());
+        let known = fields.unwrap_or_default().iter().map(FieldId::as_str);
+        self.check(field, "field of this category", word.as_str(), known);
+    }
+
+    /// A nation that a partner agency has.
+    pub fn nation(&mut self, field: &str, word: &str) {
+        let book = self.book;
+        let agencies = book.agencies.values().map(|a| a.nation.as_str());
+        let gateways = book
+            .gateways
+            .values()
+            .flat_map(|g| g.nations.iter().map(String::as_str));
+        self.check(field, "nation", word, agencies.chain(gateways));
+    }
+
+    /// Something else that is wrong.
+    pub fn wrong(&mut self, field: &str, what: &str) {
+        if self.violations.len() < crate::limits::VIOLATIONS_MAX {
+            self.violations.push(Violation::new(field, what));
+        }
+    }
+
+    /// Says what is wrong, if anything is.
+    pub fn done(self) -> Result<(), HubError> {
+        if self.violations.is_empty() {
+            Ok(())
+        } else {
+            Err(HubError::Invalid(self.violations))
+        }
+    }
+
+    fn check<'w>(
+        &mut self,
+        field: &str,
+        what: &str,
+        word: &str,
+        known: impl Iterator<Item = &'w str> + Clone,
+    ) {
+        if known.clone().any(|k| k == word) {
+            return;
+        }
+        let text = match nearest(word, known) {
+            Some(near) => format!("is no {what} of the policy; the nearest is `{near}`"),
+            None => format!("is no {what} of the policy"),
+        };
+        self.wrong(field, &text);
+    }
+}
+
+/// The known word that is nearest to what was written.
+fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    known.min_by_key(|candidate| strsim::damerau_levenshtein(word, candidate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_named() {
+        let known = ["direct_care", "marac", "court_order"];
+        assert_eq!(
+            nearest("derect_care", known.into_iter()),
+            Some("direct_care")
+        );
+        assert_eq!(
+            nearest("court-order", known.into_iter()),
+            Some("court_order")
+        );
+        assert_eq!(nearest("x", std::iter::empty()), None);
+    }
+}
