@@ -19,9 +19,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("weir.hub.v1.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure()
-        .btree_map(".")
-        .skip_debug(["."])
-        .compile_fds(descriptors)?;
+    tonic_prost_build::configure().btree_map(".").skip_debug(["."]).compile_fds(descriptors)?;
     Ok(())
 }

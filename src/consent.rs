@@ -114,10 +114,7 @@ pub fn withdrawal(
         }
         Some(at) => at,
         None if now > consent.at => now,
-        None => consent
-            .at
-            .checked_add(jiff::SignedDuration::from_nanos(1))
-            .unwrap_or(consent.at),
+        None => consent.at.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(consent.at),
     };
     let day = at.to_zoned(zone.clone()).date();
     Ok(ConsentEvent {
@@ -161,12 +158,7 @@ mod tests {
     }
 
     fn taken(when: Option<&str>) -> TakenBack {
-        TakenBack {
-            at: when.map(at),
-            by: Giver::Own,
-            evidence: true,
-            gillick: false,
-        }
+        TakenBack { at: when.map(at), by: Giver::Own, evidence: true, gillick: false }
     }
 
     #[test]

@@ -49,9 +49,7 @@ mod tests {
 
     fn record(fields: &[u8]) -> Record {
         let value = || FieldValue::new("x".to_owned()).unwrap();
-        Record {
-            values: fields.iter().map(|n| (field(*n), value())).collect(),
-        }
+        Record { values: fields.iter().map(|n| (field(*n), value())).collect() }
     }
 
     proptest! {

@@ -54,13 +54,7 @@ impl Hub {
         policy: Arc<ArcSwap<PolicySnapshot>>,
         clock: SharedClock,
     ) -> Self {
-        Self {
-            store,
-            source,
-            policy,
-            clock,
-            bulk: Bulk::default(),
-        }
+        Self { store, source, policy, clock, bulk: Bulk::default() }
     }
 
     /// The policy in force.
@@ -76,13 +70,7 @@ impl Hub {
         policy: &PolicySnapshot,
         at: Timestamp,
     ) -> Call<'a> {
-        Call {
-            rpc,
-            id: fresh_id(at),
-            caller,
-            policy: policy.book().hash,
-            at,
-        }
+        Call { rpc, id: fresh_id(at), caller, policy: policy.book().hash, at }
     }
 
     /// The caller's acting role, or the error that a turned away caller gets.

@@ -1,8 +1,11 @@
-//! Where record bodies come from: a stand-in until the shelf is merged.
+//! Where record bodies come from. Here: the shelf, on which holders publish extracts. A partner's
+//! live endpoint will be another implementation; a permit never cares which.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::domain::{AgencyId, CategoryId, FieldId, Record, ResidentId};
+use crate::store::Store;
 
 /// Why a source gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -30,4 +33,42 @@ pub trait RecordSource: Send + Sync + 'static {
         resident: ResidentId,
         categories: &BTreeSet<CategoryId>,
     ) -> Result<BTreeSet<FieldId>, SourceError>;
+}
+
+/// The shelf in the hub's own store.
+pub struct Shelf {
+    store: Arc<dyn Store>,
+}
+
+impl Shelf {
+    /// Over `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+}
+
+#[tonic::async_trait]
+impl RecordSource for Shelf {
+    async fn fetch(
+        &self,
+        holder: &AgencyId,
+        resident: ResidentId,
+        categories: &BTreeSet<CategoryId>,
+    ) -> Result<Record, SourceError> {
+        let categories = categories.iter().cloned().collect();
+        self.store.shelf_record(holder.clone(), resident, categories).await.map_err(|error| {
+            tracing::error!(error = %error, "The shelf could not be read");
+            SourceError::Unavailable
+        })
+    }
+
+    async fn present(
+        &self,
+        holder: &AgencyId,
+        resident: ResidentId,
+        categories: &BTreeSet<CategoryId>,
+    ) -> Result<BTreeSet<FieldId>, SourceError> {
+        Ok(self.fetch(holder, resident, categories).await?.values.into_keys().collect())
+    }
 }

@@ -82,10 +82,9 @@ impl Check {
                 strsim::damerau_levenshtein(text.get(..40).unwrap_or(text), &w.to_string())
             });
             match near {
-                Some(near) => self.wrong(
-                    field,
-                    format!("is no word of the list; the nearest is `{near}`"),
-                ),
+                Some(near) => {
+                    self.wrong(field, format!("is no word of the list; the nearest is `{near}`"))
+                }
                 None => self.wrong(field, "is no word of the list"),
             }
         }
@@ -94,11 +93,7 @@ impl Check {
 
     /// A word, or nothing where it is empty.
     pub fn maybe_word<T: FromStr<Err = IdError>>(&mut self, field: &str, text: &str) -> Option<T> {
-        if text.is_empty() {
-            None
-        } else {
-            self.word(field, text)
-        }
+        if text.is_empty() { None } else { self.word(field, text) }
     }
 
     /// Free text, which may be empty.
@@ -125,9 +120,7 @@ impl Check {
 
     /// `residents/{uuid}`.
     pub fn resident(&mut self, field: &str, name: &str) -> Option<ResidentId> {
-        let id = name
-            .strip_prefix("residents/")
-            .and_then(|id| id.parse().ok());
+        let id = name.strip_prefix("residents/").and_then(|id| id.parse().ok());
         if id.is_none() {
             self.wrong(field, "must be residents/{uuid}");
         }
@@ -136,9 +129,7 @@ impl Check {
 
     /// `agencies/{agency}`.
     pub fn agency(&mut self, field: &str, name: &str) -> Option<AgencyId> {
-        let id = name
-            .strip_prefix("agencies/")
-            .and_then(|id| id.parse().ok());
+        let id = name.strip_prefix("agencies/").and_then(|id| id.parse().ok());
         if id.is_none() {
             self.wrong(field, "must be agencies/{agency}");
         }
@@ -159,10 +150,8 @@ impl Check {
 
     /// `{collection}/{uuid}`.
     pub fn event(&mut self, field: &str, collection: &str, name: &str) -> Option<DecisionId> {
-        let id = name
-            .strip_prefix(collection)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .and_then(uuid_of);
+        let id =
+            name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')).and_then(uuid_of);
         if id.is_none() {
             self.wrong(field, format!("must be {collection}/{{uuid}}"));
         }
@@ -172,10 +161,7 @@ impl Check {
     /// An agency's own id for a resident.
     pub fn local_id(&mut self, field: &str, id: String) -> String {
         if id.is_empty() || id.len() > limits::LOCAL_ID_LEN_MAX {
-            self.wrong(
-                field,
-                format!("must have 1 to {} characters", limits::LOCAL_ID_LEN_MAX),
-            );
+            self.wrong(field, format!("must have 1 to {} characters", limits::LOCAL_ID_LEN_MAX));
         } else if !id.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
             self.wrong(field, "must be printable ASCII");
         }

@@ -73,10 +73,7 @@ pub async fn serve(
         health.set_service_status(service, serving).await;
     }
     let (reflection, reflection_alpha) = if options.reflection {
-        (
-            Some(describe().build_v1()?),
-            Some(describe().build_v1alpha()?),
-        )
+        (Some(describe().build_v1()?), Some(describe().build_v1alpha()?))
     } else {
         (None, None)
     };
@@ -186,11 +183,7 @@ impl AsyncRead for Connection {
             self.first_bytes = None;
             return polled;
         }
-        match self
-            .first_bytes
-            .as_mut()
-            .map(|late| late.as_mut().poll(context))
-        {
+        match self.first_bytes.as_mut().map(|late| late.as_mut().poll(context)) {
             Some(Poll::Ready(())) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Some(Poll::Pending) | None => Poll::Pending,
         }

@@ -42,17 +42,19 @@ impl Desk {
 
 /// The token of exactly one authorization header.
 fn bearer(metadata: &tonic::metadata::MetadataMap) -> Result<&str, Status> {
-    let missing = || status::of_auth(&crate::auth::AuthError::Missing);
+    use crate::auth::AuthError;
+    let refused = |error: AuthError| status::of_auth(&error);
     let mut all = metadata.get_all("authorization").iter();
-    let (Some(only), None) = (all.next(), all.next()) else {
-        return Err(missing());
-    };
-    let text = only.to_str().map_err(|_| missing())?;
-    let (scheme, token) = text.split_once(' ').ok_or_else(missing)?;
+    let only = all.next().ok_or_else(|| refused(AuthError::Missing))?;
+    if all.next().is_some() {
+        return Err(refused(AuthError::Twice));
+    }
+    let text = only.to_str().map_err(|_| refused(AuthError::Malformed))?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(|| refused(AuthError::Malformed))?;
     let sound = scheme.eq_ignore_ascii_case("bearer")
         && !token.is_empty()
         && token.len() <= limits::TOKEN_LEN_MAX;
-    if sound { Ok(token) } else { Err(missing()) }
+    if sound { Ok(token) } else { Err(refused(AuthError::Malformed)) }
 }
 
 /// Answers of the hub as they go out.
@@ -127,10 +129,7 @@ impl pb::record_service_server::RecordService for Desk {
         request: Request<pb::RetractRecordsRequest>,
     ) -> Reply<pb::RetractRecordsResponse> {
         let (caller, wanted): (_, convert::Retraction) = self.open(request).await?;
-        let convert::Retraction {
-            category,
-            local_ids,
-        } = wanted;
+        let convert::Retraction { category, local_ids } = wanted;
         let done = self.hub.retract_records(&caller, category, local_ids).await;
         let (retracted_count, receipt) = done.map_err(status::of_hub)?;
         Ok(Response::new(pb::RetractRecordsResponse {
@@ -144,11 +143,7 @@ impl pb::record_service_server::RecordService for Desk {
         request: Request<pb::ListHeldRecordsRequest>,
     ) -> Reply<pb::ListHeldRecordsResponse> {
         let (caller, page): (_, convert::Page) = self.open(request).await?;
-        let convert::Page {
-            category,
-            size,
-            after,
-        } = page;
+        let convert::Page { category, size, after } = page;
         let of = category.clone();
         let held = self.hub.held_records(&caller, category, after, size).await;
         let (held, more) = held.map_err(status::of_hub)?;
@@ -171,10 +166,7 @@ async fn collect(mut stream: Streaming<pb::PublishRecordsRequest>) -> Result<Ext
     while let Some(message) = stream.message().await? {
         let n = rows.len();
         let row = convert::read_row(message, n).map_err(|wrong| status::invalid(wrong.0))?;
-        len = row
-            .values
-            .iter()
-            .fold(len, |sum, (_, v)| sum.saturating_add(v.expose().len()));
+        len = row.values.iter().fold(len, |sum, (_, v)| sum.saturating_add(v.expose().len()));
         if n >= limits::PUBLISH_ROWS_MAX || len > limits::PUBLISH_LEN_MAX {
             return Err(status::refuse(status::Reason::TooMuch));
         }
@@ -209,9 +201,7 @@ impl pb::resident_service_server::ResidentService for Desk {
         request: Request<pb::LinkIdentityRequest>,
     ) -> Reply<pb::LinkIdentityResponse> {
         let (caller, link): (_, convert::Link) = self.open(request).await?;
-        let done = self
-            .hub
-            .link_identity(&caller, link.resident, link.local_id);
+        let done = self.hub.link_identity(&caller, link.resident, link.local_id);
         let receipt = done.await.map_err(status::of_hub)?;
         let receipt = Some(receipt_message("events", &receipt));
         Ok(Response::new(pb::LinkIdentityResponse { receipt }))

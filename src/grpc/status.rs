@@ -258,9 +258,7 @@ mod tests {
 
     #[test]
     fn violations_name_their_fields_and_are_bounded() {
-        let many = (0..500)
-            .map(|n| Violation::new(format!("fields[{n}]"), "is empty"))
-            .collect();
+        let many = (0..500).map(|n| Violation::new(format!("fields[{n}]"), "is empty")).collect();
         let status = of_hub(HubError::Invalid(many));
         assert_eq!(status.code(), Code::InvalidArgument);
         let details = status.get_error_details();

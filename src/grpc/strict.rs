@@ -59,11 +59,8 @@ fn is_well_formed<B>(request: &Request<B>) -> bool {
         _ => false,
     };
     let proofs = headers.get_all(header::AUTHORIZATION).iter().count();
-    let proofs_fit = if request.uri().path().starts_with("/weir.hub.") {
-        proofs <= 1
-    } else {
-        true
-    };
+    let proofs_fit =
+        if request.uri().path().starts_with("/weir.hub.") { proofs <= 1 } else { true };
     let mut deadlines = headers.get_all("grpc-timeout").iter();
     let deadline = match (deadlines.next(), deadlines.next()) {
         (None, _) => true,
@@ -133,48 +130,23 @@ mod tests {
         type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], bool);
         let table: &[Row] = &[
             ("POST", CALL, &[grpc, one], true),
-            (
-                "POST",
-                CALL,
-                &[("content-type", "application/grpc+proto"), one],
-                true,
-            ),
+            ("POST", CALL, &[("content-type", "application/grpc+proto"), one], true),
             ("POST", health, &[grpc], true),
             ("GET", CALL, &[grpc, one], false),
             ("PUT", CALL, &[grpc, one], false),
             ("POST", query, &[grpc, one], false),
             ("POST", CALL, &[one], false),
             ("POST", CALL, &[grpc, grpc, one], false),
-            (
-                "POST",
-                CALL,
-                &[("content-type", "application/json"), one],
-                false,
-            ),
-            (
-                "POST",
-                CALL,
-                &[("content-type", "application/grpcx"), one],
-                false,
-            ),
+            ("POST", CALL, &[("content-type", "application/json"), one], false),
+            ("POST", CALL, &[("content-type", "application/grpcx"), one], false),
             ("POST", CALL, &[grpc, one, two], false),
             ("POST", CALL, &[grpc, one, one], false),
             ("POST", CALL, &[grpc, one, ("grpc-timeout", "5S")], true),
             ("POST", CALL, &[grpc, one, ("grpc-timeout", "5")], false),
             ("POST", CALL, &[grpc, one, ("grpc-timeout", "S")], false),
             ("POST", CALL, &[grpc, one, ("grpc-timeout", "-5S")], false),
-            (
-                "POST",
-                CALL,
-                &[grpc, one, ("grpc-timeout", "123456789S")],
-                false,
-            ),
-            (
-                "POST",
-                CALL,
-                &[grpc, one, ("grpc-timeout", "5S"), ("grpc-timeout", "9S")],
-                false,
-            ),
+            ("POST", CALL, &[grpc, one, ("grpc-timeout", "123456789S")], false),
+            ("POST", CALL, &[grpc, one, ("grpc-timeout", "5S"), ("grpc-timeout", "9S")], false),
         ];
         for (method, uri, headers, expected) in table {
             let found = passes(request(method, uri, headers)).await;

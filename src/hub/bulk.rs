@@ -49,10 +49,7 @@ impl Bulk {
     /// Remembers at most so many pairs of caller and purpose; the one idle for longest goes first.
     #[must_use]
     pub fn with_capacity(callers_max: usize) -> Self {
-        Self {
-            callers_max: callers_max.max(1),
-            state: Mutex::default(),
-        }
+        Self { callers_max: callers_max.max(1), state: Mutex::default() }
     }
 
     /// Remembers that `principal` asked about `residents` for `purpose` at `now`, and tells the
@@ -70,9 +67,8 @@ impl Bulk {
         if window.minutes == 0 {
             return in_call;
         }
-        let group = usize::try_from(window.group)
-            .unwrap_or(usize::MAX)
-            .min(limits::BULK_RESIDENTS_MAX);
+        let group =
+            usize::try_from(window.group).unwrap_or(usize::MAX).min(limits::BULK_RESIDENTS_MAX);
         let since = now
             .checked_sub(SignedDuration::from_mins(i64::from(window.minutes)))
             .unwrap_or(Timestamp::MIN);
@@ -132,10 +128,7 @@ mod tests {
 
     use super::*;
 
-    const WINDOW: Window = Window {
-        minutes: 10,
-        group: 3,
-    };
+    const WINDOW: Window = Window { minutes: 10, group: 3 };
 
     fn resident(n: u128) -> ResidentId {
         ResidentId::from_uuid(Uuid::from_u128(n))
@@ -193,14 +186,8 @@ mod tests {
     #[test]
     fn no_window_leaves_the_call() {
         let bulk = Bulk::default();
-        let none = Window {
-            minutes: 0,
-            group: 0,
-        };
-        assert_eq!(
-            bulk.count([1; 16], &care(), &[resident(1)], 7, none, at(0)),
-            7
-        );
+        let none = Window { minutes: 0, group: 0 };
+        assert_eq!(bulk.count([1; 16], &care(), &[resident(1)], 7, none, at(0)), 7);
     }
 
     #[test]
@@ -221,10 +208,7 @@ mod tests {
     #[test]
     fn memory_of_one_caller_is_bounded() {
         let bulk = Bulk::default();
-        let wide = Window {
-            minutes: 10,
-            group: u32::MAX,
-        };
+        let wide = Window { minutes: 10, group: u32::MAX };
         for n in 0..(limits::BULK_RESIDENTS_MAX as u128 + 50) {
             bulk.count([1; 16], &care(), &[resident(n)], 1, wide, at(0));
         }

@@ -99,21 +99,14 @@ impl Hub {
     ) -> Result<(DecisionId, Receipt), HubError> {
         let at = self.clock.now();
         let policy = self.policy();
-        let call = self.call(
-            "weir.hub.v1.ChoiceService/RecordConsent",
-            caller,
-            &policy,
-            at,
-        );
+        let call = self.call("weir.hub.v1.ChoiceService/RecordConsent", caller, &policy, at);
         let zone = &policy.book().place.zone;
         let said_at = new.at.unwrap_or(at);
         let event = ConsentEvent {
             kind: new.kind,
             state: new.state,
             at: said_at,
-            until: new
-                .until
-                .unwrap_or_else(|| consent::default_until(said_at, zone)),
+            until: new.until.unwrap_or_else(|| consent::default_until(said_at, zone)),
             purposes: new.purposes,
             recipients: new.recipients,
             fields: new.fields,
@@ -137,8 +130,7 @@ impl Hub {
         }
         words.done()?;
         let what = format!("{}|{}", event.kind, event.state);
-        self.record_event(&call, new.resident, what, ChoiceEvent::Consent(event))
-            .await
+        self.record_event(&call, new.resident, what, ChoiceEvent::Consent(event)).await
     }
 
     /// Takes a consent back.
@@ -154,8 +146,7 @@ impl Hub {
         let policy = self.policy();
         let rpc = "weir.hub.v1.ChoiceService/WithdrawConsent";
         let call = self.call(rpc, caller, &policy, at);
-        self.require_visible(&call, &policy, withdrawal.resident)
-            .await?;
+        self.require_visible(&call, &policy, withdrawal.resident).await?;
         let stored = self.store.choices(withdrawal.resident).await?;
         let event = stored
             .into_iter()
@@ -173,8 +164,7 @@ impl Hub {
         )?;
         let what = format!("{}|{}", event.kind, event.state);
         let event = ChoiceEvent::Consent(event);
-        self.record_event(&call, withdrawal.resident, what, event)
-            .await
+        self.record_event(&call, withdrawal.resident, what, event).await
     }
 
     /// Records an objection.

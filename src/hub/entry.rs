@@ -45,10 +45,7 @@ pub fn fresh_id(at: Timestamp) -> DecisionId {
 /// The bytes of the subject slot. Nobody is the nil id.
 #[must_use]
 pub fn subject(resident: Option<ResidentId>) -> Vec<u8> {
-    resident
-        .map_or(Uuid::nil(), |r| r.uuid())
-        .as_bytes()
-        .to_vec()
+    resident.map_or(Uuid::nil(), |r| r.uuid()).as_bytes().to_vec()
 }
 
 /// The asker slot: who called and what they wrote.
@@ -84,11 +81,7 @@ impl Call<'_> {
         words: BTreeMap<String, String>,
         request: &serde_json::Value,
     ) -> Entry {
-        let found = if kind == Kind::Query {
-            padded(b"{}".to_vec())
-        } else {
-            b"{}".to_vec()
-        };
+        let found = if kind == Kind::Query { padded(b"{}".to_vec()) } else { b"{}".to_vec() };
         self.with_slots(event, kind, facets, about, words, json(request), found)
     }
 
@@ -123,10 +116,7 @@ impl Call<'_> {
         request: Vec<u8>,
         found: Vec<u8>,
     ) -> Entry {
-        let asker = Asker {
-            person: self.caller.person().as_str().to_owned(),
-            words,
-        };
+        let asker = Asker { person: self.caller.person().as_str().to_owned(), words };
         Entry {
             event,
             kind,
@@ -202,9 +192,7 @@ fn together(mut ask: Ask, mut words: BTreeMap<String, String>) -> Ask {
     if let Some(claim) = &mut ask.override_claim {
         for (question, answer) in &mut claim.answers {
             if let Answer::Text(text) = answer {
-                *text = words
-                    .remove(&format!("answer:{question}"))
-                    .unwrap_or_default();
+                *text = words.remove(&format!("answer:{question}")).unwrap_or_default();
             }
         }
     }
@@ -225,10 +213,7 @@ fn decision_facets(
         }
     };
     let role = &facts.requester.role;
-    put(
-        Facet::Role,
-        word(book.roles.contains_key(role), role.as_str()),
-    );
+    put(Facet::Role, word(book.roles.contains_key(role), role.as_str()));
     let purpose = &ask.purpose;
     let known = book.purposes.contains_key(purpose);
     put(Facet::Purpose, word(known, purpose.as_str()));
@@ -237,14 +222,8 @@ fn decision_facets(
     put(Facet::Holder, word(known, holder.as_str()));
     put(Facet::Outcome, view.outcome.as_str().to_owned());
     put(Facet::Codes, joined(view.codes.iter().map(|c| c.as_str())));
-    put(
-        Facet::Released,
-        joined(view.released.iter().map(|(f, _)| field_word(book, f))),
-    );
-    put(
-        Facet::Withheld,
-        joined(view.withheld.iter().map(|(f, _)| field_word(book, f))),
-    );
+    put(Facet::Released, joined(view.released.iter().map(|(f, _)| field_word(book, f))));
+    put(Facet::Withheld, joined(view.withheld.iter().map(|(f, _)| field_word(book, f))));
     let paths = || view.released.iter().map(|(_, path)| path);
     put(Facet::Rules, joined(paths().map(|p| p.rule.as_str())));
     put(Facet::Gateways, joined(paths().map(|p| p.gateway.as_str())));
@@ -258,10 +237,7 @@ fn decision_facets(
             std::iter::once(p.art6.as_str()).chain(p.conditions.iter().map(|c| c.as_str()))
         })),
     );
-    put(
-        Facet::Duties,
-        joined(view.duties.iter().map(|d| d.as_str())),
-    );
+    put(Facet::Duties, joined(view.duties.iter().map(|d| d.as_str())));
     if let Some(claim) = &ask.override_claim {
         let known = book.overrides.contains_key(&claim.kind);
         put(Facet::Override, word(known, claim.kind.as_str()));
@@ -274,11 +250,7 @@ fn decision_facets(
 }
 
 fn field_word<'a>(book: &RuleBook, field: &'a FieldId) -> &'a str {
-    if book.fields.contains_key(field) {
-        field.as_str()
-    } else {
-        UNKNOWN
-    }
+    if book.fields.contains_key(field) { field.as_str() } else { UNKNOWN }
 }
 
 fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
@@ -287,11 +259,7 @@ fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn decision_slot(as_of: Timestamp, facts: Facts, decision: &Decision) -> Vec<u8> {
-    let mut recorded = Recorded {
-        as_of,
-        facts,
-        decision: decision_json(decision),
-    };
+    let mut recorded = Recorded { as_of, facts, decision: decision_json(decision) };
     let slot = padded(json(&recorded));
     if slot.len() <= Entry::SLOT_LEN_MAX {
         return slot;

@@ -16,10 +16,7 @@ pub struct Violation {
 impl Violation {
     /// A violation.
     pub fn new(field: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            what: what.into(),
-        }
+        Self { field: field.into(), what: what.into() }
     }
 }
 

@@ -67,26 +67,16 @@ pub fn gather(
 
 /// An unregistered resident is nowhere; the asker's own nation adds no refusal of its own.
 fn nation_of(book: &RuleBook, agency: &AgencyId) -> String {
-    book.agencies
-        .get(agency)
-        .map(|a| a.nation.clone())
-        .unwrap_or_default()
+    book.agencies.get(agency).map(|a| a.nation.clone()).unwrap_or_default()
 }
 
 /// Agencies without a policy document that is good on the day.
 fn lapsed(book: &RuleBook, standing: &Standing, at: Timestamp) -> BTreeSet<AgencyId> {
     let today = at.to_zoned(book.place.zone.clone()).date();
     let in_date = |agency: &AgencyId| {
-        standing
-            .policy_documents
-            .get(agency)
-            .is_some_and(|until| *until >= today)
+        standing.policy_documents.get(agency).is_some_and(|until| *until >= today)
     };
-    book.agencies
-        .keys()
-        .filter(|agency| !in_date(agency))
-        .cloned()
-        .collect()
+    book.agencies.keys().filter(|agency| !in_date(agency)).cloned().collect()
 }
 
 /// True when the whole record is closed to everybody, or there is none: to the caller there is

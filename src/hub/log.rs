@@ -117,22 +117,14 @@ impl Hub {
             agency: None,
             kinds: query.kinds,
             facets,
-            slot: query
-                .resident
-                .map(|resident| (SlotId::Subject, subject(Some(resident)))),
+            slot: query.resident.map(|resident| (SlotId::Subject, subject(Some(resident)))),
             principal: None,
             since: query.since,
             until: query.until,
         };
         let mut page = self.store.search(search).await?;
-        page.entries
-            .retain(|stored| may_see(&stored.entry, caller.agency()));
-        Ok(Looked {
-            entries: page.entries,
-            next_index: page.next_index,
-            size: page.size,
-            receipt,
-        })
+        page.entries.retain(|stored| may_see(&stored.entry, caller.agency()));
+        Ok(Looked { entries: page.entries, next_index: page.next_index, size: page.size, receipt })
     }
 
     /// One entry that the caller's agency asked for or held; what the caller of the entry wrote only
@@ -152,11 +144,7 @@ impl Hub {
         self.require(&call, &policy, HubFunction::Auditor).await?;
         let request = serde_json::json!({ "entry": index });
         let receipt = self.look(&call, "entry", &request).await?;
-        let search = Search {
-            from_index: index,
-            limit: 1,
-            ..Search::default()
-        };
+        let search = Search { from_index: index, limit: 1, ..Search::default() };
         let page = self.store.search(search).await?;
         let stored = page
             .entries
@@ -224,9 +212,5 @@ fn details(entry: &Entry) -> Details {
         .and_then(|bytes| uuid::Uuid::from_slice(bytes).ok())
         .filter(|uuid| !uuid.is_nil())
         .map(ResidentId::from_uuid);
-    Details {
-        resident,
-        asker: text(SlotId::Asker),
-        request: text(SlotId::Request),
-    }
+    Details { resident, asker: text(SlotId::Asker), request: text(SlotId::Request) }
 }

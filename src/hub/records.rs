@@ -82,10 +82,7 @@ impl Hub {
         let entry = call.entry(fresh_id(at), Kind::Hold, facets, None, none, &request);
         let rows = rows
             .into_iter()
-            .map(|row| ShelfRow {
-                local_id: row.local_id,
-                values: row.values,
-            })
+            .map(|row| ShelfRow { local_id: row.local_id, values: row.values })
             .collect();
         let holder = caller.agency().clone();
         let (report, receipt) = self.store.shelve(holder, category, rows, at, entry).await?;

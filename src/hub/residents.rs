@@ -148,18 +148,13 @@ impl Hub {
         let rpc = "weir.hub.v1.ResidentService/FindResident";
         let call = self.call(rpc, caller, &policy, at);
         self.acting_role(&call).await?;
-        let found = self
-            .store
-            .find(&wanted.nhs_number, &wanted.name, wanted.born)
-            .await?;
+        let found = self.store.find(&wanted.nhs_number, &wanted.name, wanted.born).await?;
         let one = match found.as_slice() {
             [one] => Some(*one),
             _ => None,
         };
         let nobody = ResidentId::from_uuid(Uuid::nil());
-        let known = self
-            .require_staff(&call, &policy, one.unwrap_or(nobody))
-            .await?;
+        let known = self.require_staff(&call, &policy, one.unwrap_or(nobody)).await?;
         let mut words = Words::of(policy.book());
         words.purpose("purpose", &wanted.purpose);
         words.done()?;
@@ -191,8 +186,5 @@ impl Hub {
 }
 
 fn own(caller: &Caller, id: String) -> LocalId {
-    LocalId {
-        agency: caller.agency().clone(),
-        id,
-    }
+    LocalId { agency: caller.agency().clone(), id }
 }

@@ -87,12 +87,12 @@ impl Hub {
         let mut entries = Vec::with_capacity(questions.len());
         let mut values_len = 0_usize;
         for question in questions {
-            let (found, entry) = self
-                .settle(&call, &policy, &role, &standing, &known, question, wish)
-                .await?;
-            values_len = found.values.iter().fold(values_len, |sum, (_, v)| {
-                sum.saturating_add(v.expose().len())
-            });
+            let (found, entry) =
+                self.settle(&call, &policy, &role, &standing, &known, question, wish).await?;
+            values_len = found
+                .values
+                .iter()
+                .fold(values_len, |sum, (_, v)| sum.saturating_add(v.expose().len()));
             if values_len > limits::REPLY_VALUES_LEN_MAX {
                 return Err(HubError::TooMuch);
             }
@@ -114,19 +114,13 @@ impl Hub {
         wish: Wish,
     ) -> Result<(Findings, Entry), HubError> {
         let Question { resident, ask } = question;
-        let known = known
-            .get(&(resident, ask.purpose.clone()))
-            .cloned()
-            .ok_or(HubError::Broken)?;
+        let known = known.get(&(resident, ask.purpose.clone())).cloned().ok_or(HubError::Broken)?;
         let book = policy.book();
         let facts = facts::gather(book, call.caller, role, known, standing, call.at);
         let decision = policy.decide(&ask, &facts, call.at);
         let mut opened = match &decision.permit {
             Some(permit) => self.open(&ask.from, resident, permit, wish).await?,
-            None => Opened {
-                disclosure: Disclosure::default(),
-                present: BTreeSet::new(),
-            },
+            None => Opened { disclosure: Disclosure::default(), present: BTreeSet::new() },
         };
         let view = policy.view(&decision, |field| opened.present.contains(field));
         let explanation = policy.explain(&ask, &facts, &view);
@@ -166,23 +160,14 @@ impl Hub {
         match wish {
             Wish::Know => {
                 let present = self.source.present(holder, resident, &categories).await?;
-                Ok(Opened {
-                    disclosure: Disclosure::default(),
-                    present,
-                })
+                Ok(Opened { disclosure: Disclosure::default(), present })
             }
             Wish::Have => {
                 let record = self.source.fetch(holder, resident, &categories).await?;
                 let disclosure = Disclosure::of(record, permit);
-                let present = permit
-                    .fields()
-                    .filter(|field| disclosure.holds(field))
-                    .cloned()
-                    .collect();
-                Ok(Opened {
-                    disclosure,
-                    present,
-                })
+                let present =
+                    permit.fields().filter(|field| disclosure.holds(field)).cloned().collect();
+                Ok(Opened { disclosure, present })
             }
         }
     }
@@ -225,33 +210,22 @@ impl Hub {
         let mut all = BTreeSet::new();
         for question in questions.iter() {
             all.insert(question.resident);
-            by_purpose
-                .entry(question.ask.purpose.clone())
-                .or_default()
-                .insert(question.resident);
+            by_purpose.entry(question.ask.purpose.clone()).or_default().insert(question.resident);
         }
         let in_call = u32::try_from(all.len()).unwrap_or(u32::MAX);
         let figures = &policy.book().figures;
-        let window = Window {
-            minutes: figures.window_minutes,
-            group: figures.window_group,
-        };
+        let window = Window { minutes: figures.window_minutes, group: figures.window_group };
         let mut counts: BTreeMap<PurposeId, u32> = BTreeMap::new();
         for (purpose, residents) in by_purpose {
             if policy.book().purposes.contains_key(&purpose) {
                 let residents: Vec<ResidentId> = residents.into_iter().collect();
                 let principal = caller.principal();
-                let count = self
-                    .bulk
-                    .count(principal, &purpose, &residents, in_call, window, at);
+                let count = self.bulk.count(principal, &purpose, &residents, in_call, window, at);
                 counts.insert(purpose, count);
             }
         }
         for question in questions {
-            question.ask.subjects = counts
-                .get(&question.ask.purpose)
-                .copied()
-                .unwrap_or(in_call);
+            question.ask.subjects = counts.get(&question.ask.purpose).copied().unwrap_or(in_call);
         }
     }
 
@@ -262,17 +236,13 @@ impl Hub {
         questions: &[Question],
         at: Timestamp,
     ) -> Result<HashMap<(ResidentId, PurposeId), Known>, HubError> {
-        let wanted: BTreeSet<_> = questions
-            .iter()
-            .map(|q| (q.resident, q.ask.purpose.clone()))
-            .collect();
+        let wanted: BTreeSet<_> =
+            questions.iter().map(|q| (q.resident, q.ask.purpose.clone())).collect();
         let mut all = HashMap::with_capacity(wanted.len());
         for (resident, purpose) in wanted {
             let agency = caller.agency().clone();
             let person = caller.person().clone();
-            let known = self
-                .store
-                .known(agency, person, resident, purpose.clone(), at);
+            let known = self.store.known(agency, person, resident, purpose.clone(), at);
             all.insert((resident, purpose), known.await?);
         }
         Ok(all)
@@ -282,7 +252,5 @@ impl Hub {
 /// An override from the future would last longer than its hours.
 fn is_asserted_after(ask: &Ask, at: Timestamp) -> bool {
     let claim = ask.override_claim.as_ref();
-    claim
-        .and_then(|claim| claim.asserted_at)
-        .is_some_and(|asserted| asserted > at)
+    claim.and_then(|claim| claim.asserted_at).is_some_and(|asserted| asserted > at)
 }

@@ -15,10 +15,7 @@ pub struct Words<'a> {
 impl<'a> Words<'a> {
     /// Checks against `book`.
     pub const fn of(book: &'a RuleBook) -> Self {
-        Self {
-            book,
-            violations: Vec::new(),
-        }
+        Self { book, violations: Vec::new() }
     }
 
     /// A purpose.
@@ -66,10 +63,7 @@ impl<'a> Words<'a> {
     pub fn nation(&mut self, field: &str, word: &str) {
         let book = self.book;
         let agencies = book.agencies.values().map(|a| a.nation.as_str());
-        let gateways = book
-            .gateways
-            .values()
-            .flat_map(|g| g.nations.iter().map(String::as_str));
+        let gateways = book.gateways.values().flat_map(|g| g.nations.iter().map(String::as_str));
         self.check(field, "nation", word, agencies.chain(gateways));
     }
 
@@ -82,11 +76,7 @@ impl<'a> Words<'a> {
 
     /// Says what is wrong, if anything is.
     pub fn done(self) -> Result<(), HubError> {
-        if self.violations.is_empty() {
-            Ok(())
-        } else {
-            Err(HubError::Invalid(self.violations))
-        }
+        if self.violations.is_empty() { Ok(()) } else { Err(HubError::Invalid(self.violations)) }
     }
 
     fn check<'w>(
@@ -119,14 +109,8 @@ mod tests {
     #[test]
     fn the_nearest_word_is_named() {
         let known = ["direct_care", "marac", "court_order"];
-        assert_eq!(
-            nearest("derect_care", known.into_iter()),
-            Some("direct_care")
-        );
-        assert_eq!(
-            nearest("court-order", known.into_iter()),
-            Some("court_order")
-        );
+        assert_eq!(nearest("derect_care", known.into_iter()), Some("direct_care"));
+        assert_eq!(nearest("court-order", known.into_iter()), Some("court_order"));
         assert_eq!(nearest("x", std::iter::empty()), None);
     }
 }

@@ -15,8 +15,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::log::{Log, sqlite, unavailable};
 use super::{
-    Fact, HeldRecord, Known, LocalId, Page, Receipt, Resident, Search, ShelfReport,
-    ShelfRow, SignedHead, Standing, Store, StoreError, StoredChoice, StoredEntry,
+    Fact, HeldRecord, Known, LocalId, Page, Receipt, Resident, Search, ShelfReport, ShelfRow,
+    SignedHead, Standing, Store, StoreError, StoredChoice, StoredEntry,
 };
 use crate::audit::entry::Entry;
 use crate::domain::{AgencyId, CategoryId, DecisionId, PersonId, PurposeId, Record, ResidentId};

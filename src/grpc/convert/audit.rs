@@ -33,11 +33,8 @@ impl TryFrom<pb::SearchEntriesRequest> for Sought {
         } = message;
         let mut check = Check::default();
         check.count("kinds", kinds.len(), 0, 12);
-        let kinds: Vec<Kind> = kinds
-            .iter()
-            .take(12)
-            .filter_map(|kind| read_kind(&mut check, *kind))
-            .collect();
+        let kinds: Vec<Kind> =
+            kinds.iter().take(12).filter_map(|kind| read_kind(&mut check, *kind)).collect();
         let purpose = check.maybe_word("purpose", &purpose);
         let holder = match holder.as_str() {
             "" => None,
@@ -153,17 +150,9 @@ const fn facet_name(facet: Facet) -> &'static str {
 /// A page of entries on the wire.
 #[must_use]
 pub fn search_response(looked: Looked, key: &str) -> pb::SearchEntriesResponse {
-    let Looked {
-        entries,
-        next_index,
-        size,
-        receipt,
-    } = looked;
+    let Looked { entries, next_index, size, receipt } = looked;
     pb::SearchEntriesResponse {
-        entries: entries
-            .into_iter()
-            .map(|stored| entry_message(stored, None))
-            .collect(),
+        entries: entries.into_iter().map(|stored| entry_message(stored, None)).collect(),
         next_page_token: next_index.map(|next| token(&next, key)).unwrap_or_default(),
         log_size: size,
         receipt: Some(receipt_message("events", &receipt)),
@@ -193,11 +182,7 @@ impl TryFrom<pb::GetEntryRequest> for EntryIndex {
 /// An entry on the wire.
 #[must_use]
 pub fn entry_message(stored: StoredEntry, details: Option<Details>) -> pb::AuditEntry {
-    let StoredEntry {
-        index,
-        committed_at,
-        entry,
-    } = stored;
+    let StoredEntry { index, committed_at, entry } = stored;
     pb::AuditEntry {
         name: format!("entries/{index}"),
         kind: kind_message(entry.kind).into(),

@@ -71,12 +71,8 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
         let at = check.time("consent.event_time", event_time);
         let until = check.day("consent.until_date", &until_date);
         let purposes: BTreeSet<PurposeId> = set(&mut check, "consent.purposes", &purposes);
-        let many = check.count(
-            "consent.recipients",
-            recipients.len(),
-            1,
-            limits::CONSENT_WORDS_MAX,
-        );
+        let many =
+            check.count("consent.recipients", recipients.len(), 1, limits::CONSENT_WORDS_MAX);
         let recipients: BTreeSet<AgencyId> = recipients
             .iter()
             .enumerate()
@@ -116,13 +112,7 @@ impl TryFrom<pb::WithdrawConsentRequest> for Withdrawal {
     type Error = Violations;
 
     fn try_from(message: pb::WithdrawConsentRequest) -> Result<Self, Violations> {
-        let pb::WithdrawConsentRequest {
-            choice,
-            event_time,
-            by,
-            evidence,
-            gillick,
-        } = message;
+        let pb::WithdrawConsentRequest { choice, event_time, by, evidence, gillick } = message;
         let mut check = Check::default();
         let choice = check.choice("choice", &choice);
         let at = check.time("event_time", event_time);
@@ -130,12 +120,7 @@ impl TryFrom<pb::WithdrawConsentRequest> for Withdrawal {
         let withdrawal = choice.zip(by).map(|((resident, choice), by)| Self {
             resident,
             choice,
-            taken: TakenBack {
-                at,
-                by,
-                evidence,
-                gillick,
-            },
+            taken: TakenBack { at, by, evidence, gillick },
         });
         check.done(withdrawal)
     }
@@ -145,13 +130,8 @@ impl TryFrom<pb::RecordObjectionRequest> for NewObjection {
     type Error = Violations;
 
     fn try_from(message: pb::RecordObjectionRequest) -> Result<Self, Violations> {
-        let pb::RecordObjectionRequest {
-            resident,
-            kind,
-            purpose,
-            fields: covered,
-            on_date,
-        } = message;
+        let pb::RecordObjectionRequest { resident, kind, purpose, fields: covered, on_date } =
+            message;
         let mut check = Check::default();
         let resident = check.resident("resident", &resident);
         let kind = check.one_of("kind", &kind, ChoiceKind::ALL);
@@ -173,20 +153,12 @@ impl TryFrom<pb::SetRestrictionRequest> for NewRestriction {
     type Error = Violations;
 
     fn try_from(message: pb::SetRestrictionRequest) -> Result<Self, Violations> {
-        let pb::SetRestrictionRequest {
-            resident,
-            fields: covered,
-            on_date,
-        } = message;
+        let pb::SetRestrictionRequest { resident, fields: covered, on_date } = message;
         let mut check = Check::default();
         let resident = check.resident("resident", &resident);
         let covered = fields(&mut check, "fields", &covered);
         let on = check.day("on_date", &on_date);
-        let restriction = resident.map(|resident| Self {
-            resident,
-            fields: covered,
-            on,
-        });
+        let restriction = resident.map(|resident| Self { resident, fields: covered, on });
         check.done(restriction)
     }
 }
@@ -195,20 +167,12 @@ impl TryFrom<pb::ListChoicesRequest> for ResidentPage {
     type Error = Violations;
 
     fn try_from(message: pb::ListChoicesRequest) -> Result<Self, Violations> {
-        let pb::ListChoicesRequest {
-            resident,
-            page_size,
-            page_token,
-        } = message;
+        let pb::ListChoicesRequest { resident, page_size, page_token } = message;
         let mut check = Check::default();
         let size = check.page_size(page_size);
         let skip = read_token(&mut check, &page_token, &resident).unwrap_or(0);
         let resident = check.resident("resident", &resident);
-        check.done(resident.map(|resident| Self {
-            resident,
-            size,
-            skip,
-        }))
+        check.done(resident.map(|resident| Self { resident, size, skip }))
     }
 }
 
@@ -221,11 +185,7 @@ pub fn list_response(
 ) -> pb::ListChoicesResponse {
     let name = resident_name(page.resident);
     let next = page.skip.saturating_add(page.size);
-    let next_page_token = if choices.len() > next {
-        token(&next, &name)
-    } else {
-        String::new()
-    };
+    let next_page_token = if choices.len() > next { token(&next, &name) } else { String::new() };
     let choices = choices
         .into_iter()
         .skip(page.skip)
@@ -240,12 +200,7 @@ pub fn list_response(
 }
 
 fn choice_message(resident: ResidentId, stored: StoredChoice) -> pb::Choice {
-    let StoredChoice {
-        id,
-        recorded_by,
-        recorded_at,
-        event,
-    } = stored;
+    let StoredChoice { id, recorded_by, recorded_at, event } = stored;
     let event = match event {
         ChoiceEvent::Consent(consent) => pb::choice::Event::Consent(consent_message(consent)),
         ChoiceEvent::Choice(choice) => pb::choice::Event::Objection(objection_message(choice)),
@@ -290,14 +245,7 @@ fn consent_message(consent: ConsentEvent) -> pb::Consent {
 }
 
 fn objection_message(choice: Choice) -> pb::Objection {
-    let Choice {
-        kind,
-        on,
-        fields,
-        lifted,
-        purpose,
-        state,
-    } = choice;
+    let Choice { kind, on, fields, lifted, purpose, state } = choice;
     let state = match kind {
         ChoiceKind::Art21 => state.to_string(),
         ChoiceKind::DirectCareObjection | ChoiceKind::Ndo | ChoiceKind::Art18 => String::new(),

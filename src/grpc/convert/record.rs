@@ -56,10 +56,7 @@ pub fn read_row(message: pb::PublishRecordsRequest, n: usize) -> Result<ExtractR
         if value.is_none() {
             check.wrong(
                 &at,
-                format!(
-                    "a value is blank or longer than {} bytes",
-                    FieldValue::LEN_MAX
-                ),
+                format!("a value is blank or longer than {} bytes", FieldValue::LEN_MAX),
             );
         }
         read.extend(field.zip(value));
@@ -68,10 +65,7 @@ pub fn read_row(message: pb::PublishRecordsRequest, n: usize) -> Result<ExtractR
     if !read.iter().all(|(field, _)| seen.insert(field)) {
         check.wrong(&at, "a field is there twice");
     }
-    let row = ExtractRow {
-        local_id,
-        values: read,
-    };
+    let row = ExtractRow { local_id, values: read };
     check.done(Some(row))
 }
 
@@ -98,10 +92,7 @@ impl TryFrom<pb::RetractRecordsRequest> for Retraction {
     type Error = Violations;
 
     fn try_from(message: pb::RetractRecordsRequest) -> Result<Self, Violations> {
-        let pb::RetractRecordsRequest {
-            category,
-            local_ids,
-        } = message;
+        let pb::RetractRecordsRequest { category, local_ids } = message;
         let mut check = Check::default();
         if !check.count("local_ids", local_ids.len(), 1, limits::PAGE_MAX) {
             return check.done(None);
@@ -112,10 +103,7 @@ impl TryFrom<pb::RetractRecordsRequest> for Retraction {
             .enumerate()
             .map(|(n, id)| check.local_id(&format!("local_ids[{n}]"), id))
             .collect();
-        let retraction = category.map(|category| Self {
-            category,
-            local_ids,
-        });
+        let retraction = category.map(|category| Self { category, local_ids });
         check.done(retraction)
     }
 }
@@ -134,20 +122,12 @@ impl TryFrom<pb::ListHeldRecordsRequest> for Page {
     type Error = Violations;
 
     fn try_from(message: pb::ListHeldRecordsRequest) -> Result<Self, Violations> {
-        let pb::ListHeldRecordsRequest {
-            category,
-            page_size,
-            page_token,
-        } = message;
+        let pb::ListHeldRecordsRequest { category, page_size, page_token } = message;
         let mut check = Check::default();
         let size = check.page_size(page_size);
         let after = read_token(&mut check, &page_token, &category);
         let category = check.maybe_word("category", &category);
-        check.done(Some(Self {
-            category,
-            size,
-            after,
-        }))
+        check.done(Some(Self { category, size, after }))
     }
 }
 
@@ -160,9 +140,8 @@ pub fn held_response(
 ) -> pb::ListHeldRecordsResponse {
     let last = held.last().filter(|_| more);
     let query = category.map(CategoryId::as_str).unwrap_or_default();
-    let next_page_token = last
-        .map(|last| token(&(&last.category, &last.local_id), query))
-        .unwrap_or_default();
+    let next_page_token =
+        last.map(|last| token(&(&last.category, &last.local_id), query)).unwrap_or_default();
     let records = held
         .into_iter()
         .map(|record| pb::HeldRecord {
@@ -171,10 +150,7 @@ pub fn held_response(
             publish_time: Some(time_message(record.published_at)),
         })
         .collect();
-    pb::ListHeldRecordsResponse {
-        records,
-        next_page_token,
-    }
+    pb::ListHeldRecordsResponse { records, next_page_token }
 }
 
 /// A page of a resident's choices.

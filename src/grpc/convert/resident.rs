@@ -10,13 +10,8 @@ impl TryFrom<pb::RegisterResidentRequest> for NewResident {
     type Error = Violations;
 
     fn try_from(message: pb::RegisterResidentRequest) -> Result<Self, Violations> {
-        let pb::RegisterResidentRequest {
-            nhs_number,
-            name,
-            birth_date,
-            nation,
-            local_id,
-        } = message;
+        let pb::RegisterResidentRequest { nhs_number, name, birth_date, nation, local_id } =
+            message;
         let mut check = Check::default();
         let nhs_number = match nhs_number.as_str() {
             "" => None,
@@ -37,13 +32,7 @@ impl TryFrom<pb::FindResidentRequest> for Wanted {
     type Error = Violations;
 
     fn try_from(message: pb::FindResidentRequest) -> Result<Self, Violations> {
-        let pb::FindResidentRequest {
-            nhs_number,
-            name,
-            birth_date,
-            purpose,
-            reason,
-        } = message;
+        let pb::FindResidentRequest { nhs_number, name, birth_date, purpose, reason } = message;
         let mut check = Check::default();
         let nhs_number = read_nhs_number(&mut check, &nhs_number);
         let name = read_name(&mut check, name);
@@ -57,13 +46,9 @@ impl TryFrom<pb::FindResidentRequest> for Wanted {
         }
         let reason = check.text("reason", reason);
         let wanted = match (nhs_number, born, purpose) {
-            (Some(nhs_number), Some(born), Some(purpose)) => Some(Self {
-                nhs_number,
-                name,
-                born,
-                purpose,
-                reason,
-            }),
+            (Some(nhs_number), Some(born), Some(purpose)) => {
+                Some(Self { nhs_number, name, born, purpose, reason })
+            }
             _ => None,
         };
         check.done(wanted)

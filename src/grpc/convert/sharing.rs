@@ -62,11 +62,7 @@ impl Terms {
 }
 
 fn read_claim(check: &mut Check, at: &str, claim: pb::OverrideClaim) -> Option<OverrideClaim> {
-    let pb::OverrideClaim {
-        kind,
-        answers,
-        asserted_time,
-    } = claim;
+    let pb::OverrideClaim { kind, answers, asserted_time } = claim;
     let kind = check.word(&format!("{at}.kind"), &kind);
     let path = format!("{at}.answers");
     check.count(&path, answers.len(), 0, limits::OVERRIDE_ANSWERS_MAX);
@@ -155,10 +151,7 @@ impl TryFrom<pb::RequestRecordsRequest> for Questions {
                 let ask = &ask;
                 holders.iter().map(move |holder| Question {
                     resident,
-                    ask: Ask {
-                        from: holder.clone(),
-                        ..ask.clone()
-                    },
+                    ask: Ask { from: holder.clone(), ..ask.clone() },
                 })
             };
             Self(residents.into_iter().flat_map(about).collect())
@@ -199,10 +192,7 @@ fn read_question(check: &mut Check, at: &str, message: pb::CanShareRequest) -> O
         claim: r#override,
     };
     let ask = terms.read(check, at, holder.as_ref())?;
-    Some(Question {
-        resident: resident?,
-        ask,
-    })
+    Some(Question { resident: resident?, ask })
 }
 
 impl TryFrom<pb::CanShareRequest> for Questions {
@@ -256,16 +246,7 @@ impl TryFrom<pb::GetDisclosureRequest> for DecisionId {
 #[must_use]
 pub fn answer_message(answer: Answer) -> pb::Answer {
     let (findings, receipt) = answer.into_parts();
-    let Findings {
-        resident,
-        holder,
-        view,
-        explanation,
-        values,
-        policy,
-        place,
-        as_of,
-    } = findings;
+    let Findings { resident, holder, view, explanation, values, policy, place, as_of } = findings;
     let values = values
         .into_iter()
         .map(|(field, value)| pb::FieldText {
@@ -279,39 +260,20 @@ pub fn answer_message(answer: Answer) -> pb::Answer {
         decision: Some(decision_message(view, explanation)),
         values,
         receipt: Some(receipt_message("disclosures", &receipt)),
-        policy: Some(pb::PolicyVersion {
-            hash: policy.to_vec(),
-            place,
-        }),
+        policy: Some(pb::PolicyVersion { hash: policy.to_vec(), place }),
         as_of_time: Some(time_message(as_of)),
     }
 }
 
 fn decision_message(view: View, explanation: Explanation) -> pb::Decision {
-    let View {
-        outcome,
-        released,
-        withheld,
-        codes,
-        duties,
-        duty_alarm,
-        expires_at,
-    } = view;
-    let Explanation {
-        text,
-        missing,
-        may_ask,
-        purpose: _,
-    } = explanation;
+    let View { outcome, released, withheld, codes, duties, duty_alarm, expires_at } = view;
+    let Explanation { text, missing, may_ask, purpose: _ } = explanation;
     pb::Decision {
         outcome: outcome_message(outcome).into(),
         permitted_fields: words(released.iter().map(|(field, _)| field)),
         withheld: withheld
             .into_iter()
-            .map(|(field, codes)| pb::WithheldField {
-                field: field.into(),
-                codes: words(codes),
-            })
+            .map(|(field, codes)| pb::WithheldField { field: field.into(), codes: words(codes) })
             .collect(),
         codes: words(codes),
         duties: words(duties),
@@ -341,10 +303,7 @@ fn grouped(released: Vec<(FieldId, Path)>) -> Vec<pb::ReleasedGroup> {
             None => groups.push((path, vec![field.into()])),
         }
     }
-    groups
-        .into_iter()
-        .map(|(path, fields)| group_message(path, fields))
-        .collect()
+    groups.into_iter().map(|(path, fields)| group_message(path, fields)).collect()
 }
 
 fn group_message(path: Path, fields: Vec<String>) -> pb::ReleasedGroup {
@@ -365,9 +324,8 @@ fn group_message(path: Path, fields: Vec<String>) -> pb::ReleasedGroup {
         PathKind::Duty => pb::GatewayKind::Duty,
         PathKind::Power => pb::GatewayKind::Power,
     };
-    let (consent_kind, consent_until) = consent
-        .map(|used| (used.kind.to_string(), used.until.to_string()))
-        .unwrap_or_default();
+    let (consent_kind, consent_until) =
+        consent.map(|used| (used.kind.to_string(), used.until.to_string())).unwrap_or_default();
     pb::ReleasedGroup {
         fields,
         rule: rule.into(),
@@ -376,9 +334,7 @@ fn group_message(path: Path, fields: Vec<String>) -> pb::ReleasedGroup {
         kind: kind.into(),
         basis: art6.into(),
         conditions: words(conditions),
-        agreement: agreement
-            .map(|a| format!("agreements/{a}"))
-            .unwrap_or_default(),
+        agreement: agreement.map(|a| format!("agreements/{a}")).unwrap_or_default(),
         ground,
         r#override: override_used.map(String::from).unwrap_or_default(),
         consent_kind,
@@ -405,12 +361,7 @@ pub fn disclosure_message(stored: &StoredEntry) -> pb::Disclosure {
         let text = entry.facets.get(&facet);
         text.map(|t| words(t.split('|'))).unwrap_or_default()
     };
-    let outcomes = [
-        Outcome::Permit,
-        Outcome::Partial,
-        Outcome::Refer,
-        Outcome::Deny,
-    ];
+    let outcomes = [Outcome::Permit, Outcome::Partial, Outcome::Refer, Outcome::Deny];
     let outcome = outcomes
         .into_iter()
         .find(|outcome| outcome.as_str() == one(Facet::Outcome))

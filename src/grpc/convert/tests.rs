@@ -9,10 +9,7 @@ const OTHER: &str = "residents/0198f0c0-7a3e-4d7e-9c1a-2b6d7f3e5a12";
 fn sound() -> pb::RequestRecordsRequest {
     pb::RequestRecordsRequest {
         residents: vec![RESIDENT.to_owned(), OTHER.to_owned()],
-        holders: vec![
-            "agencies/oakdale-gp".to_owned(),
-            "agencies/befriend".to_owned(),
-        ],
+        holders: vec!["agencies/oakdale-gp".to_owned(), "agencies/befriend".to_owned()],
         purpose: "direct_care".to_owned(),
         fields: vec!["health/summary".to_owned(), "identity/core.name".to_owned()],
         reason: "review of asthma".to_owned(),
@@ -31,10 +28,8 @@ fn named(result: Result<Questions, Violations>) -> Vec<String> {
 #[test]
 fn residents_times_holders_in_order() {
     let Questions(all) = sound().try_into().unwrap();
-    let pairs: Vec<(String, &str)> = all
-        .iter()
-        .map(|q| (resident_name(q.resident), q.ask.from.as_str()))
-        .collect();
+    let pairs: Vec<(String, &str)> =
+        all.iter().map(|q| (resident_name(q.resident), q.ask.from.as_str())).collect();
     let expected = [
         (RESIDENT.to_owned(), "oakdale-gp"),
         (RESIDENT.to_owned(), "befriend"),
@@ -52,19 +47,13 @@ fn each_fault_names_its_field() {
     assert_eq!(long().len(), 2001);
     let table: Vec<(&str, Spoil)> = vec![
         ("residents", |m| m.residents.clear()),
-        ("residents", |m| {
-            m.residents = vec![RESIDENT.to_owned(); 101]
-        }),
+        ("residents", |m| m.residents = vec![RESIDENT.to_owned(); 101]),
         ("residents[1]", |m| m.residents[1] = RESIDENT.to_owned()),
         ("residents[1]", |m| m.residents[1] = RESIDENT.to_uppercase()),
-        ("residents[0]", |m| {
-            m.residents[0] = "residents/9434765919".to_owned()
-        }),
+        ("residents[0]", |m| m.residents[0] = "residents/9434765919".to_owned()),
         ("residents[0]", |m| m.residents[0] = String::new()),
         ("holders", |m| m.holders.clear()),
-        ("holders[1]", |m| {
-            m.holders[1] = "agencies/oakdale-gp".to_owned()
-        }),
+        ("holders[1]", |m| m.holders[1] = "agencies/oakdale-gp".to_owned()),
         ("holders[0]", |m| m.holders[0] = "oakdale-gp".to_owned()),
         ("holders[0]", |m| m.holders[0] = "agencies/".to_owned()),
         ("purpose", |m| m.purpose.clear()),
@@ -77,28 +66,15 @@ fn each_fault_names_its_field() {
         ("case_reference", |m| m.case_reference = "x".repeat(2001)),
         ("basis", |m| m.basis = "6 1 e".to_owned()),
         ("cited_gateway", |m| m.cited_gateway = "a b".to_owned()),
-        ("threshold_statement", |m| {
-            m.threshold_statement = "x".repeat(2001)
-        }),
-        ("notice_reference", |m| {
-            m.notice_reference = "x".repeat(2001)
-        }),
-        ("received_for_purpose", |m| {
-            m.received_for_purpose = "a b".to_owned()
-        }),
-        ("do_not_tell_reason", |m| {
-            m.do_not_tell_reason = "x".repeat(2001)
-        }),
-        ("override.kind", |m| {
-            m.r#override = Some(pb::OverrideClaim::default())
-        }),
+        ("threshold_statement", |m| m.threshold_statement = "x".repeat(2001)),
+        ("notice_reference", |m| m.notice_reference = "x".repeat(2001)),
+        ("received_for_purpose", |m| m.received_for_purpose = "a b".to_owned()),
+        ("do_not_tell_reason", |m| m.do_not_tell_reason = "x".repeat(2001)),
+        ("override.kind", |m| m.r#override = Some(pb::OverrideClaim::default())),
         ("override.asserted_time", |m| {
             m.r#override = Some(pb::OverrideClaim {
                 kind: "VITAL".to_owned(),
-                asserted_time: Some(prost_types::Timestamp {
-                    seconds: 0,
-                    nanos: -1,
-                }),
+                asserted_time: Some(prost_types::Timestamp { seconds: 0, nanos: -1 }),
                 ..Default::default()
             });
         }),
@@ -122,9 +98,8 @@ fn each_fault_names_its_field() {
 #[test]
 fn too_many_questions_are_turned_down() {
     let mut message = sound();
-    message.residents = (0..100)
-        .map(|n| format!("residents/{}", uuid::Uuid::from_u128(n + 1)))
-        .collect();
+    message.residents =
+        (0..100).map(|n| format!("residents/{}", uuid::Uuid::from_u128(n + 1))).collect();
     message.holders.push("agencies/x".to_owned());
     assert_eq!(named(message.try_into()), ["residents"]);
 }
@@ -144,14 +119,10 @@ fn a_single_question_reads_the_same_terms() {
     let Questions(one) = message.clone().try_into().unwrap();
     let Questions(many) = terms.try_into().unwrap();
     assert_eq!(one[0].ask, many[0].ask);
-    let batch = pb::BatchCanShareRequest {
-        requests: vec![message, pb::CanShareRequest::default()],
-    };
+    let batch =
+        pb::BatchCanShareRequest { requests: vec![message, pb::CanShareRequest::default()] };
     let found = named(batch.try_into());
-    assert!(
-        found.contains(&"requests[1].resident".to_owned()),
-        "{found:?}"
-    );
+    assert!(found.contains(&"requests[1].resident".to_owned()), "{found:?}");
 }
 
 #[test]
@@ -169,19 +140,13 @@ fn an_override_has_answers_and_never_an_approver() {
     let mut message = sound();
     message.r#override = Some(pb::OverrideClaim {
         kind: "VITAL".to_owned(),
-        answers: [(
-            "unable_to_consent".to_owned(),
-            pb::OverrideAnswer { answer: Some(flag) },
-        )]
-        .into(),
+        answers: [("unable_to_consent".to_owned(), pb::OverrideAnswer { answer: Some(flag) })]
+            .into(),
         asserted_time: None,
     });
     let Questions(all) = message.try_into().unwrap();
     let claim = all[0].ask.override_claim.as_ref().unwrap();
-    assert_eq!(
-        claim.answers["unable_to_consent"],
-        crate::domain::Answer::Flag(true)
-    );
+    assert_eq!(claim.answers["unable_to_consent"], crate::domain::Answer::Flag(true));
     assert!(claim.approver.is_none());
 }
 
@@ -217,11 +182,7 @@ fn a_page_token_belongs_to_its_question() {
     assert!(list("", &token).is_err());
     assert!(list("health/summary", "nonsense!").is_err());
     assert!(list("health/summary", &"A".repeat(5000)).is_err());
-    assert!(
-        held_response(held, false, Some(&of))
-            .next_page_token
-            .is_empty()
-    );
+    assert!(held_response(held, false, Some(&of)).next_page_token.is_empty());
 }
 
 #[test]
@@ -250,15 +211,10 @@ fn days_have_one_shape() {
 #[test]
 fn rows_of_an_extract() {
     use pb::publish_records_request::Part;
-    let value = |field: &str, text: &str| pb::FieldText {
-        field: field.to_owned(),
-        text: text.to_owned(),
-    };
+    let value =
+        |field: &str, text: &str| pb::FieldText { field: field.to_owned(), text: text.to_owned() };
     let read = |local_id: &str, values: Vec<pb::FieldText>| {
-        let row = pb::PublishRow {
-            local_id: local_id.to_owned(),
-            values,
-        };
+        let row = pb::PublishRow { local_id: local_id.to_owned(), values };
         let part = Some(Part::Row(row));
         read_row(pb::PublishRecordsRequest { part }, 3).map_err(|wrong| wrong.0[0].field.clone())
     };
@@ -270,10 +226,7 @@ fn rows_of_an_extract() {
         ("rows[3].local_id", read("né", vec![name()])),
         ("rows[3].values", read("7", vec![])),
         ("rows[3].values", read("7", vec![name(), name()])),
-        (
-            "rows[3].values",
-            read("7", vec![value("identity/core.name", "  ")]),
-        ),
+        ("rows[3].values", read("7", vec![value("identity/core.name", "  ")])),
         ("rows[3].values", read("7", vec![value("bad field", "x")])),
     ];
     for (field, found) in table {
@@ -291,16 +244,10 @@ fn a_consent_names_what_is_wrong() {
         recipients: vec!["befriend".to_owned()],
         ..Default::default()
     };
-    let message = pb::RecordConsentRequest {
-        resident: RESIDENT.to_owned(),
-        consent: Some(consent),
-    };
+    let message =
+        pb::RecordConsentRequest { resident: RESIDENT.to_owned(), consent: Some(consent) };
     let Violations(all) = crate::hub::NewConsent::try_from(message).err().unwrap();
-    let what = |field: &str| {
-        all.iter()
-            .find(|v| v.field == field)
-            .map(|v| v.what.clone())
-    };
+    let what = |field: &str| all.iter().find(|v| v.field == field).map(|v| v.what.clone());
     let kind = what("consent.kind").unwrap();
     assert!(kind.contains("`confidentiality_explicit`"), "{kind}");
     assert!(what("consent.by").is_some());

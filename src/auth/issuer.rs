@@ -1,0 +1,111 @@
+//! A development issuer, for trying things out: makes a key and signs tokens. A production
+//! configuration refuses it by its name.
+
+use std::path::Path;
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::json;
+use uuid::Uuid;
+
+/// Issuers whose name begins so are for development only.
+pub const DEVELOPMENT: &str = "urn:weir:development:";
+/// The audience of development tokens.
+pub const AUDIENCE: &str = "urn:weir:hub";
+const KID: &str = "development";
+
+/// What cannot be done with a development issuer's files.
+#[derive(Debug, thiserror::Error)]
+pub enum DevelopmentError {
+    /// A file cannot be read or written.
+    #[error("{0}")]
+    File(#[from] std::io::Error),
+    /// The key cannot be made or used.
+    #[error("the key cannot be made or used")]
+    Key,
+}
+
+/// A key that signs tokens for every agency of a sample place.
+pub struct DevelopmentIssuer {
+    key: EncodingKey,
+}
+
+/// Whom a token is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Person<'a> {
+    /// The agency.
+    pub agency: &'a str,
+    /// The person.
+    pub person: &'a str,
+    /// The acting role and functions.
+    pub roles: &'a [&'a str],
+}
+
+impl DevelopmentIssuer {
+    /// Opens the issuer in `dir`, or makes one there: `issuer.pk8` (its owner's alone) and
+    /// `jwks.json`.
+    ///
+    /// # Errors
+    /// When the files cannot be read or written.
+    pub fn open(dir: &Path) -> Result<Self, DevelopmentError> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let path = dir.join("issuer.pk8");
+        if !path.exists() {
+            std::fs::create_dir_all(dir)?;
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
+                .map_err(|_| DevelopmentError::Key)?;
+            let pk8 = pair.to_pkcs8v1().map_err(|_| DevelopmentError::Key)?;
+            let mut file =
+                std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            std::io::Write::write_all(&mut file, pk8.as_ref())?;
+            std::fs::write(dir.join("jwks.json"), jwks(pair.public_key().as_ref())?)?;
+        }
+        let pk8 = std::fs::read(&path)?;
+        // Read once with the library that made it: a damaged key is found here, not at first use.
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pk8)
+            .map_err(|_| DevelopmentError::Key)?;
+        Ok(Self { key: EncodingKey::from_ec_der(&pk8) })
+    }
+
+    /// Signs a token that is good for `minutes` from `now`.
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    pub fn token(
+        &self,
+        person: Person<'_>,
+        now: Timestamp,
+        minutes: i64,
+    ) -> Result<String, DevelopmentError> {
+        let mut header = Header::new(Algorithm::ES256);
+        header.typ = Some("at+jwt".to_owned());
+        header.kid = Some(KID.to_owned());
+        let claims = json!({
+            "iss": format!("{DEVELOPMENT}{}", person.agency),
+            "sub": person.person,
+            "aud": AUDIENCE,
+            "client_id": "weir",
+            "iat": now.as_second(),
+            "nbf": now.as_second(),
+            "exp": now.as_second() + minutes * 60,
+            "jti": Uuid::new_v4().to_string(),
+            "roles": person.roles,
+        });
+        encode(&header, &claims, &self.key).map_err(|_| DevelopmentError::Key)
+    }
+}
+
+fn jwks(public: &[u8]) -> Result<String, DevelopmentError> {
+    // An uncompressed point: 0x04, x, y.
+    let (Some(x), Some(y)) = (public.get(1..33), public.get(33..65)) else {
+        return Err(DevelopmentError::Key);
+    };
+    let key = json!({
+        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KID,
+        "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
+    });
+    Ok(json!({ "keys": [key] }).to_string())
+}

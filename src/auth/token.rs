@@ -1,0 +1,154 @@
+//! One token: its header, its claims, its signature. The library's defaults are lax; what is not
+//! checked here is not checked.
+
+use aws_lc_rs::digest;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{DecodingKey, Header, Validation, decode, decode_header};
+use serde_json::{Map, Value};
+
+use super::{AuthError, Caller, HubFunction, Issuer};
+use crate::domain::{PersonId, RoleId};
+
+/// Clocks of identity providers may differ by this much.
+const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
+/// Longest life of a token.
+const LIFE_MAX: SignedDuration = SignedDuration::from_mins(15);
+
+/// The header, if it asks for nothing but a plain verification with a known key.
+pub(super) fn header(token: &str) -> Result<Header, AuthError> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if !token.bytes().all(plain) || token.split('.').count() != 3 {
+        return Err(AuthError::Malformed);
+    }
+    let header = decode_header(token).map_err(|_| AuthError::Malformed)?;
+    let typed = header.typ.as_deref().is_some_and(|typ| {
+        typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt")
+    });
+    let brings_keys = header.jku.is_some()
+        || header.jwk.is_some()
+        || header.x5u.is_some()
+        || header.x5c.is_some();
+    let odd = header.crit.is_some() || header.enc.is_some() || header.zip.is_some();
+    let short_kid = header.kid.as_deref().is_some_and(|kid| !kid.is_empty() && kid.len() <= 200);
+    if typed && !brings_keys && !odd && short_kid { Ok(header) } else { Err(AuthError::Malformed) }
+}
+
+/// The issuer that a token claims: tells whose keys to try, and nothing more.
+pub(super) fn unverified_issuer(token: &str) -> Result<String, AuthError> {
+    use base64::Engine;
+    let payload = token.split('.').nth(1).ok_or(AuthError::Malformed)?;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(payload)
+        .map_err(|_| AuthError::Malformed)?;
+    let claims: Map<String, Value> =
+        serde_json::from_slice(&bytes).map_err(|_| AuthError::Malformed)?;
+    text(&claims, "iss").map(str::to_owned)
+}
+
+/// Verifies signature, time, audience and roles; gives the caller and when the token ends.
+pub(super) fn verify(
+    token: &str,
+    issuer: &Issuer,
+    key: &DecodingKey,
+    now: Timestamp,
+) -> Result<(Caller, Timestamp), AuthError> {
+    let mut validation = Validation::new(issuer.algorithm);
+    // Time is checked below, against the hub's own clock; issuer and audience are compared there
+    // byte for byte.
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    let claims = decode::<Map<String, Value>>(token, key, &validation)
+        .map_err(|_| AuthError::SignatureWrong)?
+        .claims;
+    if text(&claims, "iss")? != issuer.issuer {
+        return Err(AuthError::IssuerUnknown);
+    }
+    audience(&claims, &issuer.audience)?;
+    let expires = times(&claims, now)?;
+    if text(&claims, "jti")?.is_empty() {
+        return Err(AuthError::Malformed);
+    }
+    let subject = text(&claims, "sub")?;
+    let person: PersonId = subject.parse().map_err(|_| AuthError::Malformed)?;
+    let (role, functions) = roles(&claims, issuer)?;
+    let principal = principal(&issuer.issuer, subject);
+    let agency = issuer.agency.clone();
+    Ok((Caller { agency, role, person, principal, functions }, expires))
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, AuthError> {
+    claims.get(name).and_then(Value::as_str).ok_or(AuthError::Malformed)
+}
+
+fn audience(claims: &Map<String, Value>, wanted: &str) -> Result<(), AuthError> {
+    let found = match claims.get("aud") {
+        Some(Value::String(one)) => one == wanted,
+        Some(Value::Array(all)) => all.iter().any(|one| one.as_str() == Some(wanted)),
+        Some(_) | None => return Err(AuthError::Malformed),
+    };
+    if found { Ok(()) } else { Err(AuthError::AudienceWrong) }
+}
+
+fn times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, AuthError> {
+    let time = |name: &str| {
+        claims
+            .get(name)
+            .and_then(Value::as_i64)
+            .and_then(|seconds| Timestamp::from_second(seconds).ok())
+            .ok_or(AuthError::Malformed)
+    };
+    let (exp, nbf, iat) = (time("exp")?, time("nbf")?, time("iat")?);
+    let end = exp.checked_add(LEEWAY).map_err(|_| AuthError::TooLong)?;
+    if now >= end {
+        return Err(AuthError::Expired);
+    }
+    let soon = now.checked_add(LEEWAY).map_err(|_| AuthError::Malformed)?;
+    if nbf > soon || iat > soon {
+        return Err(AuthError::NotYetValid);
+    }
+    if exp.duration_since(iat) > LIFE_MAX {
+        return Err(AuthError::TooLong);
+    }
+    Ok(exp)
+}
+
+fn roles(
+    claims: &Map<String, Value>,
+    issuer: &Issuer,
+) -> Result<(Option<RoleId>, std::collections::BTreeSet<HubFunction>), AuthError> {
+    let named: Vec<&str> = match claims.get(&issuer.role_claim) {
+        Some(Value::String(one)) => vec![one.as_str()],
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
+        Some(_) | None => return Err(AuthError::RoleMissing),
+    };
+    let mut acting: Vec<&RoleId> =
+        named.iter().filter_map(|name| issuer.roles.get(*name)).collect();
+    acting.sort();
+    acting.dedup();
+    let functions = named
+        .iter()
+        .filter_map(|name| issuer.functions.get(*name))
+        .copied()
+        .collect::<std::collections::BTreeSet<_>>();
+    match acting.as_slice() {
+        [] if functions.is_empty() => Err(AuthError::RoleMissing),
+        [] => Ok((None, functions)),
+        [one] => Ok((Some((*one).clone()), functions)),
+        [_, _, ..] => Err(AuthError::RoleAmbiguous),
+    }
+}
+
+fn principal(issuer: &str, subject: &str) -> [u8; 16] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(issuer.as_bytes());
+    context.update(&[0]);
+    context.update(subject.as_bytes());
+    let digest = context.finish();
+    let mut out = [0; 16];
+    for (to, from) in out.iter_mut().zip(digest.as_ref()) {
+        *to = *from;
+    }
+    out
+}
