@@ -1,1 +1,91 @@
-//! To be written.
+//! The one place that builds and joins the parts, and that says in which order they start and stop.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+
+use crate::auth::{Authenticator, Issuer};
+use crate::clock::SharedClock;
+use crate::grpc::server::{Options, serve};
+use crate::grpc::services::Desk;
+use crate::hub::Hub;
+use crate::policy::PolicySnapshot;
+use crate::source::Shelf;
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::log::{Log, key_file};
+
+/// The signing key, when no other place is configured.
+pub const SIGNING_KEY: &str = "hub-signing-key";
+
+/// Why the hub cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The store.
+    #[error("{0}")]
+    Store(#[from] crate::store::StoreError),
+    /// The issuers.
+    #[error("{0}")]
+    Issuers(#[from] crate::auth::IssuerError),
+    /// The server.
+    #[error("{0}")]
+    Serve(#[from] crate::grpc::server::ServeError),
+    /// The network.
+    #[error("cannot listen: {0}")]
+    Listen(std::io::Error),
+}
+
+/// The parts of a hub, joined.
+pub struct App {
+    /// The store.
+    pub store: Arc<SqliteStore>,
+    /// The use cases.
+    pub hub: Arc<Hub>,
+    authenticator: Arc<Authenticator>,
+}
+
+impl App {
+    /// Opens the data folder and joins the parts: log, store, shelf, policy, callers.
+    ///
+    /// # Errors
+    /// When a part cannot be opened. Nothing is served.
+    pub async fn open(
+        data: &Path,
+        origin: &str,
+        policy: PolicySnapshot,
+        issuers: Vec<Issuer>,
+        clock: SharedClock,
+    ) -> Result<Self, AppError> {
+        std::fs::create_dir_all(data)
+            .map_err(|e| crate::store::StoreError::Unavailable(e.to_string()))?;
+        let authenticator = Arc::new(Authenticator::new(issuers, Arc::clone(&clock))?);
+        let key = key_file(&data.join(SIGNING_KEY))?;
+        let log = Log::open(data, key, origin, Arc::clone(&clock))?;
+        let store = Arc::new(SqliteStore::open(data, log).await?);
+        let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let source = Arc::new(Shelf::new(Arc::clone(&shared)));
+        let policy = Arc::new(ArcSwap::from_pointee(policy));
+        let hub = Arc::new(Hub::new(shared, source, policy, clock));
+        Ok(Self { store, hub, authenticator })
+    }
+
+    /// Serves until `shutdown`, finishes what is running, then closes the log.
+    ///
+    /// # Errors
+    /// When the transport fails.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        reflection: bool,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), AppError> {
+        let desk =
+            Desk { hub: Arc::clone(&self.hub), authenticator: Arc::clone(&self.authenticator) };
+        let served = serve(listener, desk, Options { reflection }, shutdown).await;
+        self.store.log().close();
+        Ok(served?)
+    }
+}

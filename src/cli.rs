@@ -1,5 +1,6 @@
 //! The command line: words in, exit code out. 0 ok, 1 finding, 2 usage or failure.
 
+pub mod audit;
 pub mod demo;
 pub mod policy;
 
@@ -23,6 +24,39 @@ enum Command {
     /// What a data protection officer runs after an edit.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Proof that the access log is whole.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Starts a hub with a synthetic place and walks through its story over real gRPC.
+    #[command(after_help = "Example: weir demo --exit")]
+    Demo {
+        /// End after the story; exit code 0 only if each step went as told and the log verifies.
+        #[arg(long)]
+        exit: bool,
+        /// The data folder; must be empty or not there.
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// The policy folder.
+        #[arg(long, default_value = "policies")]
+        policies: PathBuf,
+        /// The port on the loopback address.
+        #[arg(long, default_value_t = 50_061)]
+        port: u16,
+    },
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Verifies the log of a data folder, without a running hub.
+    #[command(after_help = "Example: weir audit verify --data weir-data")]
+    Verify {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// A verifier key that you have kept; without it, the one in the folder.
+        #[arg(long)]
+        key: Option<String>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -80,6 +114,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Policy(PolicyCommand::Test { dir, files }) => policy::test(&dir, &files),
         Command::Policy(PolicyCommand::Explain { dir, file, id }) => {
             policy::explain(&dir, &file, &id)
+        }
+        Command::Audit(AuditCommand::Verify { data, key }) => audit::verify(&data, key.as_deref()),
+        Command::Demo { exit, data, policies, port } => {
+            demo::run(&demo::Options { exit, data, policies, port })
         }
     };
     say(&outcome)

@@ -87,6 +87,7 @@ fn read(path: &Path, algorithm: Algorithm) -> Result<HashMap<String, Arc<Decodin
     }
     let mut keys = HashMap::new();
     for jwk in &set.keys {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the list of the library is open")]
         let fits = match &jwk.algorithm {
             AlgorithmParameters::EllipticCurve(_) => algorithm == Algorithm::ES256,
             AlgorithmParameters::OctetKeyPair(_) => algorithm == Algorithm::EdDSA,

@@ -118,6 +118,11 @@ impl Hub {
         let book = policy.book();
         let facts = facts::gather(book, call.caller, role, known, standing, call.at);
         let decision = policy.decide(&ask, &facts, call.at);
+        if let Some(fault) = &decision.fault {
+            // No decision was made: nothing is said and nothing is released.
+            tracing::error!(fault, "The policy engine failed");
+            return Err(HubError::Broken);
+        }
         let mut opened = match &decision.permit {
             Some(permit) => self.open(&ask.from, resident, permit, wish).await?,
             None => Opened { disclosure: Disclosure::default(), present: BTreeSet::new() },

@@ -1,0 +1,246 @@
+//! Fills the demonstration's hub: residents, extracts, the people at work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::place::{self, DemoPlace, DemoResident, RESIDENTS_CSV};
+use crate::audit::entry::{Entry, Facet, Kind};
+use crate::auth::issuer::{AUDIENCE, DEVELOPMENT, Person};
+use crate::auth::{HubFunction, Issuer};
+use crate::domain::{Capacity, DecisionId, FieldValue, ResidentId};
+use crate::policy::book::RuleBook;
+use crate::store::{Fact, LocalId, Resident, ShelfRow, Store};
+
+/// Rows that go to the shelf in one transaction.
+const BATCH: usize = 1_000;
+
+/// Who plays in the story.
+pub(super) struct Cast {
+    /// The resident of the story, `residents/…`.
+    pub resident: String,
+    /// A resident whose record is sealed.
+    pub sealed: String,
+    /// What preparing has to tell.
+    pub told: Vec<String>,
+}
+
+impl Cast {
+    pub(super) fn nurse(&self) -> Person<'static> {
+        Person { agency: "northfield-hospital", person: "nurse-7", roles: &["nurse"] }
+    }
+}
+
+/// Everybody at work in the story: agency, person, and whether the resident is their case.
+const STAFF: [(&str, &str, bool); 7] = [
+    ("northfield-hospital", "nurse-7", true),
+    ("northfield-hospital", "doctor-9", false),
+    ("northfield-council-adult-care", "social-2", true),
+    ("northfield-council-housing", "housing-4", true),
+    ("northshire-police", "officer-5", true),
+    ("northfield-council-childrens", "social-8", true),
+    ("oakdale-gp", "auditor-1", false),
+];
+
+/// One development issuer for each agency; every role under its own name.
+pub(super) fn issuers(book: &RuleBook, dir: &Path) -> Vec<Issuer> {
+    book.agencies
+        .keys()
+        .map(|agency| Issuer {
+            issuer: format!("{DEVELOPMENT}{agency}"),
+            agency: agency.clone(),
+            audience: AUDIENCE.to_owned(),
+            algorithm: jsonwebtoken::Algorithm::ES256,
+            jwks_file: dir.join("jwks.json"),
+            role_claim: "roles".to_owned(),
+            roles: book.roles.keys().map(|r| (r.as_str().to_owned(), r.clone())).collect(),
+            functions: HubFunction::ALL.map(|f| (format!("hub-{}", f.as_str()), f)).into(),
+        })
+        .collect()
+}
+
+fn entry(kind: Kind, facets: &[(Facet, String)]) -> Entry {
+    Entry {
+        event: DecisionId::from_uuid(Uuid::now_v7()),
+        kind,
+        rpc: "weir demo".to_owned(),
+        call: DecisionId::from_uuid(Uuid::now_v7()),
+        part: 1,
+        parts: 1,
+        agency: None,
+        principal: [0; 16],
+        policy: [0; 32],
+        facets: facets.iter().cloned().collect(),
+        slots: BTreeMap::new(),
+    }
+}
+
+fn bad(error: &dyn std::fmt::Display) -> String {
+    format!("the demonstration could not be prepared: {error}")
+}
+
+/// Imports the six agencies' extracts and the facts that the story rests on.
+pub(super) async fn fill(store: &dyn Store, now: Timestamp) -> Result<Cast, String> {
+    let place = place::read(RESIDENTS_CSV).map_err(|e| bad(&e))?;
+    let lead = lead(&place)?;
+    let sealed = place.residents.first().ok_or_else(|| bad(&"nobody lives here"))?;
+    register(store, &place).await?;
+    let rows = shelve(store, &place, now).await?;
+    let facts = facts(lead, sealed, now)?;
+    let count = facts.len();
+    let what = [(Facet::What, "staff|relationship|circumstances".to_owned())];
+    store.record_facts(facts, entry(Kind::Fact, &what)).await.map_err(|e| bad(&e))?;
+    let l = place.linking;
+    Ok(Cast {
+        resident: format!("residents/{}", lead.id),
+        sealed: format!("residents/{}", sealed.id),
+        told: vec![
+            format!(
+                "Six agencies' extracts: {} rows, {} with a valid NHS number, {rows} records shelved.",
+                l.rows, l.valid_numbers
+            ),
+            format!(
+                "Pairs of rows that share a valid NHS number: {}. Of these, birth date and name agree in {}: \
+                 those are linked; the other {} would have joined strangers. Residents: {}.",
+                l.pairs_by_number,
+                l.pairs_linked,
+                l.pairs_by_number - l.pairs_linked,
+                l.residents
+            ),
+            format!("{count} facts about staff and cases recorded."),
+        ],
+    })
+}
+
+/// An adult whom the practice, adult care and housing all know.
+fn lead(place: &DemoPlace) -> Result<&DemoResident, String> {
+    let wanted = ["oakdale-gp", "northfield-council-housing", "northfield-council-adult-care"];
+    let knows = |r: &DemoResident, agency: &str| r.local_ids.iter().any(|(a, _)| *a == agency);
+    place
+        .residents
+        .iter()
+        .find(|r| {
+            wanted.iter().all(|agency| knows(r, agency)) && r.born.is_some_and(|b| b.year() < 2000)
+        })
+        .or_else(|| {
+            place
+                .residents
+                .iter()
+                .find(|r| knows(r, "oakdale-gp") && knows(r, "northfield-council-housing"))
+        })
+        .ok_or_else(|| bad(&"no resident is known to enough agencies"))
+}
+
+async fn register(store: &dyn Store, place: &DemoPlace) -> Result<(), String> {
+    let mut residents = Vec::new();
+    let mut numbers = BTreeSet::new();
+    for one in &place.residents {
+        let local_ids = one
+            .local_ids
+            .iter()
+            .map(|(agency, id)| {
+                Ok(LocalId { agency: agency.parse().map_err(|e| bad(&e))?, id: id.clone() })
+            })
+            .collect::<Result<Vec<_>, String>>()?;
+        // A number that two people carry identifies neither: the second goes without.
+        let nhs_number = one.nhs_number.clone().filter(|n| numbers.insert(n.clone()));
+        let resident = Resident {
+            id: ResidentId::from_uuid(one.id),
+            nhs_number,
+            name: one.name.clone(),
+            born: one.born,
+            nation: "England".to_owned(),
+        };
+        residents.push((resident, local_ids));
+    }
+    let count = [(Facet::Count, residents.len().to_string())];
+    store.register(residents, entry(Kind::Hold, &count)).await.map_err(|e| bad(&e))?;
+    Ok(())
+}
+
+async fn shelve(store: &dyn Store, place: &DemoPlace, now: Timestamp) -> Result<u64, String> {
+    let total: usize = place.extracts.iter().map(|e| e.rows.len()).sum();
+    let bar = ProgressBar::new(u64::try_from(total).unwrap_or_default());
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} records {msg}") {
+        bar.set_style(style);
+    }
+    let mut stored = 0;
+    for extract in &place.extracts {
+        let category: crate::domain::CategoryId = extract.category.parse().map_err(|e| bad(&e))?;
+        bar.set_message(extract.category);
+        for batch in extract.rows.chunks(BATCH) {
+            let rows: Vec<ShelfRow> = batch
+                .iter()
+                .map(|(local_id, values)| ShelfRow {
+                    local_id: local_id.clone(),
+                    values: extract
+                        .columns
+                        .iter()
+                        .zip(values)
+                        .filter_map(|(column, text)| {
+                            let field = format!("{category}.{column}").parse().ok()?;
+                            Some((field, FieldValue::new(text.clone())?))
+                        })
+                        .collect(),
+                })
+                .collect();
+            let facets = [
+                (Facet::What, extract.category.to_owned()),
+                (Facet::Count, rows.len().to_string()),
+            ];
+            let holder = extract.agency.parse().map_err(|e| bad(&e))?;
+            let (report, _) = store
+                .shelve(holder, category.clone(), rows, now, entry(Kind::Hold, &facets))
+                .await
+                .map_err(|e| bad(&e))?;
+            stored += report.stored;
+            bar.inc(u64::try_from(batch.len()).unwrap_or_default());
+        }
+    }
+    bar.finish_and_clear();
+    Ok(stored)
+}
+
+fn facts(lead: &DemoResident, sealed: &DemoResident, now: Timestamp) -> Result<Vec<Fact>, String> {
+    let mut facts = vec![Fact::OptOutListRead { at: now }];
+    for (agency, person, case) in STAFF {
+        let agency: crate::domain::AgencyId = agency.parse().map_err(|e| bad(&e))?;
+        let person: crate::domain::PersonId = person.parse().map_err(|e| bad(&e))?;
+        facts.push(Fact::PolicyDocument {
+            agency: agency.clone(),
+            until: Some(jiff::civil::date(2026, 12, 31)),
+        });
+        facts.push(Fact::Staff {
+            agency: agency.clone(),
+            person: person.clone(),
+            account_ends: None,
+            training_until: Some(jiff::civil::date(2026, 12, 31)),
+        });
+        for resident in [lead, sealed].into_iter().filter(|_| case) {
+            facts.push(Fact::Relationship {
+                agency: agency.clone(),
+                person: person.clone(),
+                resident: ResidentId::from_uuid(resident.id),
+                from: now,
+                until: None,
+            });
+        }
+    }
+    facts.push(Fact::Circumstances {
+        resident: ResidentId::from_uuid(sealed.id),
+        died: None,
+        flags: BTreeSet::from(["sealed".parse().map_err(|e| bad(&e))?]),
+        capacity: Capacity::Has,
+        parent_of_case: false,
+        disadvantages: 0,
+    });
+    // A policy document for the holder too: special category data rest on it.
+    facts.push(Fact::PolicyDocument {
+        agency: "oakdale-gp".parse().map_err(|e| bad(&e))?,
+        until: Some(jiff::civil::date(2026, 12, 31)),
+    });
+    Ok(facts)
+}
