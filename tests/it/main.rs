@@ -1,4 +1,6 @@
 //! The whole program from outside: one binary of tests.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod layers;
 mod story;
