@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod demo;
 pub mod policy;
+pub mod serve;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -27,6 +28,16 @@ enum Command {
     /// Proof that the access log is whole.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Runs the hub.
+    #[command(after_help = "Example: weir serve --config weir.toml")]
+    Serve {
+        /// The configuration; see config/weir.example.toml.
+        #[arg(long, default_value = "weir.toml")]
+        config: PathBuf,
+    },
+    /// Tokens of a development issuer, for trying things out.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Starts a hub with a synthetic place and walks through its story over real gRPC.
     #[command(after_help = "Example: weir demo --exit")]
     Demo {
@@ -42,6 +53,38 @@ enum Command {
         /// The port on the loopback address.
         #[arg(long, default_value_t = 50_061)]
         port: u16,
+    },
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Signs a token; makes the issuer's key in the folder when there is none.
+    #[command(
+        after_help = "Example: weir token issue --issuer-dir demo-data/1/issuer --agency oakdale-gp \
+                      --person gp-1 --role gp --at 2026-07-15T10:00:00+01:00"
+    )]
+    Issue {
+        /// The issuer's folder.
+        #[arg(long)]
+        issuer_dir: PathBuf,
+        /// The agency.
+        #[arg(long)]
+        agency: String,
+        /// The person.
+        #[arg(long)]
+        person: String,
+        /// The acting role, or a function such as hub-auditor; may be repeated.
+        #[arg(long = "role", required = true)]
+        roles: Vec<String>,
+        /// Good for so many minutes.
+        #[arg(long, default_value_t = 10)]
+        minutes: i64,
+        /// The time of issue; now where not said.
+        #[arg(long)]
+        at: Option<String>,
+        /// A configuration; one for production refuses.
+        #[arg(long)]
+        config: Option<PathBuf>,
     },
 }
 
@@ -116,6 +159,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             policy::explain(&dir, &file, &id)
         }
         Command::Audit(AuditCommand::Verify { data, key }) => audit::verify(&data, key.as_deref()),
+        Command::Serve { config } => serve::run(&config),
+        Command::Token(TokenCommand::Issue {
+            issuer_dir,
+            agency,
+            person,
+            roles,
+            minutes,
+            at,
+            config,
+        }) => serve::token(&serve::TokenWish {
+            issuer_dir,
+            agency,
+            person,
+            roles,
+            minutes,
+            at,
+            config,
+        }),
         Command::Demo { exit, data, policies, port } => {
             demo::run(&demo::Options { exit, data, policies, port })
         }

@@ -1,1 +1,10 @@
-//! To be written.
+//! Log lines for operators, to standard error: what happened to the hub, never whom it was about.
+
+/// Starts writing log lines; `WEIR_LOG` chooses which (default `info`). A second call does nothing.
+pub fn start() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let written = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Somebody else may have started already, as in tests.
+    let _already = written.try_init();
+}

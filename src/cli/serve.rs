@@ -1,0 +1,115 @@
+//! `weir serve` and `weir token issue`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+
+use super::Outcome;
+use crate::app::App;
+use crate::auth::issuer::{DevelopmentIssuer, Person};
+use crate::clock::{Clock, SampleClock, SharedClock, SystemClock};
+use crate::config::{Config, Mode};
+
+/// Runs the hub until it is told to stop.
+#[must_use]
+pub fn run(path: &Path) -> Outcome {
+    crate::telemetry::start();
+    let served = tokio::runtime::Runtime::new()
+        .map_err(|e| e.to_string())
+        .and_then(|runtime| runtime.block_on(serve(path)));
+    match served {
+        Ok(()) => Outcome { text: "Stopped.".to_owned(), exit: 0 },
+        Err(text) => Outcome { text, exit: 2 },
+    }
+}
+
+async fn serve(path: &Path) -> Result<(), String> {
+    let config = Config::load(path).map_err(|e| e.to_string())?;
+    let policy = super::policy::open(&config.policies_dir).map_err(|lines| lines.join("\n"))?;
+    let sample = policy.book().place.sample_clock;
+    config.check_place(sample.is_some()).map_err(|e| e.to_string())?;
+    let clock: SharedClock = match sample {
+        Some(start) => Arc::new(SampleClock::starting_at(start)),
+        None => Arc::new(SystemClock),
+    };
+    let app = App::open(&config.data_dir, &config.audit_origin, policy, config.issuers, clock)
+        .await
+        .map_err(|e| e.to_string())?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|e| format!("listen = \"{}\": {e}", config.listen))?;
+    tracing::info!(listen = %config.listen, "Serving");
+    app.serve(listener, config.reflection, stop()).await.map_err(|e| e.to_string())
+}
+
+/// Ctrl-C or SIGTERM.
+async fn stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        // Without the signal there is still Ctrl-C.
+        Err(_) => {
+            let _ended = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+/// What `weir token issue` is told.
+pub struct TokenWish {
+    /// The issuer's folder.
+    pub issuer_dir: PathBuf,
+    /// The agency.
+    pub agency: String,
+    /// The person.
+    pub person: String,
+    /// Acting role and functions.
+    pub roles: Vec<String>,
+    /// Good for so many minutes.
+    pub minutes: i64,
+    /// The time of issue; now where not said.
+    pub at: Option<String>,
+    /// A configuration; one for production refuses.
+    pub config: Option<PathBuf>,
+}
+
+/// Signs a token of the development issuer.
+#[must_use]
+pub fn token(wish: &TokenWish) -> Outcome {
+    match issued(wish) {
+        Ok(text) => Outcome { text, exit: 0 },
+        Err(text) => Outcome { text, exit: 2 },
+    }
+}
+
+fn issued(wish: &TokenWish) -> Result<String, String> {
+    if let Some(path) = &wish.config {
+        let config = Config::load(path).map_err(|e| e.to_string())?;
+        if config.mode == Mode::Production {
+            return Err(format!(
+                "{}: mode is production: tokens come from the agency's own identity provider",
+                path.display()
+            ));
+        }
+    }
+    if !(1..=15).contains(&wish.minutes) {
+        return Err("--minutes must be from 1 to 15: the hub accepts no longer tokens".to_owned());
+    }
+    let at: Timestamp = match &wish.at {
+        Some(text) => text
+            .parse()
+            .map_err(|_| "--at must be a time like 2026-07-15T10:00:00+01:00".to_owned())?,
+        None => SystemClock.now(),
+    };
+    let roles: Vec<&str> = wish.roles.iter().map(String::as_str).collect();
+    let person = Person { agency: &wish.agency, person: &wish.person, roles: &roles };
+    let issuer = DevelopmentIssuer::open(&wish.issuer_dir)
+        .map_err(|e| format!("--issuer-dir {}: {e}", wish.issuer_dir.display()))?;
+    issuer.token(person, at, wish.minutes).map_err(|e| e.to_string())
+}
