@@ -100,6 +100,34 @@ enum AuditCommand {
         #[arg(long)]
         key: Option<String>,
     },
+    /// Lists entries of a data folder that no hub has open. The reading is an entry too.
+    #[command(after_help = "Example: weir audit search --data weir-data --outcome DENY")]
+    Search {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The agency that asked.
+        #[arg(long)]
+        agency: Option<String>,
+        /// The purpose.
+        #[arg(long)]
+        purpose: Option<String>,
+        /// PERMIT, PARTIAL, REFER or DENY.
+        #[arg(long)]
+        outcome: Option<String>,
+        /// A refusal code.
+        #[arg(long)]
+        code: Option<String>,
+        /// The resident, `residents/` and the id.
+        #[arg(long)]
+        resident: Option<String>,
+        /// From this entry on.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// At most so many, up to 500.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
 }
 
 #[derive(Subcommand)]
@@ -159,6 +187,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             policy::explain(&dir, &file, &id)
         }
         Command::Audit(AuditCommand::Verify { data, key }) => audit::verify(&data, key.as_deref()),
+        Command::Audit(AuditCommand::Search {
+            data,
+            agency,
+            purpose,
+            outcome,
+            code,
+            resident,
+            from,
+            limit,
+        }) => {
+            let wish = audit::Wish { agency, purpose, outcome, code, resident, from, limit };
+            audit::search(&data, &wish)
+        }
         Command::Serve { config } => serve::run(&config),
         Command::Token(TokenCommand::Issue {
             issuer_dir,

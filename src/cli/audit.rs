@@ -1,10 +1,19 @@
-//! `weir audit verify`: proof that a log is whole, without a running hub.
+//! `weir audit verify` and `weir audit search`, on a data folder that no hub has open.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+
+use uuid::Uuid;
 
 use super::Outcome;
+use crate::app::SIGNING_KEY;
 use crate::audit::checkpoint::VerifierKey;
-use crate::store::sqlite::log::verify_file;
+use crate::audit::entry::{Entry, Facet, Kind, SlotId};
+use crate::clock::SystemClock;
+use crate::domain::{DecisionId, ResidentId};
+use crate::store::sqlite::log::{Log, key_file, verify_file};
+use crate::store::{Search, StoredEntry};
 
 /// `weir audit verify --data DIR [--key KEY]`. Without a key that the auditor has kept, the one in
 /// the folder is used: that finds every change but a log that was made anew with another key.
@@ -56,4 +65,110 @@ fn verified(data: &Path, key: Option<&str>) -> Result<Outcome, String> {
         format!("{wrong} finding(s): the log is not what was signed")
     });
     Ok(Outcome { text: lines.join("\n"), exit: u8::from(wrong > 0) })
+}
+
+/// What `weir audit search` looks for.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// The agency that asked.
+    pub agency: Option<String>,
+    /// The purpose.
+    pub purpose: Option<String>,
+    /// PERMIT, PARTIAL, REFER or DENY.
+    pub outcome: Option<String>,
+    /// A refusal code.
+    pub code: Option<String>,
+    /// The resident.
+    pub resident: Option<String>,
+    /// From this entry on.
+    pub from: u64,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// `weir audit search --data DIR …`. Reading the log is an entry of its own, made first.
+#[must_use]
+pub fn search(data: &Path, wish: &Wish) -> Outcome {
+    let found = tokio::runtime::Runtime::new()
+        .map_err(|e| e.to_string())
+        .and_then(|runtime| runtime.block_on(searched(data, wish)));
+    match found {
+        Ok(text) => Outcome { text, exit: 0 },
+        Err(text) => Outcome { text, exit: 2 },
+    }
+}
+
+async fn searched(data: &Path, wish: &Wish) -> Result<String, String> {
+    let shown = data.display();
+    let vkey = std::fs::read_to_string(data.join("audit.vkey"))
+        .map_err(|e| format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder?"))?;
+    let origin = VerifierKey::parse(&vkey).map_err(|e| format!("{shown}/audit.vkey: {e}"))?;
+    let mut search =
+        Search { from_index: wish.from, limit: wish.limit.clamp(1, 500), ..Search::default() };
+    let mut asked = Vec::new();
+    if let Some(agency) = &wish.agency {
+        search.agency = Some(agency.parse().map_err(|e| format!("--agency: {e}"))?);
+        asked.push(agency.clone());
+    }
+    for (facet, word) in [
+        (Facet::Purpose, &wish.purpose),
+        (Facet::Outcome, &wish.outcome),
+        (Facet::Codes, &wish.code),
+    ] {
+        if let Some(word) = word {
+            search.facets.push((facet, word.clone()));
+            asked.push(word.clone());
+        }
+    }
+    let mut slots = BTreeMap::new();
+    if let Some(resident) = &wish.resident {
+        let id: ResidentId = resident
+            .trim_start_matches("residents/")
+            .parse()
+            .map_err(|_| "--resident must be residents/ and a UUID".to_owned())?;
+        let bytes = id.uuid().as_bytes().to_vec();
+        search.slot = Some((SlotId::Subject, bytes.clone()));
+        slots.insert(SlotId::Subject, bytes);
+    }
+    let key = key_file(&data.join(SIGNING_KEY)).map_err(|e| e.to_string())?;
+    let log = Log::open(data, key, origin.name(), Arc::new(SystemClock)).map_err(|e| {
+        format!("{shown}: {e}. While a hub runs, ask it: AuditService.SearchEntries.")
+    })?;
+    let entry = Entry {
+        event: DecisionId::from_uuid(Uuid::now_v7()),
+        kind: Kind::AuditRead,
+        rpc: "weir audit search".to_owned(),
+        call: DecisionId::from_uuid(Uuid::now_v7()),
+        part: 1,
+        parts: 1,
+        agency: None,
+        principal: [0; 16],
+        policy: [0; 32],
+        // What was looked for stands in one facet: a search for a code finds refusals, not searches.
+        facets: BTreeMap::from([(Facet::What, asked.join("|"))]),
+        slots,
+    };
+    log.append(vec![entry]).await.map_err(|e| e.to_string())?;
+    let page = log.search(search).await.map_err(|e| e.to_string())?;
+    let mut lines: Vec<String> = page.entries.iter().map(line).collect();
+    lines.push(match page.next_index {
+        Some(next) => format!("{} entries; go on with --from {next}", page.entries.len()),
+        None => format!("{} entries; complete up to {}", page.entries.len(), page.size),
+    });
+    Ok(lines.join("\n"))
+}
+
+fn line(stored: &StoredEntry) -> String {
+    let entry = &stored.entry;
+    let agency = entry.agency.as_ref().map_or("the hub", |agency| agency.as_str());
+    let facets: Vec<String> =
+        entry.facets.iter().map(|(facet, words)| format!("{facet:?}={words}")).collect();
+    format!(
+        "{}  {}  {:?}  {agency}  {}  {}",
+        stored.index,
+        stored.committed_at,
+        entry.kind,
+        entry.rpc,
+        facets.join(" ")
+    )
 }

@@ -26,6 +26,13 @@ fn the_story_goes_as_told_and_its_log_verifies() {
     assert_eq!(exit, 0, "{text}");
     assert!(text.contains("The log is whole"), "{text}");
 
+    // The search finds what was asked, and is in the log itself.
+    let (exit, text) = weir(&["audit", "search", "--data", data, "--code", "CNS_WITHDRAWN"]);
+    assert_eq!(exit, 0, "{text}");
+    assert!(text.contains("northfield-council-housing") && text.contains("1 entries"), "{text}");
+    let (_, text) = weir(&["audit", "search", "--data", data, "--from", "50", "--limit", "500"]);
+    assert!(text.contains("AuditRead  the hub  weir audit search"), "{text}");
+
     // One changed byte, and the auditor is told where.
     let log = dir.path().join("data/audit-2026.db");
     rusqlite::Connection::open(&log)
