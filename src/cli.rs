@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod demo;
+pub mod import;
 pub mod policy;
 pub mod serve;
 
@@ -35,6 +36,12 @@ enum Command {
         #[arg(long, default_value = "weir.toml")]
         config: PathBuf,
     },
+    /// Records on the shelf.
+    #[command(subcommand)]
+    Records(RecordsCommand),
+    /// Facts that decisions rely on: staff, relationships, circumstances.
+    #[command(subcommand)]
+    Facts(FactsCommand),
     /// Tokens of a development issuer, for trying things out.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -53,6 +60,45 @@ enum Command {
         /// The port on the loopback address.
         #[arg(long, default_value_t = 50_061)]
         port: u16,
+    },
+}
+
+#[derive(Subcommand)]
+enum RecordsCommand {
+    /// Imports an agency's extract, whole or not at all, into a data folder that no hub has open.
+    #[command(after_help = "Example: weir records import --data weir-data --agency oakdale-gp \
+                      --category health/summary extract.csv\n\nA CSV file begins with the columns \
+                      local_id and field names of the category; an NDJSON file holds one object a row.")]
+    Import {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The policy folder, for the words.
+        #[arg(long, default_value = "policies")]
+        policies: PathBuf,
+        /// The holder.
+        #[arg(long)]
+        agency: String,
+        /// The category.
+        #[arg(long)]
+        category: String,
+        /// The file, .csv or .ndjson.
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum FactsCommand {
+    /// Imports facts, whole or not at all, into a data folder that no hub has open.
+    #[command(after_help = "Example: weir facts import --data weir-data staff.ndjson\n\nA row: \
+                      {\"fact\":\"staff\",\"agency\":\"oakdale-gp\",\"person\":\"gp-1\",\
+                      \"account_ends\":null,\"training_until\":\"2026-12-31\"}")]
+    Import {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file, one JSON object a line.
+        file: PathBuf,
     },
 }
 
@@ -200,6 +246,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let wish = audit::Wish { agency, purpose, outcome, code, resident, from, limit };
             audit::search(&data, &wish)
         }
+        Command::Records(RecordsCommand::Import { data, policies, agency, category, file }) => {
+            import::records(&data, &policies, &import::Wish { agency, category }, &file)
+        }
+        Command::Facts(FactsCommand::Import { data, file }) => import::facts(&data, &file),
         Command::Serve { config } => serve::run(&config),
         Command::Token(TokenCommand::Issue {
             issuer_dir,

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-fn weir(arguments: &[&str]) -> (i32, String) {
+pub(crate) fn weir(arguments: &[&str]) -> (i32, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_weir"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(arguments)

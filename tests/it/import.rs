@@ -1,0 +1,86 @@
+//! Imports as an operator runs them: whole or not at all, errors by row and without values.
+
+use crate::story::weir;
+
+#[test]
+fn a_file_is_imported_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let data = data.to_str().unwrap();
+    assert_eq!(weir(&["demo", "--exit", "--data", data]).0, 0);
+    let mut reader =
+        csv::Reader::from_path(concat!(env!("CARGO_MANIFEST_DIR"), "/demo/residents.csv")).unwrap();
+    let known: Vec<String> = reader
+        .records()
+        .map(Result::unwrap)
+        .filter(|row| &row[1] == "gp")
+        .map(|row| row[0].to_owned())
+        .take(3)
+        .collect();
+    let import = |name: &str, text: String| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let arguments = ["records", "import", "--data", data, "--agency", "oakdale-gp"];
+        let (exit, said) = weir(
+            &[&arguments[..], &["--category", "health/summary", path.to_str().unwrap()]].concat(),
+        );
+        assert!(!said.contains("penicillin"), "a value is repeated: {said}");
+        (exit, said)
+    };
+    let [a, b, c] = [&known[0], &known[1], &known[2]];
+    let (exit, said) =
+        import("good.csv", format!("local_id,allergies\n{a},penicillin\n{b},none\n"));
+    assert_eq!((exit, said.contains("2 records")), (0, true), "{said}");
+    let (exit, said) =
+        import("good.ndjson", format!("{{\"local_id\":\"{c}\",\"allergies\":\"penicillin\"}}\n"));
+    assert_eq!(exit, 0, "{said}");
+    for (name, text, says) in [
+        ("column.csv", format!("local_id,alergies\n{a},penicillin\n"), "Nearest: \"allergies\""),
+        ("first.csv", "id,allergies\n".to_owned(), "must be local_id"),
+        (
+            "twice.csv",
+            format!("local_id,allergies\n{a},penicillin\n{a},none\n"),
+            "row 3: the local_id stands twice",
+        ),
+        ("cells.csv", format!("local_id,allergies\n{a},penicillin,x\n"), "row 2: is not 2 cells"),
+        (
+            "nobody.csv",
+            format!("local_id,allergies\n{a},penicillin\nx-1,none\n"),
+            "row 3: the local id is linked to no",
+        ),
+        ("empty.csv", "local_id,allergies\n".to_owned(), "no row"),
+        ("bad.ndjson", "{\"local_id\":7}\n".to_owned(), "row 1: is not an object of texts"),
+    ] {
+        let (exit, said) = import(name, text);
+        assert_eq!(exit, 1, "{name}: {said}");
+        assert!(said.contains(says) && said.contains("Nothing was imported"), "{name}: {said}");
+    }
+    assert_eq!(weir(&["audit", "verify", "--data", data]).0, 0);
+}
+
+#[test]
+fn facts_are_read_strictly() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let data = data.to_str().unwrap();
+    assert_eq!(weir(&["demo", "--exit", "--data", data]).0, 0);
+    let path = dir.path().join("facts.ndjson");
+    let import = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        weir(&["facts", "import", "--data", data, path.to_str().unwrap()])
+    };
+    let good = r#"{"fact":"staff","agency":"oakdale-gp","person":"gp-1","account_ends":null,"training_until":"2026-12-31"}"#;
+    let (exit, said) = import(good);
+    assert_eq!(exit, 0, "{said}");
+    for wrong in [
+        good.replace("\"staff\"", "\"stuff\""),
+        good.replace("\"person\"", "\"preson\""),
+        good.replace("2026-12-31", "2026-13-31"),
+        "{".to_owned(),
+        String::new(),
+    ] {
+        let (exit, said) = import(&wrong);
+        assert_eq!(exit, 1, "{wrong}: {said}");
+        assert!(said.contains("Nothing was imported"), "{said}");
+    }
+}
