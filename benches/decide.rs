@@ -1,0 +1,116 @@
+//! What a decision costs: the hub's sections against stock casbin over a flat list, and a refusal's
+//! explanation against the decision. Ratios of medians in one run; machines are shared and noisy.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot run has failed"
+)]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use weir::policy::book::{Cell, Effect, Rule, RuleBook};
+use weir::policy::load::load_dir;
+use weir::policy::scenario::{Case, parse};
+use weir::policy::{Layout, PolicySnapshot};
+
+/// The shipped book, the asked rule three times over, and other rules up to `total`.
+fn grown(book: &RuleBook, total: usize) -> RuleBook {
+    let mut book = book.clone();
+    let asked = book.rules.iter().find(|r| r.id.as_str() == "N25").unwrap().clone();
+    let (agencies, purposes, categories): (Vec<_>, Vec<_>, Vec<_>) = (
+        book.agencies.keys().cloned().collect(),
+        book.purposes.keys().cloned().collect(),
+        book.categories.keys().cloned().collect(),
+    );
+    for i in 0..2 {
+        book.rules.push(named(asked.clone(), format!("T{i}")));
+    }
+    let mut i = 0;
+    while book.rules.len() < total {
+        let mut rule = named(asked.clone(), format!("X{i}"));
+        let agency = &agencies[i % agencies.len()];
+        let purpose = &purposes[(i / agencies.len()) % purposes.len()];
+        let category = &categories[(i / agencies.len() / purposes.len()) % categories.len()];
+        i += 1;
+        // The cell that is asked about keeps its three candidates.
+        if asked.agencies.has(agency) && asked.purposes.has(purpose) {
+            continue;
+        }
+        rule.agencies = Cell::These([agency.clone()].into());
+        rule.purposes = Cell::These([purpose.clone()].into());
+        rule.categories = Cell::These([category.clone()].into());
+        rule.only.clear();
+        rule.cells[1] = agency.to_string();
+        rule.cells[3] = purpose.to_string();
+        rule.cells[4] = category.to_string();
+        rule.cells[5] = "-".to_owned();
+        book.rules.push(rule);
+    }
+    assert!(book.rules.iter().filter(|r| r.effect == Effect::Allow).count() > 40);
+    book
+}
+
+fn named(mut rule: Rule, id: String) -> Rule {
+    rule.cells[0].clone_from(&id);
+    rule.id = id.parse().unwrap();
+    rule
+}
+
+fn median(mut work: impl FnMut(), rounds: usize, each: usize) -> Duration {
+    let mut times: Vec<Duration> = (0..rounds)
+        .map(|_| {
+            let start = Instant::now();
+            for _ in 0..each {
+                work();
+            }
+            start.elapsed() / u32::try_from(each).unwrap()
+        })
+        .collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let book = load_dir(&root.join("policies")).unwrap();
+    let shipped = PolicySnapshot::build(book.clone()).unwrap();
+    let text = std::fs::read_to_string(root.join("policies/scenarios/consent.toml")).unwrap();
+    let cases = parse(&text, shipped.book()).unwrap();
+    let find = |id: &str| cases.iter().find(|c| c.id == id).unwrap().clone();
+    // One category with all its fields, one consent that covers it; and the same without the consent.
+    let mut yes: Case = find("consent-02#1");
+    yes.ask.fields = vec!["health/support".parse().map(weir::domain::Asked).unwrap()];
+    let mut no = yes.clone();
+    no.facts.consents.clear();
+
+    let mut small = Duration::ZERO;
+    for total in [1_000, 10_000] {
+        let grown = grown(&book, total);
+        let hub = PolicySnapshot::build(grown.clone()).unwrap();
+        let stock = PolicySnapshot::build_as(grown, Layout::Flat).unwrap();
+        let decide = |policy: &PolicySnapshot, case: &Case| {
+            black_box(policy.decide(&case.ask, &case.facts, case.at));
+        };
+        assert_eq!(
+            hub.decide(&yes.ask, &yes.facts, yes.at).outcome,
+            stock.decide(&yes.ask, &yes.facts, yes.at).outcome
+        );
+        let ours = median(|| decide(&hub, &yes), 21, 50);
+        let refusal = median(|| decide(&hub, &no), 21, 50);
+        let flat = median(|| decide(&stock, &yes), 5, 1);
+        println!(
+            "{total} rules: decide {ours:?}, stock casbin {flat:?}, {:.0}x; refused and explained {refusal:?}, {:.1}x the decision",
+            flat.as_secs_f64() / ours.as_secs_f64(),
+            refusal.as_secs_f64() / ours.as_secs_f64(),
+        );
+        if total == 1_000 {
+            small = ours;
+        } else {
+            println!("10000 rules against 1000: {:.2}x", ours.as_secs_f64() / small.as_secs_f64());
+        }
+    }
+}
