@@ -12,6 +12,7 @@ use crate::clock::SharedClock;
 use crate::grpc::server::{Options, serve};
 use crate::grpc::services::Desk;
 use crate::hub::Hub;
+use crate::limits;
 use crate::policy::PolicySnapshot;
 use crate::source::Shelf;
 use crate::store::Store;
@@ -59,11 +60,28 @@ impl App {
         issuers: Vec<Issuer>,
         clock: SharedClock,
     ) -> Result<Self, AppError> {
+        let together = limits::AUDIT_BATCH_MAX;
+        Self::open_committing(data, origin, policy, issuers, clock, together).await
+    }
+
+    /// As [`App::open`], with at most `together` requests in one commit of the log: what group
+    /// commit is worth can be measured.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_committing(
+        data: &Path,
+        origin: &str,
+        policy: PolicySnapshot,
+        issuers: Vec<Issuer>,
+        clock: SharedClock,
+        together: usize,
+    ) -> Result<Self, AppError> {
         std::fs::create_dir_all(data)
             .map_err(|e| crate::store::StoreError::Unavailable(e.to_string()))?;
         let authenticator = Arc::new(Authenticator::new(issuers, Arc::clone(&clock))?);
         let key = key_file(&data.join(SIGNING_KEY))?;
-        let log = Log::open(data, key, origin, Arc::clone(&clock))?;
+        let log = Log::open_committing(data, key, origin, Arc::clone(&clock), together)?;
         let store = Arc::new(SqliteStore::open(data, log).await?);
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let source = Arc::new(Shelf::new(Arc::clone(&shared)));

@@ -1,6 +1,7 @@
 //! The command line: words in, exit code out. 0 ok, 1 finding, 2 usage or failure.
 
 pub mod audit;
+pub mod bench;
 pub mod demo;
 pub mod import;
 pub mod policy;
@@ -45,6 +46,27 @@ enum Command {
     /// Tokens of a development issuer, for trying things out.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Measures the hub over a real socket, beside a bare echo and beside one commit for each
+    /// request.
+    #[command(after_help = "Example: weir bench --seconds 10 --in-flight 64 --json")]
+    Bench {
+        /// How long each part is measured, 1 to 300.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Calls under way at once, 1 to 1024.
+        #[arg(long, default_value_t = 64)]
+        in_flight: usize,
+        /// Print one JSON object and nothing else.
+        #[arg(long)]
+        json: bool,
+        /// The data folder; must be empty or not there. Where it is not named, one is made here and
+        /// removed again.
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// The policy folder.
+        #[arg(long, default_value = "policies")]
+        policies: PathBuf,
+    },
     /// Starts a hub with a synthetic place and walks through its story over real gRPC.
     #[command(after_help = "Example: weir demo --exit")]
     Demo {
@@ -268,6 +290,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             at,
             config,
         }),
+        Command::Bench { seconds, in_flight, json, data, policies } => {
+            bench::run(&bench::Options { seconds, in_flight, json, data, policies })
+        }
         Command::Demo { exit, data, policies, port } => {
             demo::run(&demo::Options { exit, data, policies, port })
         }

@@ -1,7 +1,7 @@
 //! `weir demo`: the story of the hub, told over a real socket on a synthetic place.
 
 pub mod place;
-mod prepare;
+pub(super) mod prepare;
 mod story;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::auth::issuer::DevelopmentIssuer;
 use crate::clock::{Clock, SampleClock, SharedClock};
 
 /// The log's name in the demonstration.
-const ORIGIN: &str = "northfield.example/weir/audit";
+pub(super) const ORIGIN: &str = "northfield.example/weir/audit";
 
 /// What `weir demo` is told.
 pub struct Options {
@@ -31,7 +31,7 @@ pub struct Options {
 }
 
 /// Prints a line of the story.
-fn tell(line: &str) {
+pub(super) fn tell(line: &str) {
     use std::io::Write;
     // A closed terminal does not change the story.
     let _closed = writeln!(std::io::stdout(), "{line}");
@@ -50,8 +50,8 @@ pub fn run(options: &Options) -> Outcome {
     }
 }
 
-/// A folder that is empty or not there.
-fn fresh(wanted: Option<&Path>) -> Result<PathBuf, String> {
+/// A folder that is empty or not there: the one wanted, or a new one below `otherwise`.
+pub(super) fn fresh(wanted: Option<&Path>, otherwise: &str) -> Result<PathBuf, String> {
     let empty =
         |path: &Path| std::fs::read_dir(path).map_or(!path.exists(), |mut d| d.next().is_none());
     match wanted {
@@ -61,14 +61,14 @@ fn fresh(wanted: Option<&Path>) -> Result<PathBuf, String> {
             path.display()
         )),
         None => (1..10_000)
-            .map(|n| PathBuf::from(format!("demo-data/{n}")))
+            .map(|n| PathBuf::from(format!("{otherwise}/{n}")))
             .find(|path| empty(path))
-            .ok_or_else(|| "demo-data holds too many runs: remove it".to_owned()),
+            .ok_or_else(|| format!("{otherwise} holds too many runs: remove it")),
     }
 }
 
 async fn told(options: &Options) -> Result<Outcome, String> {
-    let data = fresh(options.data.as_deref())?;
+    let data = fresh(options.data.as_deref(), "demo-data")?;
     let policy = super::policy::open(&options.policies).map_err(|lines| {
         let at = options.policies.display();
         format!("{}\n--policies {at}: the folder does not load", lines.join("\n"))

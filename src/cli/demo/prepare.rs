@@ -46,7 +46,7 @@ const STAFF: [(&str, &str, bool); 7] = [
 ];
 
 /// One development issuer for each agency; every role under its own name.
-pub(super) fn issuers(book: &RuleBook, dir: &Path) -> Vec<Issuer> {
+pub(in crate::cli) fn issuers(book: &RuleBook, dir: &Path) -> Vec<Issuer> {
     book.agencies
         .keys()
         .map(|agency| Issuer {
@@ -91,8 +91,7 @@ pub(super) async fn fill(store: &dyn Store, now: Timestamp) -> Result<Cast, Stri
     let rows = shelve(store, &place, now).await?;
     let facts = facts(lead, sealed, now)?;
     let count = facts.len();
-    let what = [(Facet::What, "staff|relationship|circumstances".to_owned())];
-    store.record_facts(facts, entry(Kind::Fact, &what)).await.map_err(|e| bad(&e))?;
+    record(store, facts).await?;
     let l = place.linking;
     Ok(Cast {
         resident: format!("residents/{}", lead.id),
@@ -115,6 +114,13 @@ pub(super) async fn fill(store: &dyn Store, now: Timestamp) -> Result<Cast, Stri
     })
 }
 
+/// Records facts about staff, cases and circumstances.
+pub(in crate::cli) async fn record(store: &dyn Store, facts: Vec<Fact>) -> Result<(), String> {
+    let what = [(Facet::What, "staff|relationship|circumstances".to_owned())];
+    store.record_facts(facts, entry(Kind::Fact, &what)).await.map_err(|e| bad(&e))?;
+    Ok(())
+}
+
 /// An adult whom the practice, adult care and housing all know.
 fn lead(place: &DemoPlace) -> Result<&DemoResident, String> {
     let wanted = ["oakdale-gp", "northfield-council-housing", "northfield-council-adult-care"];
@@ -134,7 +140,8 @@ fn lead(place: &DemoPlace) -> Result<&DemoResident, String> {
         .ok_or_else(|| bad(&"no resident is known to enough agencies"))
 }
 
-async fn register(store: &dyn Store, place: &DemoPlace) -> Result<(), String> {
+/// Registers the residents.
+pub(in crate::cli) async fn register(store: &dyn Store, place: &DemoPlace) -> Result<(), String> {
     let mut residents = Vec::new();
     let mut numbers = BTreeSet::new();
     for one in &place.residents {
@@ -161,7 +168,12 @@ async fn register(store: &dyn Store, place: &DemoPlace) -> Result<(), String> {
     Ok(())
 }
 
-async fn shelve(store: &dyn Store, place: &DemoPlace, now: Timestamp) -> Result<u64, String> {
+/// Puts the extracts on the shelf; returns how many records.
+pub(in crate::cli) async fn shelve(
+    store: &dyn Store,
+    place: &DemoPlace,
+    now: Timestamp,
+) -> Result<u64, String> {
     let total: usize = place.extracts.iter().map(|e| e.rows.len()).sum();
     let bar = ProgressBar::new(u64::try_from(total).unwrap_or_default());
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} records {msg}") {

@@ -21,7 +21,7 @@ use crate::audit::entry::{Entry, SlotId};
 use crate::audit::leaf::{SealedSlot, encode};
 use crate::clock::SharedClock;
 use crate::domain::DecisionId;
-use crate::limits::AUDIT_QUEUE_MAX;
+use crate::limits::{AUDIT_BATCH_MAX, AUDIT_QUEUE_MAX};
 use crate::store::{Page, Receipt, Refusal, Search, SignedHead, StoreError, StoredEntry};
 
 pub use check::verify_file;
@@ -75,6 +75,20 @@ impl Log {
         origin: &str,
         clock: SharedClock,
     ) -> Result<Self, StoreError> {
+        Self::open_committing(dir, key, origin, clock, AUDIT_BATCH_MAX)
+    }
+
+    /// As [`Log::open`], with at most `together` entries gathered for one commit.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_committing(
+        dir: &Path,
+        key: SigningKey,
+        origin: &str,
+        clock: SharedClock,
+        together: usize,
+    ) -> Result<Self, StoreError> {
         std::fs::create_dir_all(dir).map_err(|e| unavailable(&e))?;
         let lock = lock(dir)?;
         let verifier = key.verifier(origin);
@@ -93,7 +107,7 @@ impl Log {
         )?;
         let thread = std::thread::Builder::new()
             .name("weir-audit".to_owned())
-            .spawn(move || writer.run(jobs))
+            .spawn(move || writer.run(jobs, together))
             .map_err(|e| unavailable(&e))?;
         write_whole(&dir.join(VERIFIER), &format!("{}\n", verifier.text()), 0o644)?;
         Ok(Self {

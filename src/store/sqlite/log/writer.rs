@@ -19,7 +19,6 @@ use crate::audit::leaf::encode;
 use crate::audit::tree::{Edge, Hash, leaf_hash};
 use crate::clock::SharedClock;
 use crate::domain::DecisionId;
-use crate::limits::AUDIT_BATCH_MAX;
 use crate::store::{Receipt, SignedHead, StoreError};
 
 pub(super) struct Writer {
@@ -61,11 +60,11 @@ impl Writer {
         Ok(writer)
     }
 
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>, together: usize) {
         while let Some(first) = jobs.blocking_recv() {
             let mut batch = vec![first];
             let mut entries = batch.iter().map(|job| job.drafts.len()).sum::<usize>();
-            while entries < AUDIT_BATCH_MAX
+            while entries < together
                 && let Ok(more) = jobs.try_recv()
             {
                 entries += more.drafts.len();
