@@ -4,6 +4,7 @@
 pub mod sqlite;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -419,7 +420,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Known, StoreError>;
 
     /// What is known of the place as a whole.
-    async fn standing(&self) -> Result<Standing, StoreError>;
+    async fn standing(&self) -> Result<Arc<Standing>, StoreError>;
 
     /// Records facts, all or none, after `entry` is durable in the log.
     async fn record_facts(&self, facts: Vec<Fact>, entry: Entry) -> Result<Receipt, StoreError>;

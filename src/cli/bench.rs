@@ -223,7 +223,8 @@ impl Report {
     fn json(&self) -> serde_json::Value {
         let part = |m: &Measured| {
             json!({ "throughput": m.throughput().round(), "p50_us": m.percentile_us(50),
-                    "p99_us": m.percentile_us(99), "calls": m.calls(), "failed": m.failed })
+                    "p99_us": m.percentile_us(99), "cpu_us": rounded(m.processor_us()), "calls": m.calls(),
+                    "failed": m.failed })
         };
         json!({
             "throughput": self.together.throughput().round(),
@@ -232,6 +233,7 @@ impl Report {
             "ratio_to_echo": rounded(self.together.throughput() / self.echo.throughput()),
             "ratio_to_one_commit_each":
                 rounded(self.together.throughput() / self.alone.throughput()),
+            "cpu_us": rounded(self.together.processor_us()),
             "share_released": rounded(self.together.share_released()),
             "in_flight": self.in_flight,
             "residents": self.residents,
@@ -247,10 +249,11 @@ impl Report {
     fn text(&self) -> String {
         let line = |name: &str, m: &Measured| {
             format!(
-                "{name:<34}{:>9.0} a second   p50 {:>7} µs   p99 {:>7} µs",
+                "{name:<34}{:>7.0} a second  p50 {:>6} µs  p99 {:>6} µs  processor {:>5.0} µs a call",
                 m.throughput(),
                 m.percentile_us(50),
-                m.percentile_us(99)
+                m.percentile_us(99),
+                m.processor_us()
             )
         };
         let mut lines = vec![

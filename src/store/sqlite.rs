@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -34,6 +35,8 @@ pub struct SqliteStore {
     writer: Arc<Mutex<Connection>>,
     readers: Arc<Vec<Mutex<Connection>>>,
     next: AtomicUsize,
+    /// What is known of the place as a whole; `None` while it changes. Only the writer puts it here.
+    standing: ArcSwapOption<Standing>,
     /// One state change at a time, so that the outbox holds one entry at most.
     change: tokio::sync::Mutex<()>,
 }
@@ -57,7 +60,10 @@ impl SqliteStore {
             .map(|_| {
                 let reader = Connection::open(&path).map_err(|e| sqlite(&e))?;
                 reader
-                    .execute_batch("PRAGMA query_only = ON; PRAGMA busy_timeout = 2000;")
+                    .execute_batch(
+                        "PRAGMA query_only = ON; PRAGMA busy_timeout = 2000; \
+                         PRAGMA cache_size = -32768;",
+                    )
                     .map_err(|e| sqlite(&e))?;
                 reader.set_prepared_statement_cache_capacity(64);
                 Ok(Mutex::new(reader))
@@ -68,9 +74,12 @@ impl SqliteStore {
             writer: Arc::new(Mutex::new(writer)),
             readers: Arc::new(readers),
             next: AtomicUsize::new(0),
+            standing: ArcSwapOption::empty(),
             change: tokio::sync::Mutex::new(()),
         };
         store.flush().await?;
+        let standing = store.read(facts::standing).await?;
+        store.standing.store(Some(Arc::new(standing)));
         Ok(store)
     }
 
@@ -118,6 +127,15 @@ impl SqliteStore {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<(T, Receipt), StoreError> {
         let _one = self.change.lock().await;
+        self.change_held(entry, work).await
+    }
+
+    /// As [`SqliteStore::change`], for who holds the lock.
+    async fn change_held<T: Send + 'static>(
+        &self,
+        entry: Entry,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<(T, Receipt), StoreError> {
         // What an earlier failure left behind goes first: nothing changes while the log is behind.
         self.flush().await?;
         let text = serde_json::to_string(&entry).map_err(|e| unavailable(&e))?;
@@ -234,12 +252,25 @@ impl Store for SqliteStore {
         self.read(move |c| facts::known(c, &agency, &person, resident, &purpose, at)).await
     }
 
-    async fn standing(&self) -> Result<Standing, StoreError> {
-        self.read(facts::standing).await
+    async fn standing(&self) -> Result<Arc<Standing>, StoreError> {
+        match self.standing.load_full() {
+            Some(standing) => Ok(standing),
+            None => Ok(Arc::new(self.read(facts::standing).await?)),
+        }
     }
 
     async fn record_facts(&self, new: Vec<Fact>, entry: Entry) -> Result<Receipt, StoreError> {
-        let (_, receipt) = self.change(entry, move |t| facts::record(t, &new)).await?;
+        let _one = self.change.lock().await;
+        // From here until it is read again everybody reads the file: a failure half-way leaves
+        // nothing old in memory.
+        self.standing.store(None);
+        let (standing, receipt) = self
+            .change_held(entry, move |t| {
+                facts::record(t, &new)?;
+                facts::standing(t)
+            })
+            .await?;
+        self.standing.store(Some(Arc::new(standing)));
         Ok(receipt)
     }
 

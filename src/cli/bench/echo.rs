@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use crate::grpc::pb;
@@ -59,11 +59,13 @@ impl Echo {
     pub(super) async fn start(reply: pb::RequestRecordsResponse) -> Result<Self, String> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|e| e.to_string())?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
+        // What `Server::serve` does by default; without it Nagle's algorithm holds replies back.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(
             Server::builder()
                 .add_service(SharingServiceServer::new(Same(Arc::new(reply))))
-                .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+                .serve_with_incoming_shutdown(incoming, async {
                     let _dropped = stopped.await;
                 }),
         );

@@ -115,7 +115,8 @@ pub(super) fn held(
     .collect()
 }
 
-/// Where an agency has more than one local id for a resident, the later publication wins.
+/// Where an agency has more than one local id for a resident, the later publication wins. The order
+/// of the join is fixed: left to itself, SQLite reads all that the holder has.
 pub(super) fn record(
     c: &Connection,
     holder: &AgencyId,
@@ -124,26 +125,24 @@ pub(super) fn record(
 ) -> Result<Record, StoreError> {
     let mut statement = c
         .prepare_cached(
-            "SELECT s.category, s.body FROM identity i \
-             JOIN shelf s ON s.holder = i.agency AND s.local_id = i.local_id \
+            "SELECT s.body FROM identity i CROSS JOIN shelf s \
+             ON s.holder = i.agency AND s.local_id = i.local_id AND s.category = ?3 \
              WHERE i.resident = ?1 AND i.agency = ?2 ORDER BY s.published_us",
         )
         .map_err(|e| sqlite(&e))?;
-    let rows = statement
-        .query_map(params![key(resident), holder.as_str()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-        })
-        .map_err(|e| sqlite(&e))?;
     let mut record = Record::default();
-    for row in rows {
-        let (category, body) = row.map_err(|e| sqlite(&e))?;
-        if !categories.iter().any(|wanted| wanted.as_str() == category) {
-            continue;
-        }
-        let body: BTreeMap<FieldId, String> = parsed(&body)?;
-        for (field, text) in body {
-            if let Some(value) = FieldValue::new(text) {
-                record.values.insert(field, value);
+    for category in categories {
+        let rows = statement
+            .query_map(params![key(resident), holder.as_str(), category.as_str()], |row| {
+                row.get::<_, String>(0)
+            })
+            .map_err(|e| sqlite(&e))?;
+        for row in rows {
+            let body: BTreeMap<FieldId, String> = parsed(&row.map_err(|e| sqlite(&e))?)?;
+            for (field, text) in body {
+                if let Some(value) = FieldValue::new(text) {
+                    record.values.insert(field, value);
+                }
             }
         }
     }
