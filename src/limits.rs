@@ -20,6 +20,8 @@ pub const TEXT_LEN_MAX: usize = 2000;
 pub const PAGE_DEFAULT: usize = 50;
 /// Largest page; a larger wish is cut down to it.
 pub const PAGE_MAX: usize = 500;
+/// Reads that may wait for a reading thread.
+pub const READ_QUEUE_MAX: usize = 4096;
 /// Entries that may wait for the audit writer.
 pub const AUDIT_QUEUE_MAX: usize = 4096;
 /// Entries in one commit.

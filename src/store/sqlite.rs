@@ -1,12 +1,13 @@
 //! The embedded store: SQLite files in one data folder. SQL stays below this module.
 
 mod facts;
+mod known;
 pub mod log;
 mod people;
+mod readers;
 mod shelf;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -15,6 +16,7 @@ use jiff::civil::Date;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::log::{Log, sqlite, unavailable};
+use self::readers::Readers;
 use super::{
     Fact, HeldRecord, Known, LocalId, Page, Receipt, Resident, Search, ShelfReport, ShelfRow,
     SignedHead, Standing, Store, StoreError, StoredChoice, StoredEntry,
@@ -26,15 +28,12 @@ use crate::domain::{AgencyId, CategoryId, DecisionId, PersonId, PurposeId, Recor
 const FILE: &str = "hub.db";
 /// The schema that this program writes.
 const VERSION: i64 = 1;
-/// Connections that only read.
-const READERS: usize = 4;
 
 /// The store of one hub in one folder.
 pub struct SqliteStore {
     log: Log,
     writer: Arc<Mutex<Connection>>,
-    readers: Arc<Vec<Mutex<Connection>>>,
-    next: AtomicUsize,
+    readers: Readers,
     /// What is known of the place as a whole; `None` while it changes. Only the writer puts it here.
     standing: ArcSwapOption<Standing>,
     /// One state change at a time, so that the outbox holds one entry at most.
@@ -56,24 +55,10 @@ impl SqliteStore {
             )
             .map_err(|e| sqlite(&e))?;
         migrate(&writer)?;
-        let readers = (0..READERS)
-            .map(|_| {
-                let reader = Connection::open(&path).map_err(|e| sqlite(&e))?;
-                reader
-                    .execute_batch(
-                        "PRAGMA query_only = ON; PRAGMA busy_timeout = 2000; \
-                         PRAGMA cache_size = -32768;",
-                    )
-                    .map_err(|e| sqlite(&e))?;
-                reader.set_prepared_statement_cache_capacity(64);
-                Ok(Mutex::new(reader))
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
         let store = Self {
             log,
             writer: Arc::new(Mutex::new(writer)),
-            readers: Arc::new(readers),
-            next: AtomicUsize::new(0),
+            readers: Readers::open(&path)?,
             standing: ArcSwapOption::empty(),
             change: tokio::sync::Mutex::new(()),
         };
@@ -93,13 +78,7 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let readers = Arc::clone(&self.readers);
-        let at = self.next.fetch_add(1, Ordering::Relaxed) % READERS;
-        blocking(move || {
-            let reader = readers.get(at).ok_or_else(|| unavailable(&"no reader"))?;
-            work(&reader.lock().unwrap_or_else(PoisonError::into_inner))
-        })
-        .await
+        self.readers.read(work).await
     }
 
     async fn write<T: Send + 'static>(
@@ -249,7 +228,7 @@ impl Store for SqliteStore {
         purpose: PurposeId,
         at: Timestamp,
     ) -> Result<Known, StoreError> {
-        self.read(move |c| facts::known(c, &agency, &person, resident, &purpose, at)).await
+        self.read(move |c| known::known(c, &agency, &person, resident, &purpose, at)).await
     }
 
     async fn standing(&self) -> Result<Arc<Standing>, StoreError> {

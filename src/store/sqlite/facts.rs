@@ -1,22 +1,19 @@
 //! Facts and choices: what is so now, and what bears on one question.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::log::{sqlite, unavailable};
 use super::people::{key, resident};
 use super::{at_micros, micros, parsed, word};
-use crate::domain::{AgencyId, DecisionId, PersonId, PurposeId, ResidentId};
-use crate::store::{
-    ChoiceEvent, Fact, Known, Refusal, StaffRecord, Standing, StoreError, StoredChoice,
-};
+use crate::domain::{AgencyId, DecisionId, PersonId, ResidentId};
+use crate::store::{Fact, Refusal, Standing, StoreError, StoredChoice};
 
-fn at_work(agency: &AgencyId, person: &PersonId) -> String {
+pub(super) fn at_work(agency: &AgencyId, person: &PersonId) -> String {
     format!("{agency} {}", person.as_str())
 }
 
-fn about(resident: &ResidentId) -> String {
+pub(super) fn about(resident: &ResidentId) -> String {
     resident.uuid().simple().to_string()
 }
 
@@ -70,89 +67,28 @@ fn one(c: &Connection, kind: &str, about: &str, who: &str) -> Result<Option<Fact
     body.map(|body| parsed(&body)).transpose()
 }
 
-fn all(c: &Connection, kind: &str, about: Option<&str>) -> Result<Vec<Fact>, StoreError> {
+fn all(c: &Connection, kind: &str) -> Result<Vec<Fact>, StoreError> {
     let mut statement = c
-        .prepare_cached(
-            "SELECT body FROM fact WHERE kind = ?1 AND (?2 IS NULL OR about = ?2) ORDER BY who",
-        )
+        .prepare_cached("SELECT body FROM fact WHERE kind = ?1 ORDER BY about, who")
         .map_err(|e| sqlite(&e))?;
-    let rows = statement
-        .query_map(params![kind, about], |row| row.get::<_, String>(0))
-        .map_err(|e| sqlite(&e))?;
+    let rows =
+        statement.query_map([kind], |row| row.get::<_, String>(0)).map_err(|e| sqlite(&e))?;
     rows.map(|row| parsed(&row.map_err(|e| sqlite(&e))?)).collect()
-}
-
-/// The same statements in the same order, whoever the resident is and whether or not there is one.
-pub(super) fn known(
-    c: &Connection,
-    agency: &AgencyId,
-    person: &PersonId,
-    id: ResidentId,
-    purpose: &PurposeId,
-    at: Timestamp,
-) -> Result<Known, StoreError> {
-    let (who, whom) = (at_work(agency, person), about(&id));
-    let mut known = Known { resident: resident(c, id)?, ..Known::default() };
-    if let Some(Fact::Staff { account_ends, training_until, .. }) = one(c, "staff", &who, "")? {
-        known.staff = Some(StaffRecord { account_ends, training_until });
-    }
-    if let Some(Fact::Relationship { from, until, .. }) = one(c, "relationship", &whom, &who)? {
-        known.relationship = from <= at && until.is_none_or(|until| at < until);
-    }
-    if let Some(Fact::Conflict { is_self, conflict, .. }) = one(c, "conflict", &whom, &who)? {
-        known.is_self = is_self;
-        known.conflict = conflict;
-    }
-    if let Some(Fact::Circumstances {
-        died, flags, capacity, parent_of_case, disadvantages, ..
-    }) = one(c, "circumstances", &whom, "")?
-    {
-        known.died = died;
-        known.flags = flags;
-        known.capacity = Some(capacity);
-        known.parent_of_case = parent_of_case;
-        known.disadvantages = disadvantages;
-    }
-    for fact in all(c, "order", Some(&whom))? {
-        if let Fact::Order { order, .. } = fact
-            && order.to == *agency
-            && known.order.as_ref().is_none_or(|other| other.from <= order.from)
-        {
-            known.order = Some(order);
-        }
-    }
-    for fact in all(c, "release", Some(&whom))? {
-        if let Fact::Release { release, .. } = fact
-            && release.to == *agency
-        {
-            known.releases.push(release);
-        }
-    }
-    for choice in choices(c, id)? {
-        match choice.event {
-            ChoiceEvent::Consent(event) if event.purposes.contains(purpose) => {
-                known.consents.push(event);
-            }
-            ChoiceEvent::Consent(_) => {}
-            ChoiceEvent::Choice(choice) => known.choices.push(choice),
-        }
-    }
-    Ok(known)
 }
 
 pub(super) fn standing(c: &Connection) -> Result<Standing, StoreError> {
     let mut standing = Standing::default();
-    for fact in all(c, "suspended", None)? {
+    for fact in all(c, "suspended")? {
         if let Fact::Suspended { agency, suspended: true } = fact {
             standing.suspended.insert(agency);
         }
     }
-    for fact in all(c, "policy_document", None)? {
+    for fact in all(c, "policy_document")? {
         if let Fact::PolicyDocument { agency, until: Some(until) } = fact {
             standing.policy_documents.insert(agency, until);
         }
     }
-    for fact in all(c, "registered", None)? {
+    for fact in all(c, "registered")? {
         if let Fact::Registered { gateway, registered: true } = fact {
             standing.registered.insert(gateway);
         }

@@ -58,7 +58,8 @@ impl State {
         let connection = Connection::open(path).map_err(|e| sqlite(&e))?;
         connection
             .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000;",
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000; \
+                 PRAGMA wal_autocheckpoint = 4096;",
             )
             .and_then(|()| connection.execute_batch(SCHEMA))
             .map_err(|e| sqlite(&e))?;

@@ -1,0 +1,112 @@
+//! What bears on one question, in one statement: one moment of the store, and the same reads whoever
+//! the resident is and whether or not there is one.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, named_params};
+
+use super::facts::{about, at_work};
+use super::log::sqlite;
+use super::people::key;
+use super::{parsed, word};
+use crate::domain::{AgencyId, PersonId, PurposeId, ResidentId};
+use crate::store::{ChoiceEvent, Fact, Known, Resident, StaffRecord, StoreError};
+
+/// Rows of (tag, text, and for a resident: NHS number, date of birth, nation). Each part is a look-up
+/// by key; a part's own order is kept.
+const SQL: &str = "\
+SELECT 'resident', name, nhs_number, born, nation FROM resident WHERE id = :id \
+UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+    WHERE kind = 'staff' AND about = :who AND who = '' \
+UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+    WHERE kind = 'relationship' AND about = :whom AND who = :who \
+UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+    WHERE kind = 'conflict' AND about = :whom AND who = :who \
+UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+    WHERE kind = 'circumstances' AND about = :whom AND who = '' \
+UNION ALL SELECT * FROM (SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+    WHERE kind = 'order' AND about = :whom ORDER BY who) \
+UNION ALL SELECT * FROM (SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+    WHERE kind = 'release' AND about = :whom ORDER BY who) \
+UNION ALL SELECT * FROM (SELECT 'choice', event, NULL, NULL, NULL FROM choice \
+    WHERE resident = :id ORDER BY seq)";
+
+pub(super) fn known(
+    c: &Connection,
+    agency: &AgencyId,
+    person: &PersonId,
+    id: ResidentId,
+    purpose: &PurposeId,
+    at: Timestamp,
+) -> Result<Known, StoreError> {
+    let (who, whom) = (at_work(agency, person), about(&id));
+    let mut statement = c.prepare_cached(SQL).map_err(|e| sqlite(&e))?;
+    let mut rows = statement
+        .query(named_params! { ":id": key(id), ":who": who, ":whom": whom })
+        .map_err(|e| sqlite(&e))?;
+    let mut known = Known::default();
+    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+        let text = |column| row.get_ref(column).and_then(|v| Ok(v.as_str()?));
+        match text(0).map_err(|e| sqlite(&e))? {
+            "resident" => known.resident = Some(resident(id, row)?),
+            "fact" => {
+                let fact = parsed(text(1).map_err(|e| sqlite(&e))?)?;
+                known = with_fact(known, fact, agency, at);
+            }
+            "choice" => match parsed(text(1).map_err(|e| sqlite(&e))?)? {
+                ChoiceEvent::Consent(event) if event.purposes.contains(purpose) => {
+                    known.consents.push(event);
+                }
+                ChoiceEvent::Consent(_) => {}
+                ChoiceEvent::Choice(choice) => known.choices.push(choice),
+            },
+            _ => return Err(StoreError::Corrupt("a stored row".to_owned())),
+        }
+    }
+    Ok(known)
+}
+
+fn resident(id: ResidentId, row: &Row<'_>) -> Result<Resident, StoreError> {
+    let columns = (|| Ok((row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))();
+    let (name, nhs_number, born, nation): (_, _, Option<String>, _) =
+        columns.map_err(|e: rusqlite::Error| sqlite(&e))?;
+    let born = born.map(|born| word(&born)).transpose()?;
+    Ok(Resident { id, nhs_number, name, born, nation })
+}
+
+fn with_fact(mut known: Known, fact: Fact, agency: &AgencyId, at: Timestamp) -> Known {
+    match fact {
+        Fact::Staff { account_ends, training_until, .. } => {
+            known.staff = Some(StaffRecord { account_ends, training_until });
+        }
+        Fact::Relationship { from, until, .. } => {
+            known.relationship = from <= at && until.is_none_or(|until| at < until);
+        }
+        Fact::Conflict { is_self, conflict, .. } => {
+            known.is_self = is_self;
+            known.conflict = conflict;
+        }
+        Fact::Circumstances { died, flags, capacity, parent_of_case, disadvantages, .. } => {
+            known.died = died;
+            known.flags = flags;
+            known.capacity = Some(capacity);
+            known.parent_of_case = parent_of_case;
+            known.disadvantages = disadvantages;
+        }
+        Fact::Order { order, .. } => {
+            let later = known.order.as_ref().is_none_or(|other| other.from <= order.from);
+            if order.to == *agency && later {
+                known.order = Some(order);
+            }
+        }
+        Fact::Release { release, .. } => {
+            if release.to == *agency {
+                known.releases.push(release);
+            }
+        }
+        Fact::Suspended { .. }
+        | Fact::PolicyDocument { .. }
+        | Fact::Registered { .. }
+        | Fact::OptOutListRead { .. } => {}
+    }
+    known
+}
