@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
@@ -77,6 +78,10 @@ fn connection(path: &Path) -> Result<Connection, StoreError> {
         .execute_batch(
             "PRAGMA query_only = ON; PRAGMA busy_timeout = 2000; PRAGMA cache_size = -32768;",
         )
+        .map_err(|e| sqlite(&e))?;
+    // Otherwise SQLite prepares a statement anew whenever another key is bound to it.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map_err(|e| sqlite(&e))?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
