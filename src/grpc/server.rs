@@ -67,7 +67,7 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
+    let (mut health, health_service) = tonic_health::server::health_reporter();
     for service in SERVICES {
         let serving = ServingStatus::Serving;
         health.set_service_status(service, serving).await;
@@ -125,6 +125,10 @@ pub async fn serve(
         health.set_service_status(service, ending).await;
     }
     drop(stop);
+    // Who watches has been told; a watch has no end of its own and would hold up the hub's.
+    for service in SERVICES {
+        health.clear_service_status(service).await;
+    }
     match tokio::time::timeout(limits::DRAIN, serving).await {
         Ok(ended) => Ok(ended?),
         Err(_) => Ok(()),
