@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use super::entry::fresh_id;
+use super::entry::{fresh_id, nobody};
 use super::words::Words;
 use super::{Hub, HubError, facts};
 use crate::audit::entry::{Entry, Facet, Kind};
@@ -153,8 +153,7 @@ impl Hub {
             [one] => Some(*one),
             _ => None,
         };
-        let nobody = ResidentId::from_uuid(Uuid::nil());
-        let known = self.require_staff(&call, &policy, one.unwrap_or(nobody)).await?;
+        let known = self.require_staff(&call, &policy, one.unwrap_or(nobody())).await?;
         let mut words = Words::of(policy.book());
         words.purpose("purpose", &wanted.purpose);
         words.done()?;
