@@ -78,7 +78,7 @@ impl pb::sharing_service_server::SharingService for Desk {
         request: Request<pb::BatchCanShareRequest>,
     ) -> Reply<pb::BatchCanShareResponse> {
         let (caller, convert::Questions(asked)) = self.open(request).await?;
-        let answers = self.hub.can_share(&caller, asked).await;
+        let answers = self.hub.batch_can_share(&caller, asked).await;
         let answers = answers.map_err(status::of_hub)?.into_iter();
         let answers = answers.map(convert::answer_message).collect();
         Ok(Response::new(pb::BatchCanShareResponse { answers }))
