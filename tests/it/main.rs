@@ -1,8 +1,16 @@
 //! The whole program from outside: one binary of tests.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
+mod closed;
+mod draining;
 mod import;
 mod layers;
 mod python;
+mod sharing;
 mod story;
+mod support;
