@@ -58,6 +58,18 @@ reasons! {
     CallMalformed = "CALL_MALFORMED", InvalidArgument,
         "the call is not a well-formed gRPC request",
         "use a gRPC client: POST, content-type application/grpc, no query, one authorization header";
+    /// A message that is no message of the contract.
+    MessageMalformed = "MESSAGE_MALFORMED", InvalidArgument,
+        "the message cannot be read",
+        "build the client anew from the published contract";
+    /// A message over its bound.
+    MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted,
+        "the message is larger than the hub takes",
+        "send less at once: 64 KiB in a message, 4 MiB in one of a publishing stream";
+    /// The call took too long.
+    DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded,
+        "the call took too long; what it asked for may have been recorded, nothing was released",
+        "try again; publish large extracts in parts";
     /// Not found, or not to be known.
     NotFound = "NOT_FOUND", NotFound,
         "there is no such thing, or none that the caller may know of",
