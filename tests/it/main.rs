@@ -14,3 +14,4 @@ mod python;
 mod sharing;
 mod story;
 mod support;
+mod transport;
