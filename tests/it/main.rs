@@ -11,6 +11,7 @@ mod draining;
 mod import;
 mod layers;
 mod python;
+mod records;
 mod sharing;
 mod story;
 mod support;
