@@ -102,10 +102,14 @@ reasons! {
     AccountInactive = "ACCOUNT_INACTIVE", PermissionDenied,
         "the caller's account or training has ended or was never recorded",
         "ask the agency's administrator to bring the staff record up to date";
-    /// Identifier taken.
-    IdentifierTaken = "IDENTIFIER_TAKEN", AlreadyExists,
-        "an identifier or local id cannot be used for this resident",
-        "find the resident first; if there is none, ask the hub's registrar";
+    /// Local id taken.
+    LocalIdTaken = "LOCAL_ID_TAKEN", AlreadyExists,
+        "the agency's own id is linked to another resident",
+        "undo that link first, or use another id";
+    /// A person must decide about a registration.
+    RegistrationReferred = "REGISTRATION_REFERRED", FailedPrecondition,
+        "the registration cannot be made by a machine; a person must decide",
+        "see whether the local id is linked already, and find the resident by number, name and birth date; otherwise the hub's registrar decides";
     /// Too much.
     TooMuch = "TOO_MUCH", ResourceExhausted,
         "the answer or its audit entry would be too large",
@@ -173,7 +177,8 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::FunctionNeeded(HubFunction::Operator) => Reason::OperatorNeeded,
         HubError::AgencyInactive => Reason::AgencyInactive,
         HubError::AccountInactive => Reason::AccountInactive,
-        HubError::Taken => Reason::IdentifierTaken,
+        HubError::Taken => Reason::LocalIdTaken,
+        HubError::Referred => Reason::RegistrationReferred,
         HubError::TooMuch => Reason::TooMuch,
         HubError::SourceUnavailable => Reason::SourceUnavailable,
         HubError::StoreUnavailable => Reason::StoreUnavailable,
