@@ -6,12 +6,14 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod choices;
 mod closed;
 mod draining;
 mod import;
 mod layers;
 mod python;
 mod records;
+mod residents;
 mod sharing;
 mod story;
 mod support;
