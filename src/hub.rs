@@ -81,7 +81,8 @@ impl Hub {
         }
     }
 
-    /// Lets through a caller with this function whose agency may act.
+    /// Lets through a caller with this function whose agency may act. An account that works by itself
+    /// may have no staff record; one that has ended ends the function too.
     async fn require(
         &self,
         call: &Call<'_>,
@@ -92,7 +93,13 @@ impl Hub {
             let error = HubError::FunctionNeeded(function);
             return Err(self.turned_away(call, error).await);
         }
-        self.require_agency(call, policy).await
+        self.require_agency(call, policy).await?;
+        let known = self.known_beside(call, entry::nobody()).await?;
+        let ends = known.staff.and_then(|staff| staff.account_ends);
+        if ends.is_some_and(|end| end <= call.at) {
+            return Err(self.turned_away(call, HubError::AccountInactive).await);
+        }
+        Ok(())
     }
 
     async fn require_agency(

@@ -95,8 +95,9 @@ impl Hub {
         let rpc = "weir.hub.v1.AuditService/SearchEntries";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Auditor).await?;
+        let limit = query.limit.clamp(1, limits::PAGE_MAX);
         let request = serde_json::json!({
-            "purpose": query.purpose, "holder": query.holder, "code": query.code,
+            "kinds": query.kinds, "limit": limit, "purpose": query.purpose, "holder": query.holder, "code": query.code,
             "resident": query.resident, "since": query.since, "until": query.until,
             "from_index": query.from_index,
         });
@@ -113,7 +114,7 @@ impl Hub {
         }
         let search = Search {
             from_index: query.from_index,
-            limit: query.limit.clamp(1, limits::PAGE_MAX),
+            limit,
             agency: None,
             kinds: query.kinds,
             facets,
