@@ -81,7 +81,8 @@ impl Hub {
         }
     }
 
-    /// Lets through a caller with this function whose agency may act.
+    /// Lets through a caller with this function whose agency may act. An account that works by itself
+    /// may have no staff record; one that has ended ends the function too.
     async fn require(
         &self,
         call: &Call<'_>,
@@ -92,7 +93,13 @@ impl Hub {
             let error = HubError::FunctionNeeded(function);
             return Err(self.turned_away(call, error).await);
         }
-        self.require_agency(call, policy).await
+        self.require_agency(call, policy).await?;
+        let known = self.known_beside(call, entry::nobody()).await?;
+        let ends = known.staff.and_then(|staff| staff.account_ends);
+        if ends.is_some_and(|end| end <= call.at) {
+            return Err(self.turned_away(call, HubError::AccountInactive).await);
+        }
+        Ok(())
     }
 
     async fn require_agency(
@@ -139,28 +146,31 @@ impl Hub {
 
     /// Records that a caller was turned away, and gives back why.
     async fn turned_away(&self, call: &Call<'_>, why: HubError) -> HubError {
+        self.turned_away_with(call, why, &serde_json::Value::Null).await
+    }
+
+    /// Records that a caller was turned away with what they asked for, and gives back why.
+    async fn turned_away_with(
+        &self,
+        call: &Call<'_>,
+        why: HubError,
+        request: &serde_json::Value,
+    ) -> HubError {
         let what = match why {
             HubError::RoleNeeded => "role",
             HubError::FunctionNeeded(_) => "function",
             HubError::AgencyInactive => "agency",
             HubError::AccountInactive => "account",
             HubError::NotFound => "not-found",
-            HubError::Invalid(_)
-            | HubError::Taken
-            | HubError::TooMuch
-            | HubError::SourceUnavailable
-            | HubError::StoreUnavailable
-            | HubError::Broken => "other",
+            HubError::Taken => "taken",
+            HubError::Referred => "referred",
+            HubError::TooMuch => "too-much",
+            HubError::SourceUnavailable => "source",
+            HubError::Invalid(_) | HubError::StoreUnavailable | HubError::Broken => "other",
         };
         let facets = BTreeMap::from([(Facet::What, what.to_owned())]);
-        let entry = call.entry(
-            fresh_id(call.at),
-            Kind::TurnedAway,
-            facets,
-            None,
-            BTreeMap::new(),
-            &serde_json::Value::Null,
-        );
+        let entry =
+            call.entry(fresh_id(call.at), Kind::TurnedAway, facets, None, BTreeMap::new(), request);
         match self.store.append(vec![entry]).await {
             Ok(_) => why,
             Err(error) => error.into(),

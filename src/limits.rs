@@ -28,8 +28,10 @@ pub const AUDIT_QUEUE_MAX: usize = 4096;
 pub const AUDIT_BATCH_MAX: usize = 1024;
 /// Streams on one connection.
 pub const STREAMS_MAX: u32 = 128;
-/// Time for a call whose caller sets no deadline.
+/// Time for a call whose caller sets no deadline, and for each message of a publishing stream.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// Time for a publishing stream.
+pub const PUBLISH_DEADLINE: Duration = Duration::from_secs(300);
 /// Time to finish running calls at shutdown.
 pub const DRAIN: Duration = Duration::from_secs(25);
 /// Largest token, in bytes.

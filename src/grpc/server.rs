@@ -67,7 +67,7 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
+    let (mut health, health_service) = tonic_health::server::health_reporter();
     for service in SERVICES {
         let serving = ServingStatus::Serving;
         health.set_service_status(service, serving).await;
@@ -100,8 +100,7 @@ pub async fn serve(
         .initial_connection_window_size(1024 * 1024)
         .concurrency_limit_per_connection(limits::CALLS_PER_CONNECTION_MAX)
         .load_shed(true)
-        .timeout(limits::CALL_DEADLINE)
-        .layer(StrictLayer)
+        .layer(StrictLayer::default())
         .add_service(health_service)
         .add_optional_service(reflection)
         .add_optional_service(reflection_alpha)
@@ -125,6 +124,10 @@ pub async fn serve(
         health.set_service_status(service, ending).await;
     }
     drop(stop);
+    // Who watches has been told; a watch has no end of its own and would hold up the hub's.
+    for service in SERVICES {
+        health.clear_service_status(service).await;
+    }
     match tokio::time::timeout(limits::DRAIN, serving).await {
         Ok(ended) => Ok(ended?),
         Err(_) => Ok(()),

@@ -78,7 +78,7 @@ impl pb::sharing_service_server::SharingService for Desk {
         request: Request<pb::BatchCanShareRequest>,
     ) -> Reply<pb::BatchCanShareResponse> {
         let (caller, convert::Questions(asked)) = self.open(request).await?;
-        let answers = self.hub.can_share(&caller, asked).await;
+        let answers = self.hub.batch_can_share(&caller, asked).await;
         let answers = answers.map_err(status::of_hub)?.into_iter();
         let answers = answers.map(convert::answer_message).collect();
         Ok(Response::new(pb::BatchCanShareResponse { answers }))
@@ -155,7 +155,7 @@ impl pb::record_service_server::RecordService for Desk {
 /// Reads a whole publishing stream, within bounds.
 async fn collect(mut stream: Streaming<pb::PublishRecordsRequest>) -> Result<Extract, Status> {
     let wrong = |field: String, what: &str| status::invalid(vec![Violation::new(field, what)]);
-    let Some(first) = stream.message().await? else {
+    let Some(first) = next(&mut stream).await? else {
         return Err(wrong("header".to_owned(), "must come first"));
     };
     let header = convert::read_header(first);
@@ -163,7 +163,7 @@ async fn collect(mut stream: Streaming<pb::PublishRecordsRequest>) -> Result<Ext
     let mut rows = Vec::new();
     let mut seen = BTreeSet::new();
     let mut len = 0_usize;
-    while let Some(message) = stream.message().await? {
+    while let Some(message) = next(&mut stream).await? {
         let n = rows.len();
         let row = convert::read_row(message, n).map_err(|wrong| status::invalid(wrong.0))?;
         len = row.values.iter().fold(len, |sum, (_, v)| sum.saturating_add(v.expose().len()));
@@ -179,6 +179,14 @@ async fn collect(mut stream: Streaming<pb::PublishRecordsRequest>) -> Result<Ext
         return Err(wrong("rows".to_owned(), "must have at least one"));
     }
     Ok(Extract { category, rows })
+}
+
+/// The next message of a stream; the next must not be long in coming.
+async fn next(
+    stream: &mut Streaming<pb::PublishRecordsRequest>,
+) -> Result<Option<pb::PublishRecordsRequest>, Status> {
+    let in_time = tokio::time::timeout(limits::CALL_DEADLINE, stream.message()).await;
+    in_time.map_err(|_| status::refuse(status::Reason::DeadlineExceeded))?
 }
 
 #[tonic::async_trait]

@@ -58,6 +58,18 @@ reasons! {
     CallMalformed = "CALL_MALFORMED", InvalidArgument,
         "the call is not a well-formed gRPC request",
         "use a gRPC client: POST, content-type application/grpc, no query, one authorization header";
+    /// A message that is no message of the contract.
+    MessageMalformed = "MESSAGE_MALFORMED", InvalidArgument,
+        "the message cannot be read",
+        "build the client anew from the published contract";
+    /// A message over its bound.
+    MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted,
+        "the message is larger than the hub takes",
+        "send less at once: 64 KiB in a message, 4 MiB in one of a publishing stream";
+    /// The call took too long.
+    DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded,
+        "the call took too long; what it asked for may have been recorded, nothing was released",
+        "try again; publish large extracts in parts";
     /// Not found, or not to be known.
     NotFound = "NOT_FOUND", NotFound,
         "there is no such thing, or none that the caller may know of",
@@ -90,10 +102,14 @@ reasons! {
     AccountInactive = "ACCOUNT_INACTIVE", PermissionDenied,
         "the caller's account or training has ended or was never recorded",
         "ask the agency's administrator to bring the staff record up to date";
-    /// Identifier taken.
-    IdentifierTaken = "IDENTIFIER_TAKEN", AlreadyExists,
-        "an identifier or local id cannot be used for this resident",
-        "find the resident first; if there is none, ask the hub's registrar";
+    /// Local id taken.
+    LocalIdTaken = "LOCAL_ID_TAKEN", AlreadyExists,
+        "the agency's own id is linked to another resident",
+        "undo that link first, or use another id";
+    /// A person must decide about a registration.
+    RegistrationReferred = "REGISTRATION_REFERRED", FailedPrecondition,
+        "the registration cannot be made by a machine; a person must decide",
+        "see whether the local id is linked already, and find the resident by number, name and birth date; otherwise the hub's registrar decides";
     /// Too much.
     TooMuch = "TOO_MUCH", ResourceExhausted,
         "the answer or its audit entry would be too large",
@@ -161,7 +177,8 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::FunctionNeeded(HubFunction::Operator) => Reason::OperatorNeeded,
         HubError::AgencyInactive => Reason::AgencyInactive,
         HubError::AccountInactive => Reason::AccountInactive,
-        HubError::Taken => Reason::IdentifierTaken,
+        HubError::Taken => Reason::LocalIdTaken,
+        HubError::Referred => Reason::RegistrationReferred,
         HubError::TooMuch => Reason::TooMuch,
         HubError::SourceUnavailable => Reason::SourceUnavailable,
         HubError::StoreUnavailable => Reason::StoreUnavailable,

@@ -1,22 +1,37 @@
-//! Turns away what is no well-formed call before anything is routed. Health needs no caller; every
-//! call of the hub carries exactly one authorization header.
+//! Turns away what is no well-formed call before anything is routed, ends what takes too long, and
+//! says in the hub's own words what the transport found. Health needs no caller; every call of the
+//! hub carries exactly one authorization header.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tonic::codegen::http::{Method, Request, Response, header};
+use tonic::Code;
+use tonic::codegen::http::{HeaderMap, Method, Request, Response, header};
 use tower::{Layer, Service};
 
 use super::status::{self, Reason};
+use crate::limits;
+
+/// The call whose answer comes after a stream of messages.
+const PUBLISHING: &str = "/weir.hub.v1.RecordService/PublishRecords";
 
 /// Puts [`Strict`] around a service.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct StrictLayer;
+#[derive(Debug, Clone, Copy)]
+pub struct StrictLayer {
+    deadline: fn(&str) -> Duration,
+}
+
+impl Default for StrictLayer {
+    fn default() -> Self {
+        Self { deadline }
+    }
+}
 
 impl<S> Layer<S> for StrictLayer {
     type Service = Strict<S>;
 
     fn layer(&self, inner: S) -> Strict<S> {
-        Strict { inner }
+        Strict { inner, deadline: self.deadline }
     }
 }
 
@@ -24,6 +39,7 @@ impl<S> Layer<S> for StrictLayer {
 #[derive(Debug, Clone)]
 pub struct Strict<S> {
     inner: S,
+    deadline: fn(&str) -> Duration,
 }
 
 impl<S, B, R> Service<Request<B>> for Strict<S>
@@ -42,12 +58,43 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if is_well_formed(&request) {
-            Box::pin(self.inner.call(request))
-        } else {
+        if !is_well_formed(&request) {
             let response = status::refuse(Reason::CallMalformed).into_http();
-            Box::pin(std::future::ready(Ok(response)))
+            return Box::pin(std::future::ready(Ok(response)));
         }
+        let time = (self.deadline)(request.uri().path());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let Ok(answer) = tokio::time::timeout(time, answer).await else {
+                return Ok(status::refuse(Reason::DeadlineExceeded).into_http());
+            };
+            let response = answer?;
+            Ok(match found_by_transport(response.headers()) {
+                Some(reason) => status::refuse(reason).into_http(),
+                None => response,
+            })
+        })
+    }
+}
+
+/// How long a call may take until its answer begins.
+fn deadline(path: &str) -> Duration {
+    if path == PUBLISHING { limits::PUBLISH_DEADLINE } else { limits::CALL_DEADLINE }
+}
+
+/// Why the transport itself turned a call down: with a phrase of its own, without details, and with
+/// codes that blame the hub.
+fn found_by_transport(headers: &HeaderMap) -> Option<Reason> {
+    if headers.contains_key("grpc-status-details-bin") {
+        return None;
+    }
+    let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
+    if code == Code::OutOfRange || code == Code::ResourceExhausted {
+        Some(Reason::MessageTooLarge)
+    } else if code == Code::Internal {
+        Some(Reason::MessageMalformed)
+    } else {
+        None
     }
 }
 
@@ -106,7 +153,7 @@ mod tests {
         let inner = tower::service_fn(|_: Request<()>| async {
             Ok::<_, std::convert::Infallible>(Response::new("through"))
         });
-        let response = StrictLayer.layer(inner).oneshot(request).await.unwrap();
+        let response = StrictLayer::default().layer(inner).oneshot(request).await.unwrap();
         let body = *response.body() == "through";
         assert_eq!(body, !response.headers().contains_key("grpc-status"));
         body
@@ -118,6 +165,49 @@ mod tests {
             request = request.header(*name, *value);
         }
         request.body(()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_ended_and_says_so() {
+        let hanging = tower::service_fn(|_: Request<()>| {
+            std::future::pending::<Result<Response<&'static str>, std::convert::Infallible>>()
+        });
+        let layer = StrictLayer { deadline: |_| Duration::ZERO };
+        let call = request("POST", CALL, &[("content-type", "application/grpc")]);
+        let response = layer.layer(hanging).oneshot(call).await.unwrap();
+        assert_eq!(response.headers()["grpc-status"], "4");
+        assert!(response.headers().contains_key("grpc-status-details-bin"));
+    }
+
+    #[test]
+    fn a_stream_of_records_has_its_own_time_and_nothing_else_has() {
+        assert_eq!(deadline(PUBLISHING), limits::PUBLISH_DEADLINE);
+        assert!(limits::PUBLISH_DEADLINE > limits::CALL_DEADLINE);
+        for path in [CALL, "/weir.hub.v1.RecordService/RetractRecords", "", "/"] {
+            assert_eq!(deadline(path), limits::CALL_DEADLINE, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_transport_found_is_said_anew() {
+        let table = [
+            ("0", None, None),
+            ("11", None, Some(Reason::MessageTooLarge)),
+            ("8", None, Some(Reason::MessageTooLarge)),
+            ("13", None, Some(Reason::MessageMalformed)),
+            ("12", None, None),
+            ("13", Some("AA"), None),
+            ("8", Some("AA"), None),
+        ];
+        for (code, details, expected) in table {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-status", code.parse().unwrap());
+            if let Some(details) = details {
+                headers.insert("grpc-status-details-bin", details.parse().unwrap());
+            }
+            assert_eq!(found_by_transport(&headers), expected, "{code} {details:?}");
+        }
+        assert_eq!(found_by_transport(&HeaderMap::new()), None);
     }
 
     #[tokio::test]

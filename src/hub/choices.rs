@@ -154,7 +154,9 @@ impl Hub {
             .map(|stored| stored.event);
         let consent = match event {
             Some(ChoiceEvent::Consent(consent)) => consent,
-            Some(ChoiceEvent::Choice(_)) | None => return Err(HubError::NotFound),
+            Some(ChoiceEvent::Choice(_)) | None => {
+                return Err(self.turned_away(&call, HubError::NotFound).await);
+            }
         };
         let zone = &policy.book().place.zone;
         let event = consent::withdrawal(&consent, withdrawal.taken, zone, at).map_err(

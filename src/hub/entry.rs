@@ -16,6 +16,10 @@ use crate::policy::{Decision, FieldOutcome, View};
 /// Decision slots are padded to a multiple of this, so that their length says little.
 const PAD: usize = 4096;
 
+/// As many fields asked for need one more [`PAD`]: whoever the resident is, what is said of so many
+/// fits.
+const FIELDS_IN_PAD: usize = 4;
+
 /// A word that no vocabulary has; what the asker wrote in its place may be personal.
 const UNKNOWN: &str = "?";
 
@@ -42,10 +46,16 @@ pub fn fresh_id(at: Timestamp) -> DecisionId {
     DecisionId::from_uuid(Uuid::new_v7(time))
 }
 
-/// The bytes of the subject slot. Nobody is the nil id.
+/// The id of nobody.
+#[must_use]
+pub const fn nobody() -> ResidentId {
+    ResidentId::from_uuid(Uuid::nil())
+}
+
+/// The bytes of the subject slot.
 #[must_use]
 pub fn subject(resident: Option<ResidentId>) -> Vec<u8> {
-    resident.map_or(Uuid::nil(), |r| r.uuid()).as_bytes().to_vec()
+    resident.unwrap_or(nobody()).uuid().as_bytes().to_vec()
 }
 
 /// The asker slot: who called and what they wrote.
@@ -259,9 +269,11 @@ fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn decision_slot(as_of: Timestamp, facts: Facts, decision: &Decision) -> Vec<u8> {
+    let least = (decision.fields.len() / FIELDS_IN_PAD + 1).saturating_mul(PAD);
     let mut recorded = Recorded { as_of, facts, decision: decision_json(decision) };
-    let slot = padded(json(&recorded));
+    let mut slot = padded(json(&recorded));
     if slot.len() <= Entry::SLOT_LEN_MAX {
+        slot.resize(slot.len().max(least.min(Entry::SLOT_LEN_MAX)), b' ');
         return slot;
     }
     // How rules fell short follows from the facts: it is the part that can be worked out again.

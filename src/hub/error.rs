@@ -41,9 +41,13 @@ pub enum HubError {
     /// The caller's account or training has ended, or was never recorded.
     #[error("the caller's account may not act")]
     AccountInactive,
-    /// An identifier or local id belongs to somebody else.
-    #[error("an identifier is taken")]
+    /// The caller's local id is linked to somebody else.
+    #[error("the local id is taken")]
     Taken,
+    /// Whom a registration names may be registered already: a person must decide. Says neither that
+    /// there is somebody nor who.
+    #[error("a person must decide")]
+    Referred,
     /// The answer or its audit entry would be too large.
     #[error("too much was asked for")]
     TooMuch,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::entry::{Call, fresh_id, subject};
+use super::entry::{Call, fresh_id, nobody, subject};
 use super::{Hub, HubError};
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::auth::{Caller, HubFunction};
@@ -62,7 +62,8 @@ impl Hub {
     /// An earlier decision for the caller's agency.
     ///
     /// # Errors
-    /// [`HubError::NotFound`] when there is none, or it is another agency's.
+    /// When the caller is nobody's staff, or no longer; [`HubError::NotFound`] when there is no such
+    /// decision, or it is another agency's.
     pub async fn disclosure(
         &self,
         caller: &Caller,
@@ -72,8 +73,7 @@ impl Hub {
         let policy = self.policy();
         let rpc = "weir.hub.v1.SharingService/GetDisclosure";
         let call = self.call(rpc, caller, &policy, at);
-        self.acting_role(&call).await?;
-        self.require_agency(&call, &policy).await?;
+        self.require_staff(&call, &policy, nobody()).await?;
         let request = serde_json::json!({ "disclosure": id.to_string() });
         let receipt = self.look(&call, "disclosure", &request).await?;
         let stored = self.store.entry(id).await?;
@@ -95,8 +95,9 @@ impl Hub {
         let rpc = "weir.hub.v1.AuditService/SearchEntries";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Auditor).await?;
+        let limit = query.limit.clamp(1, limits::PAGE_MAX);
         let request = serde_json::json!({
-            "purpose": query.purpose, "holder": query.holder, "code": query.code,
+            "kinds": query.kinds, "limit": limit, "purpose": query.purpose, "holder": query.holder, "code": query.code,
             "resident": query.resident, "since": query.since, "until": query.until,
             "from_index": query.from_index,
         });
@@ -113,7 +114,7 @@ impl Hub {
         }
         let search = Search {
             from_index: query.from_index,
-            limit: query.limit.clamp(1, limits::PAGE_MAX),
+            limit,
             agency: None,
             kinds: query.kinds,
             facets,

@@ -121,7 +121,7 @@ impl Hub {
     }
 
     /// What the caller's agency has published, without content, after `after`; and whether there is
-    /// more.
+    /// more. The look is in the log before anything is read.
     ///
     /// # Errors
     /// When the caller is no publisher, or a word is unknown.
@@ -143,6 +143,14 @@ impl Hub {
         }
         words.done()?;
         let limit = limit.clamp(1, limits::PAGE_MAX);
+        let facets = BTreeMap::from([
+            (Facet::Holder, caller.agency().as_str().to_owned()),
+            (Facet::What, "held".to_owned()),
+        ]);
+        let request = serde_json::json!({ "held": category, "limit": limit });
+        let none = BTreeMap::new();
+        let entry = call.entry(fresh_id(at), Kind::Query, facets, None, none, &request);
+        self.append_one(entry).await?;
         let holder = caller.agency().clone();
         let wish = limit.saturating_add(1);
         let mut held = self.store.held(holder, category, after, wish).await?;

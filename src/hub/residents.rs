@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use super::entry::fresh_id;
+use super::entry::{fresh_id, nobody};
 use super::words::Words;
 use super::{Hub, HubError, facts};
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::auth::{Caller, HubFunction};
 use crate::domain::{PurposeId, ResidentId};
-use crate::store::{LocalId, Receipt, Resident};
+use crate::store::{LocalId, Receipt, Refusal, Resident, StoreError};
 
 /// A resident to register.
 pub struct NewResident {
@@ -46,7 +46,9 @@ impl Hub {
     /// Registers a resident with the caller agency's own id.
     ///
     /// # Errors
-    /// When the caller is no registrar, a word is unknown, or an identifier is taken.
+    /// When the caller is no registrar or a word is unknown; [`HubError::Referred`] when the number
+    /// or the local id is somebody's already, whoever that is: the attempt is recorded for the person
+    /// who decides, and the caller learns neither who nor which.
     pub async fn register_resident(
         &self,
         caller: &Caller,
@@ -73,13 +75,22 @@ impl Hub {
             nation: new.nation,
         };
         let local = own(caller, new.local_id);
+        let claimed = serde_json::json!({
+            "nhs_number": resident.nhs_number, "name": resident.name,
+            "birth_date": resident.born, "local_id": local.id,
+        });
         let facets = BTreeMap::from([(Facet::What, "register".to_owned())]);
         let request = serde_json::json!({ "local_id": local.id });
         let none = BTreeMap::new();
         let entry = call.entry(fresh_id(at), Kind::Hold, facets, Some(id), none, &request);
         let residents = vec![(resident, vec![local])];
-        let receipt = self.store.register(residents, entry).await?;
-        Ok((id, receipt))
+        match self.store.register(residents, entry).await {
+            Ok(receipt) => Ok((id, receipt)),
+            Err(StoreError::Refused(Refusal::IdentifierTaken | Refusal::LocalIdTaken)) => {
+                Err(self.turned_away_with(&call, HubError::Referred, &claimed).await)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Links the caller agency's own id to a resident.
@@ -107,7 +118,13 @@ impl Hub {
         let none = BTreeMap::new();
         let entry = call.entry(fresh_id(at), Kind::Hold, facets, about, none, &request);
         let local = own(caller, local_id);
-        Ok(self.store.link(resident, local, entry).await?)
+        match self.store.link(resident, local, entry).await {
+            Ok(receipt) => Ok(receipt),
+            Err(StoreError::Refused(Refusal::LocalIdTaken)) => {
+                Err(self.turned_away_with(&call, HubError::Taken, &request).await)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Undoes a link of the caller agency's own id.
@@ -128,6 +145,9 @@ impl Hub {
         let resident = self.store.resident_of(&local).await?;
         let facets = BTreeMap::from([(Facet::What, "unlink".to_owned())]);
         let request = serde_json::json!({ "local_id": local.id });
+        if resident.is_none() {
+            return Err(self.turned_away_with(&call, HubError::NotFound, &request).await);
+        }
         let none = BTreeMap::new();
         let entry = call.entry(fresh_id(at), Kind::Hold, facets, resident, none, &request);
         Ok(self.store.unlink(local, entry).await?)
@@ -153,8 +173,7 @@ impl Hub {
             [one] => Some(*one),
             _ => None,
         };
-        let nobody = ResidentId::from_uuid(Uuid::nil());
-        let known = self.require_staff(&call, &policy, one.unwrap_or(nobody)).await?;
+        let known = self.require_staff(&call, &policy, one.unwrap_or(nobody())).await?;
         let mut words = Words::of(policy.book());
         words.purpose("purpose", &wanted.purpose);
         words.done()?;

@@ -17,6 +17,8 @@ use crate::limits;
 use crate::policy::{Permit, PolicySnapshot};
 use crate::store::{Known, Standing};
 
+const BATCH: &str = "weir.hub.v1.SharingService/BatchCanShare";
+
 /// With content or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
@@ -44,6 +46,18 @@ impl Hub {
     ) -> Result<Vec<Answer>, HubError> {
         let rpc = "weir.hub.v1.SharingService/CanShare";
         self.share(caller, questions, Wish::Know, rpc).await
+    }
+
+    /// [`Hub::can_share`] for several questions at once, in the order of the answers.
+    ///
+    /// # Errors
+    /// As [`Hub::can_share`].
+    pub async fn batch_can_share(
+        &self,
+        caller: &Caller,
+        questions: Vec<Question>,
+    ) -> Result<Vec<Answer>, HubError> {
+        self.share(caller, questions, Wish::Know, BATCH).await
     }
 
     /// Answers requests for records.
@@ -74,9 +88,10 @@ impl Hub {
         if questions.len() > limits::QUESTIONS_MAX {
             return Err(HubError::TooMuch);
         }
-        if questions.iter().any(|q| is_asserted_after(&q.ask, at)) {
-            let what = "must not be in the future";
-            let violation = Violation::new("override.asserted_time", what);
+        if let Some(n) = questions.iter().position(|q| is_asserted_after(&q.ask, at)) {
+            let of = if rpc == BATCH { format!("requests[{n}].") } else { String::new() };
+            let field = format!("{of}override.asserted_time");
+            let violation = Violation::new(field, "must not be in the future");
             return Err(HubError::Invalid(vec![violation]));
         }
         self.count_subjects(&policy, caller, &mut questions, at);

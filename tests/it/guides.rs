@@ -11,7 +11,8 @@ const PORT: &str = "50061";
 /// The shell script that a guide is: its `sh` blocks, and its `python` blocks as programs.
 fn script(guide: &str, port: u16) -> (String, usize) {
     // Whatever was started is stopped, also when a command fails.
-    let mut script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
+    let mut script =
+        "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
     let mut blocks = 0;
     let mut rest = guide;
     while let Some((_, after)) = rest.split_once("\n```") {

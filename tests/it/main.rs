@@ -1,9 +1,22 @@
 //! The whole program from outside: one binary of tests.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
+mod auditing;
+mod choices;
+mod closed;
+mod draining;
 mod guides;
 mod import;
 mod layers;
 mod python;
+mod records;
+mod residents;
+mod sharing;
 mod story;
+mod support;
+mod transport;

@@ -1,0 +1,337 @@
+//! AuditService over a socket: an auditor sees what concerns their agency, and is seen looking.
+
+use tonic::{Code, Response, Status};
+use weir::audit::checkpoint::VerifierKey;
+use weir::audit::entry::{Facet, Kind};
+use weir::grpc::pb;
+
+use crate::support::{
+    AISHA, BEN, CARER, GP_AUDITOR, GP_PUBLISHER, HOSPITAL_AUDITOR, NURSE, Place, expect_refused,
+    request, staff, treatment,
+};
+
+type Person = weir::auth::issuer::Person<'static>;
+
+const POLICE_AUDITOR: Person =
+    Person { agency: "northshire-police", person: "auditor-3", roles: &["hub-auditor"] };
+
+async fn search(
+    place: &Place,
+    who: Person,
+    message: pb::SearchEntriesRequest,
+) -> Result<Response<pb::SearchEntriesResponse>, Status> {
+    place.audit().search_entries(place.from(who, message)).await
+}
+
+async fn found(
+    place: &Place,
+    who: Person,
+    message: pb::SearchEntriesRequest,
+) -> Vec<pb::AuditEntry> {
+    search(place, who, message).await.unwrap().into_inner().entries
+}
+
+async fn read(
+    place: &Place,
+    who: Person,
+    name: &str,
+) -> Result<Response<pb::GetEntryResponse>, Status> {
+    let message = pb::GetEntryRequest { name: name.to_owned() };
+    place.audit().get_entry(place.from(who, message)).await
+}
+
+async fn ask(place: &Place, who: Person, question: pb::CanShareRequest) -> pb::Receipt {
+    let asked = place.from(who, request(question));
+    let reply = place.sharing().request_records(asked).await.unwrap();
+    reply.into_inner().answers.pop().unwrap().receipt.unwrap()
+}
+
+fn time(text: &str) -> Option<prost_types::Timestamp> {
+    let at: jiff::Timestamp = text.parse().unwrap();
+    Some(prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() })
+}
+
+/// Two decisions at ten, one at eleven, of two agencies about two residents, all held by the GP.
+async fn place() -> (Place, [String; 3]) {
+    let place = Place::open().await;
+    let permitted = ask(&place, NURSE, treatment(AISHA)).await.entry;
+    let partly =
+        pb::CanShareRequest { fields: vec!["health/summary".to_owned()], ..treatment(AISHA) };
+    let partly = ask(&place, CARER, partly).await.entry;
+    place.clock.set("2026-07-15T11:00:00+01:00".parse().unwrap());
+    let unknown = pb::CanShareRequest { purpose: "marketing".to_owned(), ..treatment(BEN) };
+    let unknown = ask(&place, NURSE, unknown).await.entry;
+    (place, [permitted, partly, unknown])
+}
+
+#[tokio::test]
+async fn everything_that_is_set_must_hold() {
+    let (place, [permitted, partly, unknown]) = place().await;
+    let any = pb::SearchEntriesRequest::default;
+    let kind = |kind: pb::EntryKind| vec![i32::from(kind)];
+    let decisions = || vec![pb::EntryKind::Disclose.into(), pb::EntryKind::Refuse.into()];
+    let purpose = |word: &str| word.to_owned();
+    let table: Vec<(&str, pb::SearchEntriesRequest, Vec<&String>)> = vec![
+        (
+            "decisions",
+            pb::SearchEntriesRequest { kinds: decisions(), ..any() },
+            vec![&permitted, &partly, &unknown],
+        ),
+        (
+            "a purpose",
+            pb::SearchEntriesRequest { purpose: purpose("direct_care"), ..any() },
+            vec![&permitted, &partly],
+        ),
+        (
+            "a code",
+            pb::SearchEntriesRequest { code: "MIN_NOT_NECESSARY".to_owned(), ..any() },
+            vec![&partly],
+        ),
+        ("a resident", pb::SearchEntriesRequest { resident: BEN.path(), ..any() }, vec![&unknown]),
+        (
+            "from a time",
+            pb::SearchEntriesRequest {
+                kinds: decisions(),
+                start_time: time("2026-07-15T11:00:00+01:00"),
+                ..any()
+            },
+            vec![&unknown],
+        ),
+        (
+            "until a time",
+            pb::SearchEntriesRequest {
+                kinds: decisions(),
+                end_time: time("2026-07-15T11:00:00+01:00"),
+                ..any()
+            },
+            vec![&permitted, &partly],
+        ),
+        (
+            "all of it",
+            pb::SearchEntriesRequest {
+                kinds: kind(pb::EntryKind::Disclose),
+                purpose: purpose("direct_care"),
+                holder: "agencies/oakdale-gp".to_owned(),
+                resident: AISHA.path(),
+                code: "MIN_NOT_NECESSARY".to_owned(),
+                ..any()
+            },
+            vec![&partly],
+        ),
+        (
+            "another holder",
+            pb::SearchEntriesRequest { holder: "agencies/northshire-police".to_owned(), ..any() },
+            vec![],
+        ),
+        (
+            "a purpose that nobody had",
+            pb::SearchEntriesRequest { purpose: purpose("marac"), ..any() },
+            vec![],
+        ),
+    ];
+    for (what, message, expected) in table {
+        let before = place.log_size();
+        let reply = search(&place, GP_AUDITOR, message).await.unwrap().into_inner();
+        let names: Vec<&String> = reply.entries.iter().map(|e| &e.name).collect();
+        assert_eq!(names, expected, "{what}");
+        assert!(reply.entries.iter().all(|e| e.details.is_none()), "{what}");
+        let logged = place.entries(before);
+        assert_eq!((logged.len(), logged[0].entry.kind), (1, Kind::AuditRead), "{what}");
+        assert_eq!(reply.receipt.unwrap().entry, format!("entries/{}", logged[0].index), "{what}");
+        assert!(reply.log_size > u64::try_from(logged[0].index).unwrap(), "{what}");
+    }
+    let wrong: Vec<(&str, pb::SearchEntriesRequest)> = vec![
+        ("kinds", pb::SearchEntriesRequest { kinds: vec![99], ..any() }),
+        ("purpose", pb::SearchEntriesRequest { purpose: purpose("No Word"), ..any() }),
+        ("holder", pb::SearchEntriesRequest { holder: "oakdale-gp".to_owned(), ..any() }),
+        ("code", pb::SearchEntriesRequest { code: "MIN_NOT_NECESARY".to_owned(), ..any() }),
+        ("resident", pb::SearchEntriesRequest { resident: "Aisha".to_owned(), ..any() }),
+        ("page_size", pb::SearchEntriesRequest { page_size: -1, ..any() }),
+        ("page_token", pb::SearchEntriesRequest { page_token: "x".to_owned(), ..any() }),
+    ];
+    for (field, message) in wrong {
+        let reply = search(&place, GP_AUDITOR, message).await;
+        expect_refused(field, reply, Code::InvalidArgument, "REQUEST_INVALID", &[field]);
+    }
+}
+
+#[tokio::test]
+async fn an_agency_sees_what_it_asked_and_what_it_held_and_nothing_else() {
+    let (place, [permitted, partly, unknown]) = place().await;
+    let decisions = || pb::SearchEntriesRequest {
+        kinds: vec![pb::EntryKind::Disclose.into(), pb::EntryKind::Refuse.into()],
+        ..Default::default()
+    };
+    for (who, expected) in [
+        (GP_AUDITOR, vec![&permitted, &partly, &unknown]),
+        (HOSPITAL_AUDITOR, vec![&permitted, &unknown]),
+        (POLICE_AUDITOR, vec![]),
+    ] {
+        let entries = found(&place, who, decisions()).await;
+        let names: Vec<&String> = entries.iter().map(|e| &e.name).collect();
+        assert_eq!(names, expected, "{}", who.agency);
+        for name in [&permitted, &partly, &unknown] {
+            let reply = read(&place, who, name).await;
+            if expected.contains(&name) {
+                let entry = reply.unwrap().into_inner().entry.unwrap();
+                // What the asker wrote is for the asker's own auditors.
+                let own = entry.agency == format!("agencies/{}", who.agency);
+                assert_eq!(entry.details.is_some(), own, "{} {name}", who.agency);
+                if let Some(details) = entry.details {
+                    assert!(details.asker.contains("Ward round"), "{}", details.asker);
+                    assert!(details.asker.contains(NURSE.person), "{}", details.asker);
+                    assert!(!details.request.contains("penicillin"), "{}", details.request);
+                }
+            } else {
+                expect_refused(name, reply, Code::NotFound, "NOT_FOUND", &[]);
+            }
+        }
+    }
+    // Values are nowhere in the log, not even for those who got them.
+    for logged in place.entries(0) {
+        for bytes in logged.slots.values() {
+            assert!(!String::from_utf8_lossy(bytes).contains("penicillin"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_go_on_where_they_ended_and_belong_to_their_question() {
+    let (place, _) = place().await;
+    let page = |size, token: &str| pb::SearchEntriesRequest {
+        purpose: "direct_care".to_owned(),
+        page_size: size,
+        page_token: token.to_owned(),
+        ..Default::default()
+    };
+    let all: Vec<String> =
+        found(&place, GP_AUDITOR, page(0, "")).await.into_iter().map(|e| e.name).collect();
+    assert_eq!(all.len(), 2);
+    let mut got = Vec::new();
+    let mut token = String::new();
+    for _ in 0..50 {
+        let answer = search(&place, GP_AUDITOR, page(1, &token)).await.unwrap().into_inner();
+        assert!(answer.entries.len() <= 1);
+        got.extend(answer.entries.into_iter().map(|e| e.name));
+        token = answer.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((got, token.as_str()), (all, ""));
+    let first = search(&place, GP_AUDITOR, page(1, "")).await.unwrap().into_inner();
+    assert!(!first.next_page_token.is_empty());
+    let other =
+        pb::SearchEntriesRequest { purpose: "marac".to_owned(), ..page(1, &first.next_page_token) };
+    let reply = search(&place, GP_AUDITOR, other).await;
+    let wrong = ["page_token"];
+    expect_refused("another's", reply, Code::InvalidArgument, "REQUEST_INVALID", &wrong);
+    // The same place in the hand of somebody who may see less shows less.
+    let theirs = found(&place, POLICE_AUDITOR, page(1, &first.next_page_token)).await;
+    assert!(theirs.is_empty());
+}
+
+#[tokio::test]
+async fn only_an_auditor_reads_the_log_and_every_try_is_in_it() {
+    let (place, [permitted, ..]) = place().await;
+    let operator = Person { roles: &["hub-operator"], ..POLICE_AUDITOR };
+    for who in [NURSE, GP_PUBLISHER, operator] {
+        let before = place.log_size();
+        let reply = search(&place, who, Default::default()).await;
+        expect_refused("search", reply, Code::PermissionDenied, "AUDITOR_NEEDED", &[]);
+        let reply = read(&place, who, &permitted).await;
+        expect_refused("read", reply, Code::PermissionDenied, "AUDITOR_NEEDED", &[]);
+        let head = place.from(who, pb::GetCheckpointRequest {});
+        let reply = place.audit().get_checkpoint(head).await;
+        expect_refused("head", reply, Code::PermissionDenied, "AUDITOR_NEEDED", &[]);
+        let kinds: Vec<_> = place.entries(before).iter().map(|e| e.entry.kind).collect();
+        assert_eq!(kinds, [Kind::TurnedAway; 3]);
+    }
+    let before = place.log_size();
+    let nobody = format!("entries/{}", u64::MAX);
+    for name in ["entries/0", "entries/999999", nobody.as_str()] {
+        let reply = read(&place, GP_AUDITOR, name).await;
+        expect_refused(name, reply, Code::NotFound, "NOT_FOUND", &[]);
+    }
+    for name in ["entries/", "entries/-1", "entries/+1", "entries/0x1", "entries/1 ", "1"] {
+        let reply = read(&place, GP_AUDITOR, name).await;
+        expect_refused(name, reply, Code::InvalidArgument, "REQUEST_INVALID", &["name"]);
+    }
+    let looks = place.entries(before);
+    assert_eq!(looks.len(), 3, "a look that finds nothing is a look");
+    assert!(looks.iter().all(|e| e.entry.kind == Kind::AuditRead));
+    // An auditor of the same agency finds the looking itself.
+    let looked = pb::SearchEntriesRequest {
+        kinds: vec![pb::EntryKind::AuditRead.into()],
+        ..Default::default()
+    };
+    let own = found(&place, GP_AUDITOR, looked.clone()).await;
+    assert_eq!(own.len(), 4, "three looks and this one");
+    assert!(own.iter().all(|e| e.agency == "agencies/oakdale-gp"));
+    let theirs = found(&place, HOSPITAL_AUDITOR, looked).await;
+    assert_eq!(theirs.len(), 1, "another agency sees its own look only");
+}
+
+#[tokio::test]
+async fn what_was_looked_for_is_recorded() {
+    let (place, _) = place().await;
+    let sought = pb::SearchEntriesRequest {
+        kinds: vec![pb::EntryKind::Refuse.into()],
+        resident: AISHA.path(),
+        page_size: 7,
+        ..Default::default()
+    };
+    let before = place.log_size();
+    found(&place, GP_AUDITOR, sought).await;
+    let name = format!("entries/{before}");
+    let entry = read(&place, GP_AUDITOR, &name).await.unwrap().into_inner().entry.unwrap();
+    let request: serde_json::Value = serde_json::from_str(&entry.details.unwrap().request).unwrap();
+    assert_eq!(request["resident"], AISHA.resident().uuid().to_string());
+    assert_eq!(request["kinds"], serde_json::json!(["Refuse"]));
+    assert_eq!(request["limit"], 7);
+    assert_eq!(place.entries(before)[0].facet(Facet::What), "search");
+}
+
+#[tokio::test]
+async fn the_newest_head_is_signed_and_covers_every_receipt() {
+    let (place, _) = place().await;
+    let text = std::fs::read_to_string(place.data().join("audit.vkey")).unwrap();
+    let key = VerifierKey::parse(text.trim()).unwrap();
+    let receipt = ask(&place, NURSE, treatment(AISHA)).await;
+    let before = place.log_size();
+    let head = place.from(GP_AUDITOR, pb::GetCheckpointRequest {});
+    let head = place.audit().get_checkpoint(head).await.unwrap().into_inner();
+    let opened = key.open(&head.note).unwrap();
+    assert_eq!((opened.size, opened.root.to_vec()), (head.tree_size, head.root_hash.clone()));
+    assert_eq!((receipt.tree_size, &receipt.root_hash), (head.tree_size, &head.root_hash));
+    // A head tells nothing of anybody, and a witness asks for it often: reading it is not recorded.
+    assert_eq!((place.log_size(), head.tree_size), (before, before));
+    let forged = head.note.replacen(&head.tree_size.to_string(), "9999", 1);
+    assert!(key.open(&forged).is_err());
+    ask(&place, NURSE, treatment(AISHA)).await;
+    let later = place.from(GP_AUDITOR, pb::GetCheckpointRequest {});
+    let later = place.audit().get_checkpoint(later).await.unwrap().into_inner();
+    assert_eq!(later.tree_size, before + 1);
+    assert_ne!(later.root_hash, head.root_hash);
+}
+
+#[tokio::test]
+async fn an_auditor_of_a_suspended_agency_reads_nothing() {
+    let (place, [permitted, ..]) = place().await;
+    let agency = "oakdale-gp".parse().unwrap();
+    place.record(vec![weir::store::Fact::Suspended { agency, suspended: true }]).await;
+    let reply = read(&place, GP_AUDITOR, &permitted).await;
+    expect_refused("suspended", reply, Code::PermissionDenied, "AGENCY_INACTIVE", &[]);
+    let left = staff(GP_AUDITOR, Some("2026-07-15T10:30:00+01:00".parse().unwrap()));
+    place
+        .record(vec![
+            left,
+            weir::store::Fact::Suspended {
+                agency: "oakdale-gp".parse().unwrap(),
+                suspended: false,
+            },
+        ])
+        .await;
+    let reply = read(&place, GP_AUDITOR, &permitted).await;
+    expect_refused("left", reply, Code::PermissionDenied, "ACCOUNT_INACTIVE", &[]);
+}

@@ -1,0 +1,470 @@
+//! A place with a hub that listens on a real socket: the shipped policies, a real data folder, real
+//! tokens, and a clock that stands still until it is set.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt;
+use uuid::Uuid;
+use weir::app::{App, AppError};
+use weir::audit::entry::{Entry, Kind};
+use weir::auth::issuer::{AUDIENCE, DEVELOPMENT, DevelopmentIssuer, Person};
+use weir::auth::{HubFunction, Issuer};
+use weir::clock::{Clock, FixedClock, SharedClock};
+use weir::domain::{Capacity, DecisionId, FieldValue, ResidentId};
+use weir::grpc::pb;
+use weir::store::{Fact, LocalId, Resident, ShelfRow, Store};
+
+/// When every place opens.
+pub(crate) const OPENED: &str = "2026-07-15T10:00:00+01:00";
+
+const fn person(
+    agency: &'static str,
+    person: &'static str,
+    roles: &'static [&'static str],
+) -> Person<'static> {
+    Person { agency, person, roles }
+}
+
+/// Somebody at work in the place. All have an open account and training.
+pub(crate) const NURSE: Person<'_> = person("northfield-hospital", "nurse-7", &["nurse"]);
+pub(crate) const NURSE_TWO: Person<'_> = person("northfield-hospital", "nurse-8", &["nurse"]);
+pub(crate) const DOCTOR: Person<'_> = person("northfield-hospital", "doctor-9", &["doctor"]);
+pub(crate) const CARER: Person<'_> =
+    person("northfield-council-adult-care", "social-2", &["social-worker"]);
+pub(crate) const HOUSING: Person<'_> =
+    person("northfield-council-housing", "housing-4", &["housing-officer"]);
+pub(crate) const CHILDRENS: Person<'_> =
+    person("northfield-council-childrens", "social-8", &["social-worker"]);
+pub(crate) const CONSTABLE: Person<'_> =
+    person("northshire-police", "officer-5", &["police-officer"]);
+/// Functions of an agency's own accounts.
+pub(crate) const GP_PUBLISHER: Person<'_> = person("oakdale-gp", "feed-1", &["hub-publisher"]);
+pub(crate) const GP_REGISTRAR: Person<'_> = person("oakdale-gp", "desk-1", &["hub-registrar"]);
+pub(crate) const GP_AUDITOR: Person<'_> = person("oakdale-gp", "auditor-1", &["hub-auditor"]);
+pub(crate) const HOSPITAL_AUDITOR: Person<'_> =
+    person("northfield-hospital", "auditor-2", &["hub-auditor"]);
+
+const STAFF: &[Person<'_>] = &[NURSE, NURSE_TWO, DOCTOR, CARER, HOUSING, CHILDRENS, CONSTABLE];
+
+/// Somebody who lives in the place.
+#[derive(Clone, Copy)]
+pub(crate) struct Inhabitant {
+    pub(crate) id: u128,
+    pub(crate) name: &'static str,
+    pub(crate) born: &'static str,
+    pub(crate) nhs_number: &'static str,
+    pub(crate) flag: Option<&'static str>,
+}
+
+pub(crate) const AISHA: Inhabitant = Inhabitant {
+    id: 0x01a0_0000_0000_4000_8000_0000_0000_0001,
+    name: "Aisha Rahman",
+    born: "1980-06-15",
+    nhs_number: "9434765919",
+    flag: None,
+};
+pub(crate) const BEN: Inhabitant = Inhabitant {
+    id: 0x01a0_0000_0000_4000_8000_0000_0000_0002,
+    name: "Ben Okafor",
+    born: "2014-02-03",
+    nhs_number: "9000000009",
+    flag: None,
+};
+pub(crate) const SEALED: Inhabitant = Inhabitant {
+    id: 0x01a0_0000_0000_4000_8000_0000_0000_0003,
+    name: "Sorrel Hidden",
+    born: "2012-01-01",
+    nhs_number: "9000000017",
+    flag: Some("sealed"),
+};
+pub(crate) const PROTECTED: Inhabitant = Inhabitant {
+    id: 0x01a0_0000_0000_4000_8000_0000_0000_0004,
+    name: "Petra Guarded",
+    born: "2012-01-01",
+    nhs_number: "9000000025",
+    flag: Some("protected-person"),
+};
+pub(crate) const REFUGEE: Inhabitant = Inhabitant {
+    id: 0x01a0_0000_0000_4000_8000_0000_0000_0005,
+    name: "Grace Sheltered",
+    born: "1990-03-04",
+    nhs_number: "9000000033",
+    flag: Some("in-refuge"),
+};
+/// Nobody has registered them.
+pub(crate) const ABSENT: Inhabitant = Inhabitant {
+    id: 0x01a0_0000_0000_4000_8000_0000_0000_0009,
+    name: "Nemo Nobody",
+    born: "2012-01-01",
+    nhs_number: "9000000041",
+    flag: None,
+};
+
+const REGISTERED: &[Inhabitant] = &[AISHA, BEN, SEALED, PROTECTED, REFUGEE];
+
+impl Inhabitant {
+    pub(crate) fn resident(self) -> ResidentId {
+        ResidentId::from_uuid(Uuid::from_u128(self.id))
+    }
+
+    /// `residents/{uuid}`.
+    pub(crate) fn path(self) -> String {
+        format!("residents/{}", Uuid::from_u128(self.id))
+    }
+
+    /// The id that each holder has for them.
+    pub(crate) fn local_id(self) -> String {
+        format!("L-{}", self.nhs_number)
+    }
+}
+
+/// A holder, a category, and its fields by short name with their values.
+type Holding = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// Who holds what about everybody who is registered.
+const HELD: &[Holding] = &[
+    (
+        "oakdale-gp",
+        "health/summary",
+        &[("allergies", "penicillin"), ("medicines", "salbutamol"), ("conditions", "asthma")],
+    ),
+    ("oakdale-gp", "health/support", &[("mobility", "walks with a stick")]),
+    ("oakdale-gp", "contact/home", &[("address", "1 Foundry Lane"), ("phone", "01632 960001")]),
+    ("oakdale-gp", "identity/core", &[("name", "on file"), ("birth_date", "on file")]),
+    ("northfield-council-housing", "housing/tenancy", &[("tenancy_status", "secure")]),
+    ("northfield-council-adult-care", "care/assessment", &[("needs", "help with meals")]),
+    ("northfield-council-childrens", "identity/core", &[("name", "on file")]),
+];
+
+/// A running hub.
+pub(crate) struct Place {
+    pub(crate) channel: Channel,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) clock: FixedClock,
+    pub(crate) app: Arc<App>,
+    pub(crate) issuer: DevelopmentIssuer,
+    dir: tempfile::TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    serving: Option<JoinHandle<Result<(), AppError>>>,
+}
+
+fn issuers(book: &weir::policy::book::RuleBook, dir: &Path) -> Vec<Issuer> {
+    book.agencies
+        .keys()
+        .map(|agency| Issuer {
+            issuer: format!("{DEVELOPMENT}{agency}"),
+            agency: agency.clone(),
+            audience: AUDIENCE.to_owned(),
+            algorithm: jsonwebtoken::Algorithm::ES256,
+            jwks_file: dir.join("jwks.json"),
+            role_claim: "roles".to_owned(),
+            roles: book.roles.keys().map(|r| (r.as_str().to_owned(), r.clone())).collect(),
+            functions: HubFunction::ALL.map(|f| (format!("hub-{}", f.as_str()), f)).into(),
+        })
+        .collect()
+}
+
+/// An entry for what the set-up does through the store.
+pub(crate) fn prepared(kind: Kind) -> Entry {
+    Entry {
+        event: DecisionId::from_uuid(Uuid::new_v4()),
+        kind,
+        rpc: "set-up".to_owned(),
+        call: DecisionId::from_uuid(Uuid::new_v4()),
+        part: 1,
+        parts: 1,
+        agency: None,
+        principal: [0; 16],
+        policy: [0; 32],
+        facets: BTreeMap::new(),
+        slots: BTreeMap::new(),
+    }
+}
+
+impl Place {
+    /// Opens the place with everybody in it.
+    pub(crate) async fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let policy = weir::cli::policy::open(&root.join("policies")).unwrap();
+        let start: Timestamp = OPENED.parse().unwrap();
+        let clock = FixedClock::at(start);
+        let issuer = DevelopmentIssuer::open(&dir.path().join("issuer")).unwrap();
+        let issuers = issuers(policy.book(), &dir.path().join("issuer"));
+        let shared: SharedClock = Arc::new(clock.clone());
+        let data = dir.path().join("data");
+        let app = App::open(&data, "northfield.example/it", policy, issuers, shared).await;
+        let app = Arc::new(app.unwrap());
+        people_it(app.store.as_ref(), start).await;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn({
+            let app = Arc::clone(&app);
+            async move { app.serve(listener, true, async { stopped.await.unwrap_or_default() }).await }
+        });
+        let channel =
+            Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        let (stop, serving) = (Some(stop), Some(serving));
+        Self { channel, address, clock, app, issuer, dir, stop, serving }
+    }
+
+    /// Asks the hub to end; the handle tells when it has.
+    pub(crate) fn shut_down(&mut self) -> JoinHandle<Result<(), AppError>> {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.serving.take().unwrap()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// A token as `who`'s agency signs it now.
+    pub(crate) fn token(&self, who: Person<'_>) -> String {
+        self.issuer.token(who, self.clock.now(), 10).unwrap()
+    }
+
+    /// A message from `who`.
+    pub(crate) fn from<T>(&self, who: Person<'_>, message: T) -> Request<T> {
+        bearing(&self.token(who), message)
+    }
+
+    pub(crate) async fn record(&self, facts: Vec<Fact>) {
+        self.app.store.record_facts(facts, prepared(Kind::Fact)).await.unwrap();
+    }
+
+    pub(crate) fn sharing(&self) -> pb::sharing_service_client::SharingServiceClient<Channel> {
+        pb::sharing_service_client::SharingServiceClient::new(self.channel.clone())
+    }
+    pub(crate) fn records(&self) -> pb::record_service_client::RecordServiceClient<Channel> {
+        pb::record_service_client::RecordServiceClient::new(self.channel.clone())
+    }
+    pub(crate) fn residents(&self) -> pb::resident_service_client::ResidentServiceClient<Channel> {
+        pb::resident_service_client::ResidentServiceClient::new(self.channel.clone())
+    }
+    pub(crate) fn choices(&self) -> pb::choice_service_client::ChoiceServiceClient<Channel> {
+        pb::choice_service_client::ChoiceServiceClient::new(self.channel.clone())
+    }
+    pub(crate) fn audit(&self) -> pb::audit_service_client::AuditServiceClient<Channel> {
+        pb::audit_service_client::AuditServiceClient::new(self.channel.clone())
+    }
+
+    /// Entries in the log, without asking the hub.
+    pub(crate) fn log_size(&self) -> u64 {
+        self.app.store.log().head().size
+    }
+
+    /// The entries from `from` on, as they stand in the file.
+    pub(crate) fn entries(&self, from: u64) -> Vec<Logged> {
+        let log = self.log_file();
+        let mut leaves =
+            log.prepare("SELECT idx, leaf FROM entry WHERE idx >= ?1 ORDER BY idx").unwrap();
+        let mut slots = log.prepare("SELECT slot, bytes FROM slot WHERE idx = ?1").unwrap();
+        let rows = leaves.query_map([i64::try_from(from).unwrap()], |r| {
+            Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?))
+        });
+        rows.unwrap()
+            .map(Result::unwrap)
+            .map(|(index, leaf)| Logged {
+                index,
+                entry: weir::audit::leaf::decode(&leaf).unwrap().entry,
+                leaf_len: leaf.len(),
+                slots: slots
+                    .query_map([index], |r| Ok((r.get(0)?, r.get(1)?)))
+                    .unwrap()
+                    .map(Result::unwrap)
+                    .collect(),
+            })
+            .collect()
+    }
+
+    /// A connection of one's own to the log's file.
+    pub(crate) fn log_file(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.data().join("audit-2026.db")).unwrap()
+    }
+}
+
+/// An entry as it stands in the file.
+pub(crate) struct Logged {
+    pub(crate) index: i64,
+    pub(crate) entry: Entry,
+    pub(crate) leaf_len: usize,
+    pub(crate) slots: BTreeMap<u8, Vec<u8>>,
+}
+
+impl Logged {
+    pub(crate) fn facet(&self, facet: weir::audit::entry::Facet) -> &str {
+        self.entry.facets.get(&facet).map(String::as_str).unwrap_or_default()
+    }
+}
+
+async fn people_it(store: &dyn Store, start: Timestamp) {
+    let residents = REGISTERED
+        .iter()
+        .map(|one| {
+            let holders: BTreeSet<&str> = HELD.iter().map(|(holder, _, _)| *holder).collect();
+            let local =
+                |holder: &str| LocalId { agency: holder.parse().unwrap(), id: one.local_id() };
+            let resident = Resident {
+                id: one.resident(),
+                nhs_number: Some(one.nhs_number.to_owned()),
+                name: one.name.to_owned(),
+                born: Some(one.born.parse().unwrap()),
+                nation: "England".to_owned(),
+            };
+            (resident, holders.into_iter().map(local).collect())
+        })
+        .collect();
+    store.register(residents, prepared(Kind::Hold)).await.unwrap();
+    for (holder, category, values) in HELD {
+        let values: Vec<_> = values
+            .iter()
+            .map(|(name, text)| {
+                let field = format!("{category}.{name}").parse().unwrap();
+                (field, FieldValue::new((*text).to_owned()).unwrap())
+            })
+            .collect();
+        let rows = REGISTERED
+            .iter()
+            .map(|one| ShelfRow { local_id: one.local_id(), values: values.clone() })
+            .collect();
+        let (holder, category) = (holder.parse().unwrap(), category.parse().unwrap());
+        store.shelve(holder, category, rows, start, prepared(Kind::Hold)).await.unwrap();
+    }
+    store.record_facts(facts(start), prepared(Kind::Fact)).await.unwrap();
+}
+
+fn facts(start: Timestamp) -> Vec<Fact> {
+    let until = Some(jiff::civil::date(2026, 12, 31));
+    let mut facts = vec![Fact::OptOutListRead { at: start }];
+    let documents = ["oakdale-gp", "northshire-police"].into_iter();
+    let agencies: BTreeSet<&str> = STAFF.iter().map(|who| who.agency).chain(documents).collect();
+    for agency in agencies {
+        facts.push(Fact::PolicyDocument { agency: agency.parse().unwrap(), until });
+    }
+    for who in STAFF {
+        facts.push(staff(*who, None));
+        // Everybody who is registered is a case of everybody's: what differs is who they are.
+        for one in REGISTERED {
+            facts.push(relationship(*who, *one, start));
+        }
+    }
+    for one in REGISTERED {
+        let flags = one.flag.iter().map(|flag| flag.parse().unwrap()).collect();
+        facts.push(circumstances(*one, flags));
+    }
+    facts
+}
+
+pub(crate) fn staff(who: Person<'_>, account_ends: Option<Timestamp>) -> Fact {
+    Fact::Staff {
+        agency: who.agency.parse().unwrap(),
+        person: who.person.parse().unwrap(),
+        account_ends,
+        training_until: Some(jiff::civil::date(2026, 12, 31)),
+    }
+}
+
+pub(crate) fn relationship(who: Person<'_>, one: Inhabitant, from: Timestamp) -> Fact {
+    Fact::Relationship {
+        agency: who.agency.parse().unwrap(),
+        person: who.person.parse().unwrap(),
+        resident: one.resident(),
+        from,
+        until: None,
+    }
+}
+
+fn circumstances(one: Inhabitant, flags: BTreeSet<weir::domain::FlagId>) -> Fact {
+    Fact::Circumstances {
+        resident: one.resident(),
+        died: None,
+        flags,
+        capacity: Capacity::Has,
+        parent_of_case: false,
+        disadvantages: 0,
+    }
+}
+
+/// A message with a token.
+pub(crate) fn bearing<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+}
+
+/// A question for treatment that the hub permits about everybody whose record is open.
+pub(crate) fn treatment(about: Inhabitant) -> pb::CanShareRequest {
+    pb::CanShareRequest {
+        resident: about.path(),
+        holder: "agencies/oakdale-gp".to_owned(),
+        purpose: "direct_care".to_owned(),
+        fields: vec!["health/summary.allergies".to_owned()],
+        reason: "Ward round this morning".to_owned(),
+        case_reference: "CASE-118".to_owned(),
+        ..Default::default()
+    }
+}
+
+/// The same question as a request.
+pub(crate) fn request(question: pb::CanShareRequest) -> pb::RequestRecordsRequest {
+    pb::RequestRecordsRequest {
+        residents: vec![question.resident],
+        holders: vec![question.holder],
+        purpose: question.purpose,
+        fields: question.fields,
+        reason: question.reason,
+        case_reference: question.case_reference,
+        basis: question.basis,
+        cited_gateway: question.cited_gateway,
+        threshold_statement: question.threshold_statement,
+        notice_reference: question.notice_reference,
+        received_for_purpose: question.received_for_purpose,
+        do_not_tell_reason: question.do_not_tell_reason,
+        r#override: question.r#override,
+    }
+}
+
+/// The decision of an answer.
+pub(crate) fn decision(answer: &pb::Answer) -> &pb::Decision {
+    answer.decision.as_ref().unwrap()
+}
+
+/// How a call was turned down: its code, its reason for machines, and the fields that are wrong.
+pub(crate) fn refused<T>(reply: Result<Response<T>, Status>) -> (Code, String, Vec<String>) {
+    let Err(status) = reply else {
+        return (Code::Ok, String::new(), Vec::new());
+    };
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
+    let fields = details.bad_request().map(|bad| {
+        bad.field_violations
+            .iter()
+            .inspect(|v| assert!(!v.description.is_empty(), "{} is not explained", v.field))
+            .map(|v| v.field.clone())
+            .collect()
+    });
+    (status.code(), reason, fields.unwrap_or_default())
+}
+
+/// Expects a call to be turned down so.
+#[track_caller]
+pub(crate) fn expect_refused<T>(
+    what: &str,
+    reply: Result<Response<T>, Status>,
+    code: Code,
+    reason: &str,
+    fields: &[&str],
+) {
+    let found = refused(reply);
+    let fields = fields.iter().map(|f| (*f).to_owned()).collect::<Vec<_>>();
+    assert_eq!(found, (code, reason.to_owned(), fields), "{what}");
+}
