@@ -23,7 +23,7 @@ fn script(guide: &str, port: u16) -> (String, usize) {
             "python" => {
                 script.push_str(&format!("python3 <<'END OF PROGRAM'\n{block}\nEND OF PROGRAM"))
             }
-            other => panic!("a block in {other:?}: tests run sh and python"),
+            other => assert!(other.is_empty(), "a block in {other:?}: tests run sh and python"),
         }
         script.push('\n');
         blocks += 1;
