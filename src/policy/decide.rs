@@ -69,8 +69,9 @@ struct Decider<'a> {
     policy: &'a PolicySnapshot,
     q: Question<'a>,
     common: Common,
-    /// casbin's verdicts by request with the field's name left out, and by the rows that list it.
-    memo: HashMap<(Request, u64), Ruling>,
+    /// casbin's verdicts by section, by the rows that list the field, and by the request with what
+    /// names the field left out.
+    memo: HashMap<(u32, u64, Request), Ruling>,
 }
 
 impl PolicySnapshot {
@@ -257,19 +258,26 @@ impl Decider<'_> {
         Ok(bits)
     }
 
-    /// Decides and, on a no, traces. Fields that differ in nothing but their name share one call.
+    /// Decides and, on a no, traces. Fields that the same rows list, and for which all else is alike,
+    /// share one call.
     fn ask_casbin(
         &mut self,
         request: Request,
         listing: u64,
         about: &Field,
     ) -> Result<Ruling, EngineError> {
-        let shared = self.section(Some(about))?.rows.len() <= 64;
-        let key = (Request { field: ImmutableString::new(), ..request.clone() }, listing);
+        let section = self.section(Some(about))?;
+        let shared = section.rows.len() <= 64;
+        let nameless = Request {
+            field: ImmutableString::new(),
+            letters: ImmutableString::new(),
+            category: ImmutableString::new(),
+            ..request.clone()
+        };
+        let key = (section.at, listing, nameless);
         if shared && let Some(known) = self.memo.get(&key) {
             return Ok(known.clone());
         }
-        let section = self.section(Some(about))?;
         let verdict = self.policy.engine.decide(section, &request)?;
         let failing =
             if verdict.yes { Vec::new() } else { self.policy.engine.trace(section, &request)? };

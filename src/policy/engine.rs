@@ -17,14 +17,15 @@ use super::EngineError;
 use super::book::{Cell, Effect, Only, Rule, RuleBook};
 use crate::domain::CategoryId;
 
-/// The matcher's terms in the model's order, by the name that `conditions.toml` gives them.
+/// The matcher's terms in the model's order, by the name that `conditions.toml` gives them. What most
+/// often says no stands first: casbin stops there.
 pub(super) const TERMS: [&str; 17] = [
-    "agency",
-    "role",
-    "purpose",
-    "category",
-    "field",
     "when",
+    "role",
+    "field",
+    "category",
+    "purpose",
+    "agency",
     "death",
     "bulk",
     "asking",
@@ -38,10 +39,10 @@ pub(super) const TERMS: [&str; 17] = [
     "override",
 ];
 
-/// The terms that say whether a row speaks of the question at all: agency to field.
-pub(super) const SCOPE: u32 = 0b1_1111;
+/// The terms that say whether a row speaks of the question at all: role to agency.
+pub(super) const SCOPE: u32 = 0b11_1110;
 /// Position of `when`.
-pub(super) const WHEN: usize = 5;
+pub(super) const WHEN: usize = 0;
 
 /// The request's words, in the order of the model's request definition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -114,6 +115,8 @@ impl Request {
 /// The rows that could matter for one (agency, purpose, category): positions in the rule table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Section {
+    /// Its number; another one has other rows.
+    pub at: u32,
     key: String,
     /// Deny rows first, each part in file order.
     pub rows: Vec<usize>,
@@ -156,6 +159,7 @@ impl Engine {
         let mut model = ready(DefaultModel::from_str(&book.model))?.map_err(engine)?;
         let matcher = matcher_of(&book.model)?;
         let terms = terms_of(matcher)?;
+        check_readers(&terms)?;
         let traced: Vec<String> =
             terms.iter().enumerate().map(|(i, term)| format!("mark({i}, {term})")).collect();
         if !model.add_def("m", "m2", &traced.join(" & ")) {
@@ -287,6 +291,20 @@ fn terms_of(matcher: &str) -> Result<Vec<&str>, EngineError> {
     }
 }
 
+/// What names the field is read by two terms only: a verdict is then the same for every field of which
+/// each row speaks alike, and is asked for once.
+fn check_readers(terms: &[&str]) -> Result<(), EngineError> {
+    for (name, term) in TERMS.iter().zip(terms) {
+        let reads = ["r.field", "r.letters", "r.category"].iter().any(|word| term.contains(word));
+        if reads && !matches!(*name, "field" | "category") {
+            return Err(EngineError(format!(
+                "the matcher's term {name} reads the field: only field and category may"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn reads_column(matcher: &str, column: &str) -> bool {
     let wanted = format!("p.{column}");
     matcher
@@ -348,6 +366,7 @@ fn sections(book: &RuleBook, layout: Layout) -> (Vec<Section>, Index, Words) {
                 let at = *by_rows.entry(rows).or_insert_with_key(|rows| {
                     let at = u32::try_from(sections.len()).unwrap_or(UNKNOWN);
                     sections.push(Section {
+                        at,
                         key: format!("p{}", sections.len() + 2),
                         rows: rows.clone(),
                     });

@@ -67,12 +67,12 @@ fn the_shipped_rule_book_decides_every_scenario() {
 #[test]
 fn every_term_of_the_matcher_is_needed() {
     let named = [
-        ("agency", "agree-10#2"),
-        ("role", "safe-05#2"),
-        ("purpose", "safe-09#2"),
-        ("category", "care-06"),
-        ("field", "safe-04"),
         ("when", "age-04#2"),
+        ("role", "safe-05#2"),
+        ("field", "safe-04"),
+        ("category", "care-06"),
+        ("purpose", "safe-09#2"),
+        ("agency", "agree-10#2"),
         ("death", "right-09#1"),
         ("bulk", "gate-bulk"),
         ("asking", "care-07"),
