@@ -118,7 +118,7 @@ impl Hub {
         let known = self.known_for(call.caller, questions, call.at).await?;
         let mut findings = Vec::with_capacity(questions.len());
         let mut entries = Vec::with_capacity(questions.len());
-        let mut values_len = 0_usize;
+        let (mut values_len, mut reply_len) = (0_usize, 0_usize);
         for question in questions {
             let (found, entry) =
                 self.settle(call, policy, role, &standing, &known, question, wish).await?;
@@ -126,7 +126,8 @@ impl Hub {
                 .values
                 .iter()
                 .fold(values_len, |sum, (_, v)| sum.saturating_add(v.expose().len()));
-            if values_len > limits::REPLY_VALUES_LEN_MAX {
+            reply_len = reply_len.saturating_add(found.reply_len());
+            if values_len > limits::REPLY_VALUES_LEN_MAX || reply_len > limits::REPLY_LEN_MAX {
                 return Err(HubError::TooMuch);
             }
             findings.push(found);

@@ -173,3 +173,41 @@ async fn what_a_source_could_not_give_is_recorded_as_asked_and_not_answered() {
     let answers = place.sharing().request_records(asked).await.unwrap().into_inner().answers;
     assert_eq!(decision(&answers[0]).outcome, i32::from(pb::Outcome::Permit));
 }
+
+#[tokio::test]
+async fn more_than_a_reply_holds_is_turned_down_before_it_is_recorded_as_said() {
+    let place = Place::open().await;
+    let asked = |residents: u128, fields: Vec<String>| {
+        let one = |n| crate::support::Inhabitant { id: AISHA.id + 0x5000 + n, ..AISHA }.path();
+        let holders = ["northfield-council-housing", "oakdale-gp"];
+        pb::RequestRecordsRequest {
+            residents: (0..residents).map(one).collect(),
+            holders: holders.map(|holder| format!("agencies/{holder}")).into(),
+            fields,
+            ..request(treatment(AISHA))
+        }
+    };
+    let long = |n: usize| format!("shoes/sizes.{}{n:03}", "x".repeat(95));
+    let unknown: Vec<String> = (0..200).map(long).collect();
+    let before = place.log_size();
+    let much = asked(100, unknown.clone());
+    let reply = place.sharing().request_records(place.from(NURSE, much)).await;
+    expect_refused("too much", reply, Code::ResourceExhausted, "TOO_MUCH", &[]);
+    let logged = place.entries(before);
+    assert_eq!(logged.len(), 200, "each question is recorded as not answered");
+    let told = |e: &crate::support::Logged| (e.entry.kind, e.facet(Facet::What).to_owned());
+    let away = (Kind::TurnedAway, "too-much".to_owned());
+    assert!(logged.iter().all(|e| told(e) == away));
+
+    // Less of it, and everything that the vocabulary has about everybody, do fit.
+    place.clock.set("2026-07-15T11:00:00+01:00".parse().unwrap());
+    let policy = place.app.hub.policy();
+    let every: Vec<String> = policy.book().fields.keys().map(ToString::to_string).collect();
+    for (residents, fields) in [(30, unknown), (60, every)] {
+        let much = asked(residents, fields);
+        let reply = place.sharing().request_records(place.from(NURSE, much)).await.unwrap();
+        let len = prost::Message::encoded_len(reply.get_ref());
+        assert_eq!(reply.get_ref().answers.len(), 2 * usize::try_from(residents).unwrap());
+        assert!(len > 500_000, "{len}: small after all");
+    }
+}
