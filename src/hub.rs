@@ -156,24 +156,28 @@ impl Hub {
         why: HubError,
         request: &serde_json::Value,
     ) -> HubError {
-        let what = match why {
-            HubError::RoleNeeded => "role",
-            HubError::FunctionNeeded(_) => "function",
-            HubError::AgencyInactive => "agency",
-            HubError::AccountInactive => "account",
-            HubError::NotFound => "not-found",
-            HubError::Taken => "taken",
-            HubError::Referred => "referred",
-            HubError::TooMuch => "too-much",
-            HubError::SourceUnavailable => "source",
-            HubError::Invalid(_) | HubError::StoreUnavailable | HubError::Broken => "other",
-        };
-        let facets = BTreeMap::from([(Facet::What, what.to_owned())]);
+        let facets = BTreeMap::from([(Facet::What, what(&why).to_owned())]);
         let entry =
             call.entry(fresh_id(call.at), Kind::TurnedAway, facets, None, BTreeMap::new(), request);
         match self.store.append(vec![entry]).await {
             Ok(_) => why,
             Err(error) => error.into(),
         }
+    }
+}
+
+/// The word of the log for why a caller got no answer.
+const fn what(why: &HubError) -> &'static str {
+    match why {
+        HubError::RoleNeeded => "role",
+        HubError::FunctionNeeded(_) => "function",
+        HubError::AgencyInactive => "agency",
+        HubError::AccountInactive => "account",
+        HubError::NotFound => "not-found",
+        HubError::Taken => "taken",
+        HubError::Referred => "referred",
+        HubError::TooMuch => "too-much",
+        HubError::SourceUnavailable => "source",
+        HubError::Invalid(_) | HubError::StoreUnavailable | HubError::Broken => "other",
     }
 }

@@ -37,6 +37,40 @@ pub struct Findings {
     pub as_of: Timestamp,
 }
 
+impl Findings {
+    /// About how many bytes they take in a reply; rather too many than too few.
+    pub(super) fn reply_len(&self) -> usize {
+        // Names, hashes, times and the framing of each piece.
+        const FIXED: usize = 600;
+        const PIECE: usize = 16;
+        const GROUP: usize = 400;
+        let Self { view, explanation, values, .. } = self;
+        let values = values.iter().map(|(f, v)| f.as_str().len() + v.expose().len() + PIECE);
+        let released = view.released.iter().map(|(f, _)| 2 * (f.as_str().len() + PIECE));
+        let mut last = None;
+        let groups = view.released.iter().map(|(_, path)| {
+            let same = last == Some(path);
+            last = Some(path);
+            if same { 0 } else { GROUP + path.place.len() + path.ground.len() + path.because.len() }
+        });
+        let withheld = view.withheld.iter().map(|(f, codes)| {
+            f.as_str().len() + PIECE + codes.iter().map(|c| c.as_str().len() + 2).sum::<usize>()
+        });
+        let missing = explanation.missing.iter().map(|m| {
+            2 * m.code.as_str().len() + m.meaning.len() + m.fixer.len() + m.fix.len() + 2 * PIECE
+        });
+        let may_ask = explanation.may_ask.iter().map(|c| c.as_str().len() + 2);
+        FIXED
+            + explanation.text.len()
+            + values.sum::<usize>()
+            + released.sum::<usize>()
+            + groups.sum::<usize>()
+            + withheld.sum::<usize>()
+            + missing.sum::<usize>()
+            + may_ask.sum::<usize>()
+    }
+}
+
 /// Findings that are recorded.
 #[derive(Debug)]
 pub struct Answer {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::auth::Caller;
-use crate::domain::{Answer, Ask, Code, DecisionId, Facts, FieldId, ResidentId};
+use crate::domain::{Answer, Ask, Code, DecisionId, Facts, FieldId, ResidentId, RoleId};
 use crate::policy::book::RuleBook;
 use crate::policy::{Decision, FieldOutcome, View};
 
@@ -116,6 +116,25 @@ impl Call<'_> {
         self.with_slots(event, kind, facets, Some(resident), words, request, found)
     }
 
+    /// The entry of a question that was not answered, because of `what`.
+    #[must_use]
+    pub fn unanswered(
+        &self,
+        book: &RuleBook,
+        role: &RoleId,
+        resident: ResidentId,
+        ask: &Ask,
+        what: &str,
+    ) -> Entry {
+        let mut facets = question_facets(book, role, ask);
+        facets.insert(Facet::What, what.to_owned());
+        let (ask, words) = apart(ask.clone());
+        let request = json(&ask);
+        let about = Some(resident);
+        let (event, kind) = (fresh_id(self.at), Kind::TurnedAway);
+        self.with_slots(event, kind, facets, about, words, request, b"{}".to_vec())
+    }
+
     fn with_slots(
         &self,
         event: DecisionId,
@@ -209,27 +228,34 @@ fn together(mut ask: Ask, mut words: BTreeMap<String, String>) -> Ask {
     ask
 }
 
+/// What is asked of whom, in the words of the policy.
+fn question_facets(book: &RuleBook, role: &RoleId, ask: &Ask) -> BTreeMap<Facet, String> {
+    let word = |known: bool, word: &str| if known { word } else { UNKNOWN }.to_owned();
+    let mut facets = BTreeMap::from([
+        (Facet::Role, word(book.roles.contains_key(role), role.as_str())),
+        (Facet::Purpose, word(book.purposes.contains_key(&ask.purpose), ask.purpose.as_str())),
+        (Facet::Holder, word(book.agencies.contains_key(&ask.from), ask.from.as_str())),
+        (Facet::Subjects, ask.subjects.to_string()),
+    ]);
+    if let Some(claim) = &ask.override_claim {
+        let known = book.overrides.contains_key(&claim.kind);
+        facets.insert(Facet::Override, word(known, claim.kind.as_str()));
+    }
+    facets
+}
+
 fn decision_facets(
     book: &RuleBook,
     facts: &Facts,
     ask: &Ask,
     view: &View,
 ) -> BTreeMap<Facet, String> {
-    let word = |known: bool, word: &str| if known { word } else { UNKNOWN }.to_owned();
-    let mut facets = BTreeMap::new();
+    let mut facets = question_facets(book, &facts.requester.role, ask);
     let mut put = |facet, words: String| {
         if !words.is_empty() {
             facets.insert(facet, words);
         }
     };
-    let role = &facts.requester.role;
-    put(Facet::Role, word(book.roles.contains_key(role), role.as_str()));
-    let purpose = &ask.purpose;
-    let known = book.purposes.contains_key(purpose);
-    put(Facet::Purpose, word(known, purpose.as_str()));
-    let holder = &ask.from;
-    let known = book.agencies.contains_key(holder);
-    put(Facet::Holder, word(known, holder.as_str()));
     put(Facet::Outcome, view.outcome.as_str().to_owned());
     put(Facet::Codes, joined(view.codes.iter().map(|c| c.as_str())));
     put(Facet::Released, joined(view.released.iter().map(|(f, _)| field_word(book, f))));
@@ -248,14 +274,9 @@ fn decision_facets(
         })),
     );
     put(Facet::Duties, joined(view.duties.iter().map(|d| d.as_str())));
-    if let Some(claim) = &ask.override_claim {
-        let known = book.overrides.contains_key(&claim.kind);
-        put(Facet::Override, word(known, claim.kind.as_str()));
-    }
     if view.duty_alarm {
         put(Facet::Alarm, "yes".to_owned());
     }
-    put(Facet::Subjects, ask.subjects.to_string());
     facets
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::answer::{Answer, Findings, Question};
 use super::bulk::Window;
 use super::entry::{Call, fresh_id};
-use super::{Hub, HubError, Violation, facts};
+use super::{Hub, HubError, Violation, facts, what};
 use crate::audit::entry::{Entry, Kind};
 use crate::auth::Caller;
 use crate::disclose::Disclosure;
@@ -86,7 +86,7 @@ impl Hub {
         let call = self.call(rpc, caller, &policy, at);
         let role = self.acting_role(&call).await?;
         if questions.len() > limits::QUESTIONS_MAX {
-            return Err(HubError::TooMuch);
+            return Err(self.turned_away(&call, HubError::TooMuch).await);
         }
         if let Some(n) = questions.iter().position(|q| is_asserted_after(&q.ask, at)) {
             let of = if rpc == BATCH { format!("requests[{n}].") } else { String::new() };
@@ -95,26 +95,72 @@ impl Hub {
             return Err(HubError::Invalid(vec![violation]));
         }
         self.count_subjects(&policy, caller, &mut questions, at);
-        let standing = self.store.standing().await?;
-        let known = self.known_for(caller, &questions, at).await?;
+        match self.settle_all(&call, &policy, &role, &questions, wish).await {
+            Ok((findings, entries)) => match self.record(findings, entries).await {
+                // Too much even for the log: nothing is in it yet.
+                Err(HubError::TooMuch) => Err(self.turned_away(&call, HubError::TooMuch).await),
+                answered => answered,
+            },
+            Err(error) => Err(self.unanswered(&call, &policy, &role, &questions, error).await),
+        }
+    }
 
+    /// Decides all questions and opens what the decisions permit. Nothing has been said yet.
+    async fn settle_all(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        role: &RoleId,
+        questions: &[Question],
+        wish: Wish,
+    ) -> Result<(Vec<Findings>, Vec<Entry>), HubError> {
+        let standing = self.store.standing().await?;
+        let known = self.known_for(call.caller, questions, call.at).await?;
         let mut findings = Vec::with_capacity(questions.len());
         let mut entries = Vec::with_capacity(questions.len());
-        let mut values_len = 0_usize;
+        let (mut values_len, mut reply_len) = (0_usize, 0_usize);
         for question in questions {
+            // Deciding never waits by itself: without this, a large call would hold up all others
+            // and outlive its own deadline.
+            tokio::task::yield_now().await;
             let (found, entry) =
-                self.settle(&call, &policy, &role, &standing, &known, question, wish).await?;
+                self.settle(call, policy, role, &standing, &known, question, wish).await?;
             values_len = found
                 .values
                 .iter()
                 .fold(values_len, |sum, (_, v)| sum.saturating_add(v.expose().len()));
-            if values_len > limits::REPLY_VALUES_LEN_MAX {
+            reply_len = reply_len.saturating_add(found.reply_len());
+            if values_len > limits::REPLY_VALUES_LEN_MAX || reply_len > limits::REPLY_LEN_MAX {
                 return Err(HubError::TooMuch);
             }
             findings.push(found);
             entries.push(entry);
         }
-        self.record(findings, entries).await
+        Ok((findings, entries))
+    }
+
+    /// Records that questions were asked and none was answered, and gives back why.
+    async fn unanswered(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        role: &RoleId,
+        questions: &[Question],
+        why: HubError,
+    ) -> HubError {
+        let what = what(&why);
+        let mut entries: Vec<Entry> = questions
+            .iter()
+            .map(|q| call.unanswered(policy.book(), role, q.resident, &q.ask, what))
+            .collect();
+        if number(&mut entries).is_err() {
+            return HubError::TooMuch;
+        }
+        match self.store.append(entries).await.map_err(HubError::from) {
+            Ok(_) => why,
+            Err(HubError::TooMuch) => self.turned_away(call, why).await,
+            Err(error) => error,
+        }
     }
 
     /// Decides one question and opens what the decision permits.
@@ -125,14 +171,15 @@ impl Hub {
         role: &RoleId,
         standing: &Standing,
         known: &HashMap<(ResidentId, PurposeId), Known>,
-        question: Question,
+        question: &Question,
         wish: Wish,
     ) -> Result<(Findings, Entry), HubError> {
         let Question { resident, ask } = question;
+        let resident = *resident;
         let known = known.get(&(resident, ask.purpose.clone())).cloned().ok_or(HubError::Broken)?;
         let book = policy.book();
         let facts = facts::gather(book, call.caller, role, known, standing, call.at);
-        let decision = policy.decide(&ask, &facts, call.at);
+        let decision = policy.decide(ask, &facts, call.at);
         if let Some(fault) = &decision.fault {
             // No decision was made: nothing is said and nothing is released.
             tracing::error!(fault, "The policy engine failed");
@@ -143,7 +190,7 @@ impl Hub {
             None => Opened { disclosure: Disclosure::default(), present: BTreeSet::new() },
         };
         let view = policy.view(&decision, |field| opened.present.contains(field));
-        let explanation = policy.explain(&ask, &facts, &view);
+        let explanation = policy.explain(ask, &facts, &view);
         let values = view
             .released
             .iter()
@@ -155,10 +202,10 @@ impl Hub {
             Wish::Have => Kind::Disclose,
         };
         let event = fresh_id(call.at);
-        let entry = call.decision(event, kind, book, resident, &ask, facts, &decision, &view);
+        let entry = call.decision(event, kind, book, resident, ask, facts, &decision, &view);
         let findings = Findings {
             resident,
-            holder: ask.from,
+            holder: ask.from.clone(),
             view,
             explanation,
             values,
@@ -198,11 +245,7 @@ impl Hub {
         findings: Vec<Findings>,
         mut entries: Vec<Entry>,
     ) -> Result<Vec<Answer>, HubError> {
-        let parts = u32::try_from(entries.len()).map_err(|_| HubError::TooMuch)?;
-        for (part, entry) in (1_u32..).zip(&mut entries) {
-            entry.part = part;
-            entry.parts = parts;
-        }
+        number(&mut entries)?;
         let events: Vec<_> = entries.iter().map(|e| e.event).collect();
         let receipts = self.store.append(entries).await?;
         let matching = receipts.len() == events.len()
@@ -267,6 +310,16 @@ impl Hub {
         }
         Ok(all)
     }
+}
+
+/// Numbers the entries of one call.
+fn number(entries: &mut [Entry]) -> Result<(), HubError> {
+    let parts = u32::try_from(entries.len()).map_err(|_| HubError::TooMuch)?;
+    for (part, entry) in (1_u32..).zip(entries) {
+        entry.part = part;
+        entry.parts = parts;
+    }
+    Ok(())
 }
 
 /// An override from the future would last longer than its hours.
