@@ -1,6 +1,8 @@
 //! Where the hub keeps what it must not forget. A method is one transaction that speaks the domain;
 //! once it returns `Ok`, its writes are durable. SQL lives only below this module.
 
+#[cfg(test)]
+mod contract;
 pub mod sqlite;
 
 use std::collections::BTreeSet;
