@@ -1,13 +1,13 @@
 //! What all writes have in common: one entry each, whole or not at all, there after reopening.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::task::Poll;
 
 use super::knowledge::{circumstances, objection, order, relationship, release, staff};
 use super::{Engine, Ground, choice, consent, entry, local, nobody, resident, row, time, word};
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{ConsentState, ResidentId};
-use crate::store::{ChoiceEvent, Receipt, Refusal, Search, StoreError};
+use crate::store::{ChoiceEvent, Fact, Receipt, Refusal, Search, StoreError};
 
 const NUMBER: &str = "9434765919";
 
@@ -103,7 +103,7 @@ pub(super) async fn filled(ground: &Ground) -> ResidentId {
             circumstances(ann, &["protected"], 1),
             order(ann, "O-1", "oakdale-gp", ("2026-07-01", "2026-07-31")),
             release(ann, "oakdale-gp", &["contact/home"], "2026-12-31"),
-            crate::store::Fact::Suspended { agency: word("befriend"), suspended: true },
+            Fact::Suspended { agency: word("befriend"), suspended: true },
         ])
         .await;
     let given = consent(ConsentState::Given, "2026-07-01T00:00:00Z", "direct_care");
@@ -178,35 +178,46 @@ pub(super) async fn a_refused_entry_changes_nothing<E: Engine>() {
     }
 }
 
+/// Polls `call` so many times, then drops it: a caller that goes away.
+async fn cut<T>(polls: usize, call: impl Future<Output = T>) {
+    let (mut call, mut left) = (Box::pin(call), polls);
+    std::future::poll_fn(|context| {
+        left -= 1;
+        let ended = call.as_mut().poll(context).is_ready() || left == 0;
+        if ended { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 /// A caller that goes away at any point leaves a change that is made and in the log, or neither.
 pub(super) async fn a_change_is_whole_when_its_caller_goes_away<E: Engine>() {
     let ground = Ground::new::<E>().await;
+    let store = &ground.store;
+    let (mut people, mut facts) = (Vec::new(), Vec::new());
+    for round in 0..100 {
+        for polls in [2, 1 + round % 4, 2] {
+            let (gone, lost) = (resident("Gone", None), entry(Kind::Hold));
+            people.push((gone.id, lost.event));
+            cut(polls, store.register(vec![(gone, vec![])], lost)).await;
+        }
+        let (agency, lost) = (format!("agency-{round}"), entry(Kind::Fact));
+        facts.push((agency.clone(), lost.event));
+        let suspended = Fact::Suspended { agency: word(&agency), suspended: true };
+        cut(1 + round % 4, store.record_facts(vec![suspended], lost)).await;
+        let stays = vec![(resident("Stays", None), vec![])];
+        store.register(stays, entry(Kind::Hold)).await.unwrap();
+    }
     let mut begun = 0;
-    for n in 0..40 {
-        let (gone, stays) = (resident("Gone", None), resident("Stays", None));
-        let (lost, kept) = (entry(Kind::Hold), entry(Kind::Hold));
-        let (gone_id, lost_event) = (gone.id, lost.event);
-        let facts = entry(Kind::Fact);
-        let suspended = vec![crate::store::Fact::Suspended {
-            agency: word(&format!("agency-{n}")),
-            suspended: true,
-        }];
-        let store = &ground.store;
-        // Polled once, then dropped.
-        let cut = tokio::time::timeout(Duration::ZERO, store.register(vec![(gone, vec![])], lost));
-        let _cut = cut.await;
-        let facts_event = facts.event;
-        let cut = tokio::time::timeout(Duration::ZERO, store.record_facts(suspended, facts));
-        let _cut = cut.await;
-        store.register(vec![(stays, vec![])], kept).await.unwrap();
-        let logged = store.entry(lost_event).await.unwrap().is_some();
-        let made = ground.known(gone_id).await.resident.is_some();
-        assert_eq!(made, logged, "round {n}: a change and its entry are not together");
+    for (id, event) in people {
+        let made = ground.known(id).await.resident.is_some();
+        let logged = store.entry(event).await.unwrap().is_some();
+        assert_eq!(made, logged, "a change and its entry are not together");
         begun += usize::from(made);
-        let logged = store.entry(facts_event).await.unwrap().is_some();
-        let standing = store.standing().await.unwrap();
-        let made = standing.suspended.contains(format!("agency-{n}").as_str());
-        assert_eq!(made, logged, "round {n}: a fact and its entry are not together");
+    }
+    for (agency, event) in facts {
+        let made = store.standing().await.unwrap().suspended.contains(agency.as_str());
+        let logged = store.entry(event).await.unwrap().is_some();
+        assert_eq!(made, logged, "a fact and its entry are not together");
     }
     assert!(begun > 0, "no change had begun when its caller went away");
     let before = ground.size().await;
