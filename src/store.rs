@@ -1,6 +1,8 @@
 //! Where the hub keeps what it must not forget. A method is one transaction that speaks the domain;
 //! once it returns `Ok`, its writes are durable. SQL lives only below this module.
 
+#[cfg(test)]
+mod contract;
 pub mod sqlite;
 
 use std::collections::BTreeSet;
@@ -18,7 +20,8 @@ use crate::domain::{
 /// What can go wrong in the store; one variant for each thing a caller can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Busy, full or closing: try again later. Nothing was written.
+    /// Busy, failing or closing: try again later. Nothing was promised; a state change may be made
+    /// all the same, and then its entry goes into the log before any other.
     #[error("the store is not available: {0}")]
     Unavailable(String),
     /// The disk is full. Nothing was written.
@@ -54,6 +57,9 @@ pub enum Refusal {
     /// The entry is larger than the log allows.
     #[error("the entry is too large for the audit log")]
     EntryTooLarge,
+    /// An entry or a choice with this id is recorded already.
+    #[error("that id is recorded already")]
+    EventTaken,
 }
 
 /// A resident as registered: the least identity needed to link agencies' local ids.
@@ -213,11 +219,12 @@ pub struct Known {
     pub is_self: bool,
     /// Kin, neighbour or colleague.
     pub conflict: bool,
-    /// Consent events of the resident that name the purpose, oldest first.
+    /// Consent events of the resident that name the purpose, in the order recorded.
     pub consents: Vec<ConsentEvent>,
     /// Choices of the resident.
     pub choices: Vec<Choice>,
-    /// The latest order about the resident that is addressed to the asking agency.
+    /// The order about the resident that is addressed to the asking agency: one in force before
+    /// one that is not, then the one with the later first day.
     pub order: Option<CourtOrder>,
     /// Custodian releases for the resident to the asking agency.
     pub releases: Vec<CustodianRelease>,
@@ -396,7 +403,8 @@ pub struct SignedHead {
 #[tonic::async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Appends `entries` to the log as one contiguous run in one transaction. Receipts come in
-    /// order, after the commit, never before.
+    /// order, after the commit, never before. An id that the log has, or that comes twice, is
+    /// refused with the whole run.
     async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError>;
 
     /// A page of the log.
@@ -408,8 +416,9 @@ pub trait Store: Send + Sync + 'static {
     /// The newest signed head.
     async fn head(&self) -> Result<SignedHead, StoreError>;
 
-    /// What bears on one question, as of `at`. The same reads are made whether or not the resident
-    /// is registered.
+    /// What bears on one question. The same reads are made whether or not the resident is
+    /// registered. `at` tells whether a relationship holds and which order is in force; consents
+    /// and choices come whole, in the order recorded, for the policy to derive what held at a time.
     async fn known(
         &self,
         agency: AgencyId,
@@ -422,10 +431,11 @@ pub trait Store: Send + Sync + 'static {
     /// What is known of the place as a whole.
     async fn standing(&self) -> Result<Arc<Standing>, StoreError>;
 
-    /// Records facts, all or none, after `entry` is durable in the log.
+    /// Records facts, all or none, and `entry` in the log. A fact replaces the one of its kind about
+    /// the same: an order by addressee and reference, a release by recipient and scope.
     async fn record_facts(&self, facts: Vec<Fact>, entry: Entry) -> Result<Receipt, StoreError>;
 
-    /// Registers residents with their first local ids, all or none, after `entry` is durable.
+    /// Registers residents with their first local ids, all or none, and `entry` in the log.
     async fn register(
         &self,
         residents: Vec<(Resident, Vec<LocalId>)>,
@@ -466,11 +476,12 @@ pub trait Store: Send + Sync + 'static {
         entry: Entry,
     ) -> Result<Receipt, StoreError>;
 
-    /// All choice events of a resident, oldest first.
+    /// All choice events of a resident, in the order recorded.
     async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError>;
 
     /// Puts a batch of one holder's extract on the shelf, all or none; a row replaces what the
-    /// holder had for the resident in that category.
+    /// holder had under the local id in that category. With an unlinked row nothing is written, the
+    /// entry neither.
     async fn shelve(
         &self,
         holder: AgencyId,

@@ -1,5 +1,6 @@
 //! The embedded store: SQLite files in one data folder. SQL stays below this module.
 
+mod change;
 mod facts;
 mod known;
 pub mod log;
@@ -7,15 +8,17 @@ mod people;
 mod readers;
 mod shelf;
 
+use std::convert::Infallible;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction};
 
-use self::log::{Log, sqlite, unavailable};
+use self::change::Changes;
+use self::log::{Log, sqlite};
 use self::readers::Readers;
 use super::{
     Fact, HeldRecord, Known, LocalId, Page, Receipt, Resident, Search, ShelfReport, ShelfRow,
@@ -31,13 +34,12 @@ const VERSION: i64 = 1;
 
 /// The store of one hub in one folder.
 pub struct SqliteStore {
-    log: Log,
-    writer: Arc<Mutex<Connection>>,
+    log: Arc<Log>,
+    changes: Arc<Changes>,
     readers: Readers,
-    /// What is known of the place as a whole; `None` while it changes. Only the writer puts it here.
-    standing: ArcSwapOption<Standing>,
-    /// One state change at a time, so that the outbox holds one entry at most.
-    change: tokio::sync::Mutex<()>,
+    /// What is known of the place as a whole; `None` while it changes. Only who changes it puts it
+    /// here.
+    standing: Arc<ArcSwapOption<Standing>>,
 }
 
 impl SqliteStore {
@@ -55,22 +57,17 @@ impl SqliteStore {
             )
             .map_err(|e| sqlite(&e))?;
         migrate(&writer)?;
-        let store = Self {
-            log,
-            writer: Arc::new(Mutex::new(writer)),
-            readers: Readers::open(&path)?,
-            standing: ArcSwapOption::empty(),
-            change: tokio::sync::Mutex::new(()),
-        };
-        store.flush().await?;
-        let standing = store.read(facts::standing).await?;
-        store.standing.store(Some(Arc::new(standing)));
-        Ok(store)
+        let log = Arc::new(log);
+        let changes = Arc::new(Changes::open(writer, Arc::clone(&log)).await?);
+        let readers = Readers::open(&path)?;
+        let standing = readers.read(facts::standing).await?;
+        let standing = Arc::new(ArcSwapOption::from_pointee(standing));
+        Ok(Self { log, changes, readers, standing })
     }
 
     /// The log, for closing it and for its key.
     #[must_use]
-    pub const fn log(&self) -> &Log {
+    pub fn log(&self) -> &Log {
         &self.log
     }
 
@@ -81,91 +78,13 @@ impl SqliteStore {
         self.readers.read(work).await
     }
 
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let writer = Arc::clone(&self.writer);
-        blocking(move || {
-            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = writer
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(|e| sqlite(&e))?;
-            let out = work(&transaction)?;
-            transaction.commit().map_err(|e| sqlite(&e))?;
-            Ok(out)
-        })
-        .await
-    }
-
-    /// Changes state and enters it in the log. WAL commits are not atomic across files, so the
-    /// entry travels with the change first.
     async fn change<T: Send + 'static>(
         &self,
         entry: Entry,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<(T, Receipt), StoreError> {
-        let _one = self.change.lock().await;
-        self.change_held(entry, work).await
+        self.changes.make(entry, work).await
     }
-
-    /// As [`SqliteStore::change`], for who holds the lock.
-    async fn change_held<T: Send + 'static>(
-        &self,
-        entry: Entry,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<(T, Receipt), StoreError> {
-        // What an earlier failure left behind goes first: nothing changes while the log is behind.
-        self.flush().await?;
-        let text = serde_json::to_string(&entry).map_err(|e| unavailable(&e))?;
-        let out = self
-            .write(move |transaction| {
-                let out = work(transaction)?;
-                transaction
-                    .execute("INSERT INTO outbox (entry) VALUES (?1)", [text])
-                    .map_err(|e| sqlite(&e))?;
-                Ok(out)
-            })
-            .await?;
-        // The change is durable and so is its entry, in the outbox. A crash here costs nothing: the
-        // entry is put into the log when the store is opened, before anything is served.
-        let receipt = self.log.append_once(entry).await?;
-        self.write(|transaction| {
-            transaction.execute("DELETE FROM outbox", []).map_err(|e| sqlite(&e))
-        })
-        .await?;
-        Ok((out, receipt))
-    }
-
-    async fn flush(&self) -> Result<(), StoreError> {
-        let waiting: Vec<String> = self
-            .write(|transaction| {
-                let mut statement = transaction
-                    .prepare_cached("SELECT entry FROM outbox ORDER BY seq")
-                    .map_err(|e| sqlite(&e))?;
-                let rows = statement.query_map([], |row| row.get(0)).map_err(|e| sqlite(&e))?;
-                rows.collect::<Result<_, _>>().map_err(|e| sqlite(&e))
-            })
-            .await?;
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        for text in waiting {
-            let entry: Entry = parsed(&text)?;
-            self.log.append_once(entry).await?;
-        }
-        self.write(|transaction| {
-            transaction.execute("DELETE FROM outbox", []).map_err(|e| sqlite(&e))?;
-            Ok(())
-        })
-        .await
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| unavailable(&"a worker was stopped"))?
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
@@ -205,6 +124,8 @@ fn word<T: std::str::FromStr>(text: &str) -> Result<T, StoreError> {
 #[tonic::async_trait]
 impl Store for SqliteStore {
     async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError> {
+        // What a resident chose stands in the log before what was decided on it.
+        self.changes.catch_up().await?;
         self.log.append(entries).await
     }
 
@@ -239,18 +160,20 @@ impl Store for SqliteStore {
     }
 
     async fn record_facts(&self, new: Vec<Fact>, entry: Entry) -> Result<Receipt, StoreError> {
-        let _one = self.change.lock().await;
-        // From here until it is read again everybody reads the file: a failure half-way leaves
-        // nothing old in memory.
-        self.standing.store(None);
-        let (standing, receipt) = self
-            .change_held(entry, move |t| {
+        let (changes, standing) = (Arc::clone(&self.changes), Arc::clone(&self.standing));
+        let change = async move {
+            // From here until it is read again everybody reads the file: a failure half-way leaves
+            // nothing old in memory.
+            standing.store(None);
+            let made = changes.make_now(entry, move |t| {
                 facts::record(t, &new)?;
-                facts::standing(t)
-            })
-            .await?;
-        self.standing.store(Some(Arc::new(standing)));
-        Ok(receipt)
+                facts::standing(t).map(Ok::<Standing, Infallible>)
+            });
+            let (now, receipt) = made.await?.unwrap_or_else(|never| match never {});
+            standing.store(Some(Arc::new(now)));
+            Ok(receipt)
+        };
+        self.changes.in_turn(change).await
     }
 
     async fn register(
@@ -319,14 +242,20 @@ impl Store for SqliteStore {
         at: Timestamp,
         entry: Entry,
     ) -> Result<(ShelfReport, Option<Receipt>), StoreError> {
-        let checked = (holder.clone(), rows.iter().map(|r| r.local_id.clone()).collect::<Vec<_>>());
-        let unlinked = self.read(move |c| shelf::unlinked(c, &checked.0, &checked.1)).await?;
-        if !unlinked.is_empty() {
-            return Ok((ShelfReport { stored: 0, unlinked }, None));
-        }
-        let (stored, receipt) =
-            self.change(entry, move |t| shelf::shelve(t, &holder, &category, &rows, at)).await?;
-        Ok((ShelfReport { stored, unlinked }, Some(receipt)))
+        // Looked up where it is written: a link that is undone meanwhile must not leave a row that
+        // the next holder of the local id would get.
+        let made = self.changes.make_if(entry, move |t| {
+            let unlinked = shelf::unlinked(t, &holder, &rows)?;
+            if unlinked.is_empty() {
+                shelf::shelve(t, &holder, &category, &rows, at).map(Ok)
+            } else {
+                Ok(Err(unlinked))
+            }
+        });
+        Ok(match made.await? {
+            Ok((stored, receipt)) => (ShelfReport { stored, unlinked: Vec::new() }, Some(receipt)),
+            Err(unlinked) => (ShelfReport { stored: 0, unlinked }, None),
+        })
     }
 
     async fn retract(

@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::log::{sqlite, unavailable};
-use super::people::{key, resident};
+use super::people::{key, resident, taken};
 use super::{at_micros, micros, parsed, word};
-use crate::domain::{AgencyId, DecisionId, PersonId, ResidentId};
+use crate::domain::{AgencyId, CustodianRelease, DecisionId, PersonId, ResidentId, Scope};
 use crate::store::{Fact, Refusal, Standing, StoreError, StoredChoice};
 
 pub(super) fn at_work(agency: &AgencyId, person: &PersonId) -> String {
@@ -33,7 +33,9 @@ fn place(fact: &Fact) -> Result<(&'static str, String, String), StoreError> {
         Fact::PolicyDocument { agency, .. } => ("policy_document", agency.to_string(), none()),
         Fact::Registered { gateway, .. } => ("registered", gateway.to_string(), none()),
         Fact::OptOutListRead { .. } => ("opt_out_list_read", none(), none()),
-        Fact::Order { resident, order } => ("order", about(resident), order.id.clone()),
+        Fact::Order { resident, order } => {
+            ("order", about(resident), format!("{} {}", order.to, order.id))
+        }
         Fact::Release { resident, release } => {
             let what = serde_json::to_string(&release.fields).map_err(|e| unavailable(&e))?;
             ("release", about(resident), format!("{} {what}", release.to))
@@ -52,11 +54,26 @@ pub(super) fn record(t: &Transaction<'_>, facts: &[Fact]) -> Result<(), StoreErr
         t.prepare_cached("INSERT INTO fact_history (body) VALUES (?1)").map_err(|e| sqlite(&e))?;
     for fact in facts {
         let body = serde_json::to_string(fact).map_err(|e| unavailable(&e))?;
-        let (kind, about, who) = place(fact)?;
-        now.execute(params![kind, about, who, body]).map_err(|e| sqlite(&e))?;
         ever.execute([body]).map_err(|e| sqlite(&e))?;
+        for fact in by_scope(fact) {
+            let body = serde_json::to_string(&fact).map_err(|e| unavailable(&e))?;
+            let (kind, about, who) = place(&fact)?;
+            now.execute(params![kind, about, who, body]).map_err(|e| sqlite(&e))?;
+        }
     }
     Ok(())
+}
+
+/// A release stands scope by scope: one that is taken back ends, whatever it was let out with.
+fn by_scope(fact: &Fact) -> Vec<Fact> {
+    let Fact::Release { resident, release } = fact else {
+        return vec![fact.clone()];
+    };
+    let alone = |scope: &Scope| Fact::Release {
+        resident: *resident,
+        release: CustodianRelease { fields: vec![scope.clone()], ..release.clone() },
+    };
+    release.fields.iter().map(alone).collect()
 }
 
 fn one(c: &Connection, kind: &str, about: &str, who: &str) -> Result<Option<Fact>, StoreError> {
@@ -119,7 +136,7 @@ pub(super) fn record_choice(
             event
         ],
     )
-    .map_err(|e| sqlite(&e))?;
+    .map_err(|e| taken(&e, Refusal::EventTaken))?;
     Ok(())
 }
 

@@ -2,13 +2,14 @@
 //! the resident is and whether or not there is one.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rusqlite::{Connection, Row, named_params};
 
 use super::facts::{about, at_work};
 use super::log::sqlite;
 use super::people::key;
 use super::{parsed, word};
-use crate::domain::{AgencyId, PersonId, PurposeId, ResidentId};
+use crate::domain::{AgencyId, CourtOrder, PersonId, PurposeId, ResidentId};
 use crate::store::{ChoiceEvent, Fact, Known, Resident, StaffRecord, StoreError};
 
 /// Rows of (tag, text, and for a resident: NHS number, date of birth, nation). Each part is a look-up
@@ -93,8 +94,12 @@ fn with_fact(mut known: Known, fact: Fact, agency: &AgencyId, at: Timestamp) -> 
             known.disadvantages = disadvantages;
         }
         Fact::Order { order, .. } => {
-            let later = known.order.as_ref().is_none_or(|other| other.from <= order.from);
-            if order.to == *agency && later {
+            // Only which of several orders is handed on; whether it is in force is for the policy to
+            // say, which knows the place's zone.
+            let day = at.to_zoned(TimeZone::UTC).date();
+            let rank = |o: &CourtOrder| (o.from <= day && day <= o.until, o.from);
+            let better = known.order.as_ref().is_none_or(|other| rank(other) <= rank(&order));
+            if order.to == *agency && better {
                 known.order = Some(order);
             }
         }

@@ -6,7 +6,7 @@ mod file;
 mod read;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -50,7 +50,8 @@ struct Job {
 /// What readers may see: set by the writer after each commit.
 struct Published {
     head: SignedHead,
-    places: std::collections::HashMap<DecisionId, u64>,
+    /// Every entry's place by its id: about 50 bytes of memory for each.
+    places: HashMap<DecisionId, u64>,
 }
 
 /// The open log.
@@ -93,9 +94,8 @@ impl Log {
         let lock = lock(dir)?;
         let verifier = key.verifier(origin);
         let path = file_in(dir, clock.now())?;
-        let state = file::State::open(&path, &verifier)?;
-        let published =
-            Arc::new(Mutex::new(Published { head: state.head(), places: state.places.clone() }));
+        let (state, places) = file::State::open(&path, &verifier)?;
+        let published = Arc::new(Mutex::new(Published { head: state.head(), places }));
         let (queue, jobs) = mpsc::channel(AUDIT_QUEUE_MAX);
         let writer = writer::Writer::new(
             state,
@@ -123,9 +123,12 @@ impl Log {
     /// Appends a run of entries in one transaction; answers after the commit, never before.
     ///
     /// # Errors
-    /// `Refused` for an entry that is too large, `Unavailable` when the queue is full or the commit
-    /// failed, `Full` when the disk is. Nothing was promised to anybody.
+    /// `Refused` for an entry that is too large or whose id is taken, `Unavailable` when the queue is
+    /// full or the commit failed, `Full` when the disk is. Nothing was promised to anybody.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
         let drafts = entries.into_iter().map(draft).collect::<Result<Vec<_>, _>>()?;
         let (reply, answer) = oneshot::channel();
         let queue = {
@@ -140,27 +143,42 @@ impl Log {
         answer.await.map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))?
     }
 
+    /// Says beforehand what [`Log::append`] would refuse of an entry.
+    ///
+    /// # Errors
+    /// `Refused` for an entry that is too large or whose id is taken.
+    pub fn would_take(&self, entry: &Entry) -> Result<(), StoreError> {
+        if self.place(entry.event).is_some() {
+            return Err(StoreError::Refused(Refusal::EventTaken));
+        }
+        draft(entry.clone()).map(drop)
+    }
+
     /// Appends an entry unless one with its id is in the log: for what is told twice after a crash.
     ///
     /// # Errors
     /// As [`Log::append`].
     pub async fn append_once(&self, entry: Entry) -> Result<Receipt, StoreError> {
-        if let Some(receipt) = self.receipt(entry.event)? {
-            return Ok(receipt);
+        let event = entry.event;
+        match self.append(vec![entry]).await {
+            Ok(mut receipts) => receipts.pop(),
+            Err(StoreError::Refused(Refusal::EventTaken)) => self.receipt(event).await?,
+            Err(error) => return Err(error),
         }
-        let mut receipts = self.append(vec![entry]).await?;
-        receipts.pop().ok_or_else(|| StoreError::Corrupt("no receipt came back".to_owned()))
+        .ok_or_else(|| StoreError::Corrupt("no receipt came back".to_owned()))
     }
 
-    fn receipt(&self, event: DecisionId) -> Result<Option<Receipt>, StoreError> {
-        let (index, head) = {
-            let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-            match published.places.get(&event) {
-                None => return Ok(None),
-                Some(index) => (*index, published.head.clone()),
-            }
+    fn place(&self, event: DecisionId) -> Option<u64> {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.places.get(&event).copied()
+    }
+
+    async fn receipt(&self, event: DecisionId) -> Result<Option<Receipt>, StoreError> {
+        let Some(index) = self.place(event) else {
+            return Ok(None);
         };
-        let leaf_hash = read::leaf_hash_at(&self.path, index)?;
+        let (path, head) = (self.path.clone(), self.head());
+        let leaf_hash = blocking(move || read::leaf_hash_at(&path, index)).await?;
         Ok(Some(Receipt { event, index, leaf_hash, size: head.size, root: head.root }))
     }
 
@@ -190,11 +208,7 @@ impl Log {
     /// # Errors
     /// When the file cannot be read.
     pub async fn entry(&self, event: DecisionId) -> Result<Option<StoredEntry>, StoreError> {
-        let place = {
-            let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-            published.places.get(&event).copied()
-        };
-        let Some(index) = place else {
+        let Some(index) = self.place(event) else {
             return Ok(None);
         };
         let path = self.path.clone();
@@ -275,16 +289,31 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Puts a file in its place whole: a crash leaves the old one or the new one.
 fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt;
+    let new = path.with_extension("new");
+    // What a crash left has the mode it was made with.
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(unavailable(&error));
+        }
+        Ok(()) | Err(_) => {}
+    }
     let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .write(true)
         .mode(mode)
-        .open(path)
+        .open(&new)
         .map_err(|e| unavailable(&e))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| unavailable(&e))
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&new, path))
+        .and_then(|()| match path.parent() {
+            Some(dir) if dir != Path::new("") => File::open(dir)?.sync_all(),
+            Some(_) | None => File::open(".")?.sync_all(),
+        })
+        .map_err(|e| unavailable(&e))
 }
 
 /// Reads the signing key of a file, or makes one there. The file must be its owner's alone.

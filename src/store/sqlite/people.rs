@@ -25,7 +25,7 @@ pub(super) fn resident_id(bytes: &[u8]) -> Result<ResidentId, StoreError> {
 }
 
 /// A broken uniqueness is a refusal; everything else is the store's trouble.
-fn taken(error: &rusqlite::Error, refusal: Refusal) -> StoreError {
+pub(super) fn taken(error: &rusqlite::Error, refusal: Refusal) -> StoreError {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::ConstraintViolation) => StoreError::Refused(refusal),
         Some(_) | None => sqlite(error),

@@ -11,19 +11,19 @@ use super::{at_micros, micros, parsed, word};
 use crate::domain::{AgencyId, CategoryId, FieldId, FieldValue, Record, ResidentId};
 use crate::store::{HeldRecord, ShelfRow, StoreError};
 
-/// Positions of local ids that are linked to nobody.
+/// Positions of rows whose local id is linked to nobody.
 pub(super) fn unlinked(
     c: &Connection,
     holder: &AgencyId,
-    local_ids: &[String],
+    rows: &[ShelfRow],
 ) -> Result<Vec<u64>, StoreError> {
     let mut statement = c
         .prepare_cached("SELECT 1 FROM identity WHERE agency = ?1 AND local_id = ?2")
         .map_err(|e| sqlite(&e))?;
     let mut missing = Vec::new();
-    for (at, local_id) in (0_u64..).zip(local_ids) {
+    for (at, row) in (0_u64..).zip(rows) {
         let found: Option<i64> = statement
-            .query_row(params![holder.as_str(), local_id], |row| row.get(0))
+            .query_row(params![holder.as_str(), row.local_id], |row| row.get(0))
             .optional()
             .map_err(|e| sqlite(&e))?;
         if found.is_none() {
@@ -127,7 +127,7 @@ pub(super) fn record(
         .prepare_cached(
             "SELECT s.body FROM identity i CROSS JOIN shelf s \
              ON s.holder = i.agency AND s.local_id = i.local_id AND s.category = ?3 \
-             WHERE i.resident = ?1 AND i.agency = ?2 ORDER BY s.published_us",
+             WHERE i.resident = ?1 AND i.agency = ?2 ORDER BY s.published_us, s.local_id",
         )
         .map_err(|e| sqlite(&e))?;
     let mut record = Record::default();

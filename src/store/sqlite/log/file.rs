@@ -24,6 +24,9 @@ CREATE TABLE IF NOT EXISTS slot (
 CREATE TABLE IF NOT EXISTS head (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
 ";
 
+/// All leaves in order.
+const ROWS: &str = "SELECT idx, leaf FROM entry ORDER BY idx";
+
 /// The log of a folder: the one that is there, or that of the year of `now`.
 ///
 /// # Errors
@@ -49,12 +52,15 @@ pub(super) struct State {
     pub edge: Edge,
     pub last_commit: Timestamp,
     pub note: String,
-    pub places: HashMap<DecisionId, u64>,
 }
 
 impl State {
-    /// Opens the file and adopts what is in it, if the newest head covers exactly that.
-    pub(super) fn open(path: &Path, verifier: &VerifierKey) -> Result<Self, StoreError> {
+    /// Opens the file and adopts what is in it, if the newest head covers exactly that; tells the
+    /// place of every entry.
+    pub(super) fn open(
+        path: &Path,
+        verifier: &VerifierKey,
+    ) -> Result<(Self, HashMap<DecisionId, u64>), StoreError> {
         let connection = Connection::open(path).map_err(|e| sqlite(&e))?;
         connection
             .execute_batch(
@@ -68,25 +74,36 @@ impl State {
             edge: Edge::default(),
             last_commit: Timestamp::MIN,
             note: String::new(),
-            places: HashMap::new(),
         };
-        state.adopt(verifier)?;
-        Ok(state)
+        let places = state.adopt()?;
+        state.check(verifier)?;
+        Ok((state, places))
     }
 
-    fn adopt(&mut self, verifier: &VerifierKey) -> Result<(), StoreError> {
+    /// Row by row: a log is larger than memory should be.
+    fn adopt(&mut self) -> Result<HashMap<DecisionId, u64>, StoreError> {
         let corrupt = |what: String| StoreError::Corrupt(what);
-        for (index, leaf) in stored_rows(&self.connection)? {
+        let mut places = HashMap::new();
+        let mut statement = self.connection.prepare(ROWS).map_err(|e| sqlite(&e))?;
+        let mut rows = statement.query([]).map_err(|e| sqlite(&e))?;
+        while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+            let (index, leaf): (u64, Vec<u8>) = numbered(row)?;
             if index != self.edge.size() {
                 return Err(corrupt(format!("entry {} is missing", self.edge.size())));
             }
             let decoded = decode(&leaf).map_err(|e| corrupt(format!("entry {index}: {e}")))?;
-            self.places.insert(decoded.entry.event, index);
+            places.insert(decoded.entry.event, index);
             self.last_commit = self.last_commit.max(decoded.committed_at);
             self.edge.push(leaf_hash(&leaf));
         }
-        let heads = stored_heads(&self.connection)?;
-        match heads.last() {
+        Ok(places)
+    }
+
+    /// The newest head is signed and covers exactly what is there.
+    fn check(&mut self, verifier: &VerifierKey) -> Result<(), StoreError> {
+        let corrupt = |what: String| StoreError::Corrupt(what);
+        let newest = "SELECT size, note FROM head ORDER BY size DESC LIMIT 1";
+        match rows::<String>(&self.connection, newest)?.last() {
             None if self.edge.size() == 0 => Ok(()),
             None => Err(corrupt("there are entries but no signed head".to_owned())),
             Some((_, note)) => {
@@ -116,7 +133,7 @@ impl State {
 /// # Errors
 /// When the file cannot be read.
 pub fn stored_rows(connection: &Connection) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-    rows(connection, "SELECT idx, leaf FROM entry ORDER BY idx")
+    rows(connection, ROWS)
 }
 
 /// All heads in order of size.
@@ -132,17 +149,19 @@ fn rows<T: rusqlite::types::FromSql>(
     sql: &str,
 ) -> Result<Vec<(u64, T)>, StoreError> {
     let mut statement = connection.prepare(sql).map_err(|e| sqlite(&e))?;
-    let found = statement
-        .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
-        .map_err(|e| sqlite(&e))?;
-    found
-        .map(|row| {
-            let (number, value) = row.map_err(|e| sqlite(&e))?;
-            let number = u64::try_from(number)
-                .map_err(|_| StoreError::Corrupt("a row has a negative number".to_owned()))?;
-            Ok((number, value))
-        })
-        .collect()
+    let mut found = statement.query([]).map_err(|e| sqlite(&e))?;
+    let mut out = Vec::new();
+    while let Some(row) = found.next().map_err(|e| sqlite(&e))? {
+        out.push(numbered(row)?);
+    }
+    Ok(out)
+}
+
+fn numbered<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> Result<(u64, T), StoreError> {
+    let number: i64 = row.get(0).map_err(|e| sqlite(&e))?;
+    let number = u64::try_from(number)
+        .map_err(|_| StoreError::Corrupt("a row has a negative number".to_owned()))?;
+    Ok((number, row.get(1).map_err(|e| sqlite(&e))?))
 }
 
 /// A connection that cannot write.

@@ -2,7 +2,7 @@
 //! everybody. A commit that failed may have become durable all the same: the file is reopened and
 //! what is there is adopted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,14 +12,14 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::file::State;
-use super::{Draft, Job, Published, draft, sqlite};
+use super::{Draft, Job, Published, Reply, draft, sqlite};
 use crate::audit::checkpoint::{Checkpoint, SigningKey};
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::audit::leaf::encode;
 use crate::audit::tree::{Edge, Hash, leaf_hash};
 use crate::clock::SharedClock;
 use crate::domain::DecisionId;
-use crate::store::{Receipt, SignedHead, StoreError};
+use crate::store::{Receipt, Refusal, SignedHead, StoreError};
 
 pub(super) struct Writer {
     /// `None`: poisoned; nothing is written before the file was reopened and verified.
@@ -75,6 +75,13 @@ impl Writer {
     }
 
     fn serve(&mut self, jobs: Vec<Job>) {
+        let jobs = match self.ready() {
+            Ok(()) => self.without_repeats(jobs),
+            Err(error) => return self.fail(jobs.into_iter().map(counted), &error),
+        };
+        if jobs.is_empty() {
+            return;
+        }
         let (mut drafts, mut waiting) = (Vec::new(), Vec::new());
         for job in jobs {
             waiting.push((job.drafts.len(), job.reply));
@@ -88,34 +95,63 @@ impl Writer {
                     let _gone = reply.send(Ok(receipts.by_ref().take(count).collect()));
                 }
             }
-            Err(error) => {
-                tracing::error!(error = %error, "Audit entries could not be written");
-                for (count, reply) in waiting {
-                    self.missed += u64::try_from(count).unwrap_or(u64::MAX);
-                    let _gone = reply.send(Err(match &error {
-                        StoreError::Full => StoreError::Full,
-                        StoreError::Unavailable(_)
-                        | StoreError::InUse
-                        | StoreError::Corrupt(_)
-                        | StoreError::Refused(_) => {
-                            StoreError::Unavailable("the audit log could not be written".to_owned())
-                        }
-                    }));
-                }
-            }
+            Err(error) => self.fail(waiting.into_iter(), &error),
         }
     }
 
-    /// Writes a batch; after a failure the file is reopened first, and the gap is entered.
-    fn write(&mut self, mut drafts: Vec<Draft>) -> Result<Vec<Receipt>, StoreError> {
+    /// Tells everybody that nothing was promised, and remembers how many entries that were.
+    fn fail(&mut self, waiting: impl Iterator<Item = (usize, Reply)>, error: &StoreError) {
+        tracing::error!(error = %error, "Audit entries could not be written");
+        for (count, reply) in waiting {
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            self.missed = self.missed.saturating_add(count);
+            let _gone = reply.send(Err(match error {
+                StoreError::Full => StoreError::Full,
+                StoreError::Unavailable(_)
+                | StoreError::InUse
+                | StoreError::Corrupt(_)
+                | StoreError::Refused(_) => {
+                    StoreError::Unavailable("the audit log could not be written".to_owned())
+                }
+            }));
+        }
+    }
+
+    /// After a failure the file is reopened first: what is there is adopted.
+    fn ready(&mut self) -> Result<(), StoreError> {
         if self.state.is_none() {
             let verifier = self.key.verifier(&self.origin);
-            let state = State::open(&self.path, &verifier)?;
+            let (state, places) = State::open(&self.path, &verifier)?;
             let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-            *published = Published { head: state.head(), places: state.places.clone() };
+            *published = Published { head: state.head(), places };
             drop(published);
             self.state = Some(state);
         }
+        Ok(())
+    }
+
+    /// Turns down a run with an id that the log has, or that came before in it or in this batch. Only
+    /// here nothing can come between the look and the commit.
+    fn without_repeats(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = HashSet::new();
+        let mut fresh = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let events = || job.drafts.iter().map(|draft| draft.entry.event);
+            let own: HashSet<_> = events().collect();
+            let taken = |event| published.places.contains_key(&event) || seen.contains(&event);
+            if own.len() < job.drafts.len() || events().any(taken) {
+                let _gone = job.reply.send(Err(StoreError::Refused(Refusal::EventTaken)));
+            } else {
+                seen.extend(own);
+                fresh.push(job);
+            }
+        }
+        fresh
+    }
+
+    /// Writes a batch, after an entry about the gap if there was one.
+    fn write(&mut self, mut drafts: Vec<Draft>) -> Result<Vec<Receipt>, StoreError> {
         let gap = usize::from(self.missed > 0);
         if self.missed > 0 {
             let count = BTreeMap::from([(Facet::Count, self.missed.to_string())]);
@@ -140,7 +176,6 @@ impl Writer {
         for ((index, _, hash), draft) in batch.leaves.iter().zip(drafts) {
             let event = draft.entry.event;
             published.places.insert(event, *index);
-            state.places.insert(event, *index);
             receipts.push(Receipt {
                 event,
                 index: *index,
@@ -199,6 +234,10 @@ fn insert(
             .execute(params![number(batch.head.size), batch.head.note])?;
     }
     transaction.commit()
+}
+
+fn counted(job: Job) -> (usize, Reply) {
+    (job.drafts.len(), job.reply)
 }
 
 /// An entry of the hub's own.

@@ -1,0 +1,171 @@
+//! State changes with their entries in the log. WAL commits are not atomic across files, so an entry
+//! travels with its change in an outbox first, and from there into the log exactly once.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::log::{Log, sqlite, unavailable};
+use super::parsed;
+use crate::audit::entry::Entry;
+use crate::store::{Receipt, StoreError};
+
+/// The one writer of the operational file, and the log that it tells.
+pub(super) struct Changes {
+    log: Arc<Log>,
+    writer: Arc<Mutex<Connection>>,
+    /// One at a time, so that the outbox holds one entry at most.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// A change is committed that the log did not take.
+    behind: AtomicBool,
+}
+
+impl Changes {
+    /// Over a migrated file; finishes what a crash left unfinished.
+    pub(super) async fn open(connection: Connection, log: Arc<Log>) -> Result<Self, StoreError> {
+        let changes = Self {
+            log,
+            writer: Arc::new(Mutex::new(connection)),
+            turn: Arc::default(),
+            behind: AtomicBool::new(false),
+        };
+        changes.flush().await?;
+        Ok(changes)
+    }
+
+    /// Makes a change and enters it in the log.
+    pub(super) async fn make<T: Send + 'static>(
+        self: &Arc<Self>,
+        entry: Entry,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<(T, Receipt), StoreError> {
+        let made = self.make_if(entry, move |t| work(t).map(Ok::<T, Infallible>)).await?;
+        Ok(made.unwrap_or_else(|never| match never {}))
+    }
+
+    /// Makes a change and enters it in the log, unless `work` says otherwise: then nothing of it is
+    /// left.
+    pub(super) async fn make_if<T: Send + 'static, N: Send + 'static>(
+        self: &Arc<Self>,
+        entry: Entry,
+        work: impl FnOnce(&Transaction<'_>) -> Result<Result<T, N>, StoreError> + Send + 'static,
+    ) -> Result<Result<(T, Receipt), N>, StoreError> {
+        let changes = Arc::clone(self);
+        self.in_turn(async move { changes.make_now(entry, work).await }).await
+    }
+
+    /// Runs `change` when it is its turn, and to its end, whether or not the caller still waits: a
+    /// change that is cut off between its two commits would leave the log behind.
+    pub(super) async fn in_turn<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let begun = tokio::spawn(async move {
+            let out = change.await;
+            drop(turn);
+            out
+        });
+        begun.await.map_err(|_| unavailable(&"a change was stopped"))?
+    }
+
+    /// As [`Changes::make_if`], for who has the turn.
+    pub(super) async fn make_now<T: Send + 'static, N: Send + 'static>(
+        &self,
+        entry: Entry,
+        work: impl FnOnce(&Transaction<'_>) -> Result<Result<T, N>, StoreError> + Send + 'static,
+    ) -> Result<Result<(T, Receipt), N>, StoreError> {
+        // What an earlier failure left behind goes first: nothing changes while the log is behind.
+        self.flush().await?;
+        // What the log would turn down must not be committed: it would stand in the outbox for ever.
+        self.log.would_take(&entry)?;
+        let text = serde_json::to_string(&entry).map_err(|e| unavailable(&e))?;
+        let out = self
+            .write(move |transaction| {
+                let out = work(transaction)?;
+                if out.is_ok() {
+                    transaction
+                        .execute("INSERT INTO outbox (entry) VALUES (?1)", [text])
+                        .map_err(|e| sqlite(&e))?;
+                }
+                Ok((out.is_ok(), out))
+            })
+            .await?;
+        let out = match out {
+            Ok(out) => out,
+            Err(not) => return Ok(Err(not)),
+        };
+        // The change is durable and so is its entry, in the outbox. A crash here costs nothing: the
+        // entry is put into the log when the store is opened, before anything is served.
+        let receipt = self.log.append_once(entry).await.map_err(|error| {
+            self.behind.store(true, Ordering::Release);
+            unavailable(&format!("the change is made, but not yet in the log: {error}"))
+        })?;
+        // The entry is in the log: an outbox that cannot be emptied now is emptied before the next
+        // change, and nothing is appended twice.
+        if let Err(error) = self.empty_outbox().await {
+            tracing::warn!(error = %error, "Outbox could not be emptied");
+        }
+        Ok(Ok((out, receipt)))
+    }
+
+    /// Puts into the log what it did not take when the change was made.
+    pub(super) async fn catch_up(self: &Arc<Self>) -> Result<(), StoreError> {
+        if !self.behind.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let changes = Arc::clone(self);
+        self.in_turn(async move { changes.flush().await }).await
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        let waiting: Vec<String> = self
+            .write(|transaction| {
+                let mut statement = transaction
+                    .prepare_cached("SELECT entry FROM outbox ORDER BY seq")
+                    .map_err(|e| sqlite(&e))?;
+                let rows = statement.query_map([], |row| row.get(0)).map_err(|e| sqlite(&e))?;
+                let rows = rows.collect::<Result<_, _>>().map_err(|e| sqlite(&e))?;
+                Ok((true, rows))
+            })
+            .await?;
+        if !waiting.is_empty() {
+            for text in waiting {
+                let entry: Entry = parsed(&text)?;
+                self.log.append_once(entry).await?;
+            }
+            self.empty_outbox().await?;
+        }
+        self.behind.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    async fn empty_outbox(&self) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.execute("DELETE FROM outbox", []).map_err(|e| sqlite(&e))?;
+            Ok((true, ()))
+        })
+        .await
+    }
+
+    /// One transaction, committed when `work` says so.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<(bool, T), StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let writer = Arc::clone(&self.writer);
+        let done = tokio::task::spawn_blocking(move || {
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = writer
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(|e| sqlite(&e))?;
+            let (keep, out) = work(&transaction)?;
+            if keep { transaction.commit() } else { transaction.rollback() }
+                .map_err(|e| sqlite(&e))?;
+            Ok(out)
+        });
+        done.await.map_err(|_| unavailable(&"a worker was stopped"))?
+    }
+}
