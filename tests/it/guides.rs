@@ -68,8 +68,9 @@ fn check(guide: &str, blocks: usize) {
         std::env::var_os("WEIR_TEST_PYTHON").map(|p| Path::new(&p).parent().unwrap().to_owned()),
     );
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
-    let mut shell = Command::new("bash")
-        .args(["-c", &script])
+    // A guide that waits for ever has failed.
+    let mut shell = Command::new("timeout")
+        .args(["120", "bash", "-c", &script])
         .current_dir(dir.path())
         .env("PATH", std::env::join_paths(path).unwrap())
         .stdout(Stdio::piped())
