@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use tonic::{Code, Response, Status};
 use weir::audit::entry::{Facet, Kind};
 use weir::domain::{
-    ChoiceKind, ConsentEvent, ConsentKind, ConsentState, CourtOrder, CustodianRelease, DecisionId,
-    Giver, ObjectionState,
+    Capacity, ChoiceKind, ConsentEvent, ConsentKind, ConsentState, CourtOrder, CustodianRelease,
+    DecisionId, Giver, ObjectionState,
 };
 use weir::grpc::pb;
 use weir::store::{ChoiceEvent, Fact, Store, StoredChoice};
@@ -214,6 +214,21 @@ async fn enrich(place: &Place) {
         let fields = vec!["identity/core".parse().unwrap()];
         place
             .record(vec![
+                Fact::Circumstances {
+                    resident: one.resident(),
+                    died: (one.id == SEALED.id).then(|| jiff::civil::date(2026, 7, 3)),
+                    flags: one.flag.iter().map(|flag| flag.parse().unwrap()).collect(),
+                    capacity: Capacity::Lacks,
+                    parent_of_case: true,
+                    disadvantages: 3,
+                },
+                Fact::Conflict {
+                    agency: NURSE.agency.parse().unwrap(),
+                    person: NURSE.person.parse().unwrap(),
+                    resident: one.resident(),
+                    is_self: true,
+                    conflict: true,
+                },
                 Fact::Order {
                     resident: one.resident(),
                     order: CourtOrder {
