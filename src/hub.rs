@@ -146,19 +146,26 @@ impl Hub {
 
     /// Records that a caller was turned away, and gives back why.
     async fn turned_away(&self, call: &Call<'_>, why: HubError) -> HubError {
-        self.turned_away_with(call, why, &serde_json::Value::Null).await
+        self.turned_away_with(call, why, None, &serde_json::Value::Null).await
     }
 
-    /// Records that a caller was turned away with what they asked for, and gives back why.
+    /// Records that a caller was turned away with what they asked for about whom, and gives back why.
     async fn turned_away_with(
         &self,
         call: &Call<'_>,
         why: HubError,
+        about: Option<ResidentId>,
         request: &serde_json::Value,
     ) -> HubError {
         let facets = BTreeMap::from([(Facet::What, what(&why).to_owned())]);
-        let entry =
-            call.entry(fresh_id(call.at), Kind::TurnedAway, facets, None, BTreeMap::new(), request);
+        let entry = call.entry(
+            fresh_id(call.at),
+            Kind::TurnedAway,
+            facets,
+            about,
+            BTreeMap::new(),
+            request,
+        );
         match self.store.append(vec![entry]).await {
             Ok(_) => why,
             Err(error) => error.into(),

@@ -32,9 +32,14 @@ impl Desk {
     /// Proves the caller, then converts the message: an unproven caller learns nothing about it.
     async fn open<M, T>(&self, request: Request<M>) -> Result<(Arc<Caller>, T), Status>
     where
+        M: prost::Message,
         T: TryFrom<M, Error = Violations>,
     {
         let caller = self.prove(&request).await?;
+        // A service with a stream takes larger messages: its other calls do not.
+        if request.get_ref().encoded_len() > limits::MESSAGE_LEN_MAX {
+            return Err(status::refuse(status::Reason::MessageTooLarge));
+        }
         let wanted = T::try_from(request.into_inner());
         Ok((caller, wanted.map_err(|wrong| status::invalid(wrong.0))?))
     }

@@ -155,7 +155,7 @@ impl Hub {
         let consent = match event {
             Some(ChoiceEvent::Consent(consent)) => consent,
             Some(ChoiceEvent::Choice(_)) | None => {
-                return Err(self.turned_away(&call, HubError::NotFound).await);
+                return Err(self.nobody(&call, withdrawal.resident).await);
             }
         };
         let zone = &policy.book().place.zone;
@@ -277,10 +277,16 @@ impl Hub {
     ) -> Result<(), HubError> {
         let known = self.require_staff(call, policy, resident).await?;
         if facts::is_closed(policy.book(), &known) {
-            Err(self.turned_away(call, HubError::NotFound).await)
+            Err(self.nobody(call, resident).await)
         } else {
             Ok(())
         }
+    }
+
+    /// Records about whom it was that the caller is not to know, and says so.
+    async fn nobody(&self, call: &Call<'_>, resident: ResidentId) -> HubError {
+        let none = serde_json::Value::Null;
+        self.turned_away_with(call, HubError::NotFound, Some(resident), &none).await
     }
 
     fn day(

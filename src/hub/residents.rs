@@ -87,7 +87,7 @@ impl Hub {
         match self.store.register(residents, entry).await {
             Ok(receipt) => Ok((id, receipt)),
             Err(StoreError::Refused(Refusal::IdentifierTaken | Refusal::LocalIdTaken)) => {
-                Err(self.turned_away_with(&call, HubError::Referred, &claimed).await)
+                Err(self.turned_away_with(&call, HubError::Referred, None, &claimed).await)
             }
             Err(error) => Err(error.into()),
         }
@@ -109,19 +109,20 @@ impl Hub {
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Registrar).await?;
         let known = self.known_beside(&call, resident).await?;
-        if facts::is_closed(policy.book(), &known) {
-            return Err(self.turned_away(&call, HubError::NotFound).await);
-        }
-        let facets = BTreeMap::from([(Facet::What, "link".to_owned())]);
         let request = serde_json::json!({ "local_id": local_id });
         let about = Some(resident);
+        if facts::is_closed(policy.book(), &known) {
+            let why = HubError::NotFound;
+            return Err(self.turned_away_with(&call, why, about, &request).await);
+        }
+        let facets = BTreeMap::from([(Facet::What, "link".to_owned())]);
         let none = BTreeMap::new();
         let entry = call.entry(fresh_id(at), Kind::Hold, facets, about, none, &request);
         let local = own(caller, local_id);
         match self.store.link(resident, local, entry).await {
             Ok(receipt) => Ok(receipt),
             Err(StoreError::Refused(Refusal::LocalIdTaken)) => {
-                Err(self.turned_away_with(&call, HubError::Taken, &request).await)
+                Err(self.turned_away_with(&call, HubError::Taken, about, &request).await)
             }
             Err(error) => Err(error.into()),
         }
@@ -146,7 +147,7 @@ impl Hub {
         let facets = BTreeMap::from([(Facet::What, "unlink".to_owned())]);
         let request = serde_json::json!({ "local_id": local.id });
         if resident.is_none() {
-            return Err(self.turned_away_with(&call, HubError::NotFound, &request).await);
+            return Err(self.turned_away_with(&call, HubError::NotFound, None, &request).await);
         }
         let none = BTreeMap::new();
         let entry = call.entry(fresh_id(at), Kind::Hold, facets, resident, none, &request);

@@ -2,7 +2,7 @@
 //! restriction have force, and each agency sees the choices that concern it.
 
 use tonic::{Code, Response, Status};
-use weir::audit::entry::{Facet, Kind};
+use weir::audit::entry::{Facet, Kind, SlotId};
 use weir::grpc::pb;
 
 use crate::support::{
@@ -279,6 +279,8 @@ async fn a_choice_that_makes_no_sense_is_not_recorded() {
     }
     let kinds: Vec<_> = place.entries(before).iter().map(|e| e.entry.kind).collect();
     assert_eq!(kinds, [Kind::TurnedAway; 2]);
+    let subject = place.entries(before)[0].slots.get(&(SlotId::Subject as u8)).cloned();
+    assert_eq!(subject.unwrap(), AISHA.resident().uuid().as_bytes());
     let reply = withdraw(&place, NURSE, "residents/7/choices/7").await;
     expect_refused("no name", reply, Code::InvalidArgument, "REQUEST_INVALID", &["choice"]);
 }

@@ -6,8 +6,8 @@ use weir::audit::entry::{Facet, Kind, SlotId};
 use weir::grpc::pb;
 
 use crate::support::{
-    AISHA, BEN, GP_AUDITOR, GP_PUBLISHER, GP_REGISTRAR, HOUSING, NURSE, Place, SEALED, decision,
-    expect_refused, request, treatment,
+    ABSENT, AISHA, BEN, GP_AUDITOR, GP_PUBLISHER, GP_REGISTRAR, HOUSING, NURSE, Place, SEALED,
+    decision, expect_refused, request, treatment,
 };
 
 /// Every call that reads or writes anything about anybody, made once.
@@ -52,6 +52,27 @@ async fn every_call(place: &Place) -> Vec<(&'static str, Status)> {
     call!("ListChoices", choices.list_choices, NURSE, list);
     let restriction = pb::SetRestrictionRequest { resident: BEN.path(), ..Default::default() };
     call!("SetRestriction", choices.set_restriction, HOUSING, restriction);
+    let registered = pb::RegisterResidentRequest {
+        nhs_number: ABSENT.nhs_number.to_owned(),
+        name: ABSENT.name.to_owned(),
+        birth_date: ABSENT.born.to_owned(),
+        nation: "England".to_owned(),
+        local_id: "G-3".to_owned(),
+    };
+    call!("RegisterResident", residents.register_resident, GP_REGISTRAR, registered);
+    let unlink = pb::UnlinkIdentityRequest { local_id: AISHA.local_id() };
+    call!("UnlinkIdentity", residents.unlink_identity, GP_REGISTRAR, unlink);
+    let objection = pb::RecordObjectionRequest {
+        resident: BEN.path(),
+        kind: "direct-care-objection".to_owned(),
+        ..Default::default()
+    };
+    call!("RecordObjection", choices.record_objection, NURSE, objection);
+    let retract = pb::RetractRecordsRequest {
+        category: "health/summary".to_owned(),
+        local_ids: vec![AISHA.local_id()],
+    };
+    call!("RetractRecords", records.retract_records, GP_PUBLISHER, retract);
     let held = pb::ListHeldRecordsRequest::default();
     call!("ListHeldRecords", records.list_held_records, GP_PUBLISHER, held);
     let search = pb::SearchEntriesRequest::default();

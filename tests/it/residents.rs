@@ -227,6 +227,11 @@ async fn an_agency_links_its_own_ids_to_whom_it_may_know() {
     let tried = place.entries(before);
     assert_eq!(tried.len(), 8);
     assert!(tried.iter().all(|e| e.entry.kind == Kind::TurnedAway), "every try is recorded");
+    let sealed = tried.iter().filter(|e| {
+        let subject = e.slots.get(&(SlotId::Subject as u8)).unwrap();
+        subject.as_slice() == SEALED.resident().uuid().as_bytes()
+    });
+    assert_eq!(sealed.count(), 2, "and about whom, for those who may know");
     unlink(&place, HOSPITAL_REGISTRAR, "H-7").await.unwrap();
     link(&place, HOSPITAL_REGISTRAR, &aisha, "H-7").await.unwrap();
     // What was published under a link is gone with it.

@@ -257,6 +257,13 @@ async fn a_message_over_its_bound_is_too_much() {
     let mut packed = place.sharing().send_compressed(tonic::codec::CompressionEncoding::Gzip);
     let reply = packed.can_share(place.from(NURSE, asked)).await;
     too_large("gzip", reply.map(|r| r.map(|_| ())));
+    let category = "a".repeat(70_000);
+    let asked = pb::RetractRecordsRequest { category: category.clone(), local_ids: vec![] };
+    let reply = place.records().retract_records(place.from(GP_PUBLISHER, asked)).await;
+    too_large("RetractRecords", reply.map(|r| r.map(|_| ())));
+    let asked = pb::ListHeldRecordsRequest { category, ..Default::default() };
+    let reply = place.records().list_held_records(place.from(GP_PUBLISHER, asked)).await;
+    too_large("ListHeldRecords", reply.map(|r| r.map(|_| ())));
     let header = pb::PublishHeader { category: "a".repeat(5 << 20) };
     let part = Some(pb::publish_records_request::Part::Header(header));
     let stream = tokio_stream::iter([pb::PublishRecordsRequest { part }]);
