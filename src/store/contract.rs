@@ -60,6 +60,11 @@ impl Ground {
         Self { store, clock, dir }
     }
 
+    /// The folder that the store stands in.
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     pub(super) async fn size(&self) -> u64 {
         self.store.head().await.unwrap().size
     }
@@ -104,6 +109,16 @@ impl Ground {
         let record = self.store.shelf_record(word(holder), of, categories).await.unwrap();
         record.values.iter().map(|(field, value)| format!("{field}={}", value.expose())).collect()
     }
+}
+
+/// Somebody of whom there is everything, somebody sealed, somebody protected.
+pub(super) async fn flagged(ground: &Ground) -> (ResidentId, ResidentId, ResidentId) {
+    let everything = writes::filled(ground).await;
+    let (sealed, protected) = (ground.somebody(&[]).await, ground.somebody(&[]).await);
+    for (who, flag) in [(sealed, "sealed"), (protected, "protected")] {
+        ground.record(vec![knowledge::circumstances(who, &[flag], 0)]).await;
+    }
+    (everything, sealed, protected)
 }
 
 pub(super) const NOW: &str = "2026-07-15T10:00:00+01:00";

@@ -9,6 +9,7 @@
 mod auditing;
 mod choices;
 mod closed;
+mod crash;
 mod draining;
 mod failing;
 mod guides;

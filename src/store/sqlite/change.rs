@@ -169,3 +169,6 @@ impl Changes {
         done.await.map_err(|_| unavailable(&"a worker was stopped"))?
     }
 }
+
+#[cfg(test)]
+mod tests;

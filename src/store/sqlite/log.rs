@@ -25,6 +25,8 @@ use crate::limits::{AUDIT_BATCH_MAX, AUDIT_QUEUE_MAX};
 use crate::store::{Page, Receipt, Refusal, Search, SignedHead, StoreError, StoredEntry};
 
 pub use check::verify_file;
+#[cfg(test)]
+pub(super) use file::confine;
 pub use file::{file_in, stored_heads, stored_rows};
 
 /// The folder's lock, held as long as the log is open.

@@ -84,6 +84,12 @@ fn connection(path: &Path) -> Result<Connection, StoreError> {
         .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map_err(|e| sqlite(&e))?;
     connection.set_prepared_statement_cache_capacity(64);
+    #[cfg(test)]
+    let connection = {
+        let mut connection = connection;
+        tests::watch(&mut connection, path);
+        connection
+    };
     Ok(connection)
 }
 
@@ -92,3 +98,6 @@ fn work(connection: &Connection, jobs: &Receiver<Job>) {
         job(connection);
     }
 }
+
+#[cfg(test)]
+mod tests;

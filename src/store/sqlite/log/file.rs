@@ -69,6 +69,8 @@ impl State {
             )
             .and_then(|()| connection.execute_batch(SCHEMA))
             .map_err(|e| sqlite(&e))?;
+        #[cfg(test)]
+        confined(&connection, path);
         let mut state = Self {
             connection,
             edge: Edge::default(),
@@ -170,4 +172,26 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags).map_err(|e| sqlite(&e))?;
     connection.execute_batch("PRAGMA busy_timeout = 2000").map_err(|e| sqlite(&e))?;
     Ok(connection)
+}
+
+/// How many pages a file may have, in place of a disk that is full.
+#[cfg(test)]
+static CONFINED: std::sync::Mutex<std::collections::BTreeMap<PathBuf, i64>> =
+    std::sync::Mutex::new(std::collections::BTreeMap::new());
+
+/// Lets a log have so many pages from its next opening on; `None`: as many as it likes.
+#[cfg(test)]
+pub(in crate::store::sqlite) fn confine(path: &Path, pages: Option<i64>) {
+    let mut all = CONFINED.lock().unwrap();
+    match pages {
+        Some(pages) => all.insert(path.to_owned(), pages),
+        None => all.remove(path),
+    };
+}
+
+#[cfg(test)]
+fn confined(connection: &Connection, path: &Path) {
+    if let Some(pages) = CONFINED.lock().unwrap().get(path) {
+        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    }
 }

@@ -139,8 +139,10 @@ async fn a_failed_commit_gives_no_receipt_and_leaves_a_gap_entry() {
     let failed = log.append(vec![entry(Kind::Disclose, "direct_care")]).await;
     assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
     holder.execute_batch("ROLLBACK").unwrap();
-    let receipts = log.append(vec![entry(Kind::Disclose, "direct_care")]).await.unwrap();
-    assert_eq!(receipts.len(), 1);
+    let next = entry(Kind::Disclose, "direct_care");
+    let receipts = log.append(vec![next.clone()]).await.unwrap();
+    let places: Vec<_> = receipts.iter().map(|r| (r.event(), r.index())).collect();
+    assert_eq!(places, [(next.event, 2)], "the gap's receipt is nobody's");
     let page = log.search(Search { limit: 10, ..Search::default() }).await.unwrap();
     let kinds: Vec<Kind> = page.entries.iter().map(|e| e.entry.kind).collect();
     assert_eq!(kinds, [Kind::Genesis, Kind::Gap, Kind::Disclose]);
