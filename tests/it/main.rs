@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod import;
+mod issuers;
 mod layers;
 mod python;
 mod story;
