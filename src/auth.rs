@@ -1,21 +1,27 @@
 //! Who is calling: token text -> [`Caller`]. Agency, role and person come from here and nowhere else.
 
+mod error;
 pub mod issuer;
+mod jwks;
 mod keys;
+mod source;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 use moka::sync::Cache;
+use tokio::task::JoinSet;
 
 use crate::clock::SharedClock;
 use crate::domain::{AgencyId, PersonId, RoleId};
 use crate::limits::{TOKEN_CACHE_MAX, TOKEN_LEN_MAX};
+pub use error::{AuthError, IssuerError};
+pub use keys::KeyPace;
 use keys::KeySet;
+pub use source::{JwksUrl, JwksUrlError, KeySource};
 
 /// What a caller may do at the hub besides asking in a role.
 #[derive(
@@ -104,8 +110,8 @@ pub struct Issuer {
     pub audience: String,
     /// The one algorithm: ES256, EdDSA or RS256.
     pub algorithm: jsonwebtoken::Algorithm,
-    /// Its public keys, a JWKS file.
-    pub jwks_file: PathBuf,
+    /// Where its public keys are.
+    pub keys: KeySource,
     /// The claim that names roles: a text or a list of texts.
     pub role_claim: String,
     /// From a value of the claim to a role of the rule book.
@@ -114,127 +120,66 @@ pub struct Issuer {
     pub functions: BTreeMap<String, HubFunction>,
 }
 
-macro_rules! auth_errors {
-    ($($(#[$doc:meta])* $variant:ident = $reason:literal, $text:literal, $fix:literal;)*) => {
-        /// Why a token is not accepted. Never repeats the token.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-        pub enum AuthError { $($(#[$doc])* #[error($text)] $variant,)* }
-
-        impl AuthError {
-            /// All of them, for the published list.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The word for machines.
-            #[must_use]
-            pub const fn reason(&self) -> &'static str {
-                match self { $(Self::$variant => $reason),* }
-            }
-
-            /// What to do about it.
-            #[must_use]
-            pub const fn fix(&self) -> &'static str {
-                match self { $(Self::$variant => $fix),* }
-            }
-        }
-    };
-}
-
-auth_errors! {
-    /// No authorization header.
-    Missing = "TOKEN_MISSING", "the call carries no bearer token",
-        "send one authorization header: Bearer and an access token";
-    /// More than one.
-    Twice = "TOKEN_TWICE", "the call carries two authorization headers",
-        "send exactly one authorization header";
-    /// No token of the expected shape.
-    Malformed = "TOKEN_MALFORMED", "the token is malformed",
-        "send a signed RFC 9068 access token with iss, sub, aud, exp, nbf, iat and jti";
-    /// Past its end.
-    Expired = "TOKEN_EXPIRED", "the token has expired", "sign on again";
-    /// Before its beginning.
-    NotYetValid = "TOKEN_NOT_YET_VALID", "the token is not yet valid",
-        "check the clock of the identity provider";
-    /// Good for too long.
-    TooLong = "TOKEN_TOO_LONG", "the token is valid for longer than the hub allows",
-        "have the identity provider issue tokens of at most 15 minutes";
-    /// Not on the list.
-    IssuerUnknown = "ISSUER_UNKNOWN", "the token's issuer is not known to this hub",
-        "ask the hub's operator to enter your identity provider";
-    /// For somebody else.
-    AudienceWrong = "AUDIENCE_WRONG", "the token is not for this hub",
-        "ask the identity provider for a token for this hub's audience";
-    /// Not the algorithm that is pinned.
-    AlgorithmWrong = "ALGORITHM_WRONG", "the token is not signed with the algorithm agreed",
-        "sign with the algorithm that the hub's operator has entered";
-    /// No such key.
-    KeyUnknown = "KEY_UNKNOWN", "the token names a key that the hub does not know",
-        "publish the key in the identity provider's key set";
-    /// Does not verify.
-    SignatureWrong = "SIGNATURE_WRONG", "the token's signature does not verify", "sign on again";
-    /// No role and no function.
-    RoleMissing = "ROLE_MISSING", "the token carries no role that this hub knows",
-        "ask your agency's administrator for a role";
-    /// More than one acting role.
-    RoleAmbiguous = "ROLE_AMBIGUOUS", "the token carries more than one acting role",
-        "ask for a token with the one role in which you act";
-    /// The keys cannot be had.
-    KeysUnavailable = "KEYS_UNAVAILABLE", "the identity provider's keys cannot be read",
-        "try again; if it lasts, tell the hub's operator";
-}
-
-/// Why a list of issuers cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum IssuerError {
-    /// Two entries for one issuer.
-    #[error("issuer {0} is entered twice")]
-    Twice(String),
-    /// Its keys cannot be read.
-    #[error("the keys of issuer {issuer} cannot be used: {why}")]
-    Keys {
-        /// Which.
-        issuer: String,
-        /// Why.
-        why: String,
-    },
-}
-
 struct Known {
     caller: Arc<Caller>,
+    issuer: String,
     expires: Timestamp,
-    /// The key set's generation: a rotation forgets what the old keys had verified.
+    /// The generation of the issuer's keys: a change forgets what the old ones had verified.
     generation: u64,
 }
 
-/// Verifies tokens of a closed list of issuers.
+/// Verifies tokens of a closed list of issuers. Keeps their keys fresh until it is dropped.
 pub struct Authenticator {
-    issuers: BTreeMap<String, (Issuer, KeySet)>,
+    issuers: BTreeMap<String, (Issuer, Arc<KeySet>)>,
     clock: SharedClock,
     known: Cache<[u8; 32], Arc<Known>>,
+    /// Ends with this.
+    _keeping: JoinSet<()>,
 }
 
 impl Authenticator {
-    /// Reads the issuers' keys.
+    /// Reads the issuers' key files, and begins to read their URLs: an identity provider that
+    /// cannot be reached now only turns away its own people.
     ///
     /// # Errors
-    /// When an issuer stands twice or its keys cannot be used.
+    /// When an issuer stands twice, a key file or root certificates cannot be used, or there is no
+    /// Tokio runtime.
     pub fn new(issuers: Vec<Issuer>, clock: SharedClock) -> Result<Self, IssuerError> {
-        let mut known = BTreeMap::new();
-        for issuer in issuers {
-            let keys = KeySet::open(&issuer.jwks_file, issuer.algorithm)
-                .map_err(|why| IssuerError::Keys { issuer: issuer.issuer.clone(), why })?;
-            let name = issuer.issuer.clone();
-            if known.insert(name.clone(), (issuer, keys)).is_some() {
-                return Err(IssuerError::Twice(name));
-            }
-        }
-        Ok(Self { issuers: known, clock, known: Cache::new(TOKEN_CACHE_MAX) })
+        Self::with_pace(issuers, clock, KeyPace::default())
     }
 
-    /// The caller behind a token. A token that was verified is remembered until it expires.
+    /// The same at another pace.
+    ///
+    /// # Errors
+    /// As [`Authenticator::new`].
+    pub fn with_pace(
+        issuers: Vec<Issuer>,
+        clock: SharedClock,
+        pace: KeyPace,
+    ) -> Result<Self, IssuerError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| IssuerError::NoRuntime)?;
+        let mut known = BTreeMap::new();
+        let mut keeping = JoinSet::new();
+        for issuer in issuers {
+            let name = issuer.issuer.clone();
+            if known.contains_key(&name) {
+                return Err(IssuerError::Twice(name));
+            }
+            let clock = Arc::clone(&clock);
+            let keys = KeySet::open(&name, &issuer.keys, issuer.algorithm, pace, clock)
+                .map_err(|why| IssuerError::Keys { issuer: name.clone(), why })?;
+            let keys = Arc::new(keys);
+            keeping.spawn_on(Arc::clone(&keys).keep(), &runtime);
+            known.insert(name, (issuer, keys));
+        }
+        Ok(Self { issuers: known, clock, known: Cache::new(TOKEN_CACHE_MAX), _keeping: keeping })
+    }
+
+    /// The caller behind a token. A token that was verified is remembered until it expires or its
+    /// issuer's keys change. Waits only for keys that are not there yet, at most for one reading.
     ///
     /// # Errors
     /// When the token is not accepted.
-    #[expect(clippy::unused_async, reason = "keys by URL are fetched here")]
     pub async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
         if token.len() > TOKEN_LEN_MAX {
             return Err(AuthError::Malformed);
@@ -244,26 +189,28 @@ impl Authenticator {
         let now = self.clock.now();
         if let Some(known) = self.known.get(&hash)
             && now < known.expires
-            && self.generation_of(&known.caller) == Some(known.generation)
+            && self
+                .issuers
+                .get(&known.issuer)
+                .is_some_and(|(_, keys)| keys.stands(known.generation, now))
         {
             return Ok(Arc::clone(&known.caller));
         }
         let header = token::header(token)?;
         let (issuer, keys) =
             self.issuers.get(&token::unverified_issuer(token)?).ok_or(AuthError::IssuerUnknown)?;
-        let (key, generation) = keys.find(&header)?;
-        let (caller, expires) = token::verify(token, issuer, &key, now)?;
+        let (key, generation) = keys.find(&header).await?;
+        // Some tens of microseconds, as is every signature allowed here: no case for another thread.
+        let (caller, expires) = token::verify(token, issuer, &key, self.clock.now())?;
         let caller = Arc::new(caller);
-        let entry = Known { caller: Arc::clone(&caller), expires, generation };
+        let entry = Known {
+            caller: Arc::clone(&caller),
+            issuer: issuer.issuer.clone(),
+            expires,
+            generation,
+        };
         self.known.insert(hash, Arc::new(entry));
         Ok(caller)
-    }
-
-    fn generation_of(&self, caller: &Caller) -> Option<u64> {
-        self.issuers
-            .values()
-            .find(|(issuer, _)| issuer.agency == caller.agency)
-            .map(|(_, keys)| keys.generation())
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::auth::issuer::DEVELOPMENT;
-use crate::auth::{HubFunction, Issuer};
+use crate::auth::{HubFunction, Issuer, JwksUrl, KeySource};
 use crate::domain::{AgencyId, RoleId};
 
 /// In earnest, or to try things out.
@@ -64,7 +64,9 @@ struct IssuerFile {
     agency: AgencyId,
     audience: String,
     algorithm: AlgorithmName,
-    jwks_file: PathBuf,
+    jwks_file: Option<PathBuf>,
+    jwks_url: Option<String>,
+    jwks_ca_file: Option<PathBuf>,
     role_claim: String,
     #[serde(default)]
     roles: BTreeMap<String, RoleId>,
@@ -97,6 +99,12 @@ impl Config {
             ConfigError(format!("{shown} line {line}: {}", e.message()))
         })?;
         let base = path.parent().unwrap_or(Path::new("."));
+        let issuers = file
+            .issuer
+            .into_iter()
+            .map(|issuer| issuer.read(base, file.mode))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|why| ConfigError(format!("{shown}: {why}")))?;
         let config = Self {
             mode: file.mode,
             listen: file.listen,
@@ -104,7 +112,7 @@ impl Config {
             policies_dir: base.join(file.policies_dir),
             audit_origin: file.audit_origin,
             reflection: file.reflection.unwrap_or(file.mode == Mode::Development),
-            issuers: file.issuer.into_iter().map(|issuer| issuer.read(base)).collect(),
+            issuers,
         };
         config.check().map_err(|why| ConfigError(format!("{shown}: {why}")))?;
         Ok(config)
@@ -144,8 +152,9 @@ impl Config {
 }
 
 impl IssuerFile {
-    fn read(self, base: &Path) -> Issuer {
-        Issuer {
+    fn read(self, base: &Path, mode: Mode) -> Result<Issuer, String> {
+        let keys = self.keys(base, mode).map_err(|why| format!("issuer {}: {why}", self.issuer))?;
+        Ok(Issuer {
             issuer: self.issuer,
             agency: self.agency,
             audience: self.audience,
@@ -154,10 +163,29 @@ impl IssuerFile {
                 AlgorithmName::EdDsa => jsonwebtoken::Algorithm::EdDSA,
                 AlgorithmName::Rs256 => jsonwebtoken::Algorithm::RS256,
             },
-            jwks_file: base.join(self.jwks_file),
+            keys,
             role_claim: self.role_claim,
             roles: self.roles,
             functions: self.functions,
+        })
+    }
+
+    fn keys(&self, base: &Path, mode: Mode) -> Result<KeySource, String> {
+        match (&self.jwks_file, &self.jwks_url, &self.jwks_ca_file) {
+            (Some(file), None, None) => Ok(KeySource::File(base.join(file))),
+            (None, Some(text), ca_file) => {
+                let url = match mode {
+                    Mode::Production => JwksUrl::parse(text),
+                    Mode::Development => JwksUrl::parse_for_development(text),
+                };
+                let url = url.map_err(|why| format!("jwks_url {why}"))?;
+                Ok(KeySource::Url { url, ca_file: ca_file.as_ref().map(|file| base.join(file)) })
+            }
+            (Some(_), None, Some(_)) => {
+                Err("jwks_ca_file goes with jwks_url; a file needs no certificate".to_owned())
+            }
+            (None, None, _) => Err("enter jwks_url or jwks_file: where its keys are".to_owned()),
+            (Some(_), Some(_), _) => Err("enter jwks_url or jwks_file, not both".to_owned()),
         }
     }
 }
@@ -181,6 +209,11 @@ mod tests {
         assert_eq!(config.mode, Mode::Production);
         assert!(!config.reflection);
         assert_eq!(config.issuers.len(), 1);
+        let url = JwksUrl::parse("https://login.oakdale.example/oauth2/jwks").unwrap();
+        assert!(matches!(
+            &config.issuers[0].keys,
+            KeySource::Url { url: found, ca_file: None } if *found == url
+        ));
         assert!(config.check_place(true).is_err());
         assert!(config.check_place(false).is_ok());
     }
@@ -198,10 +231,39 @@ mod tests {
             ),
             ("[[issuer]]", "[[isuer]]", "unknown field `isuer`"),
             ("council.example/", "council example/", "audit_origin"),
+            ("jwks_url =", "jwks_uri =", "unknown field `jwks_uri`"),
+            ("jwks_url =", "jwks_file = \"a\"\njwks_url =", "jwks_url or jwks_file, not both"),
+            ("jwks_url =", "# jwks_url =", "issuer https://login.oakdale.example: enter jwks_url"),
+            ("jwks_url =", "jwks_ca_file = \"a\"\njwks_file =", "jwks_ca_file goes with jwks_url"),
+            ("\"https://login.oakdale.example/", "\"http://login.oakdale.example/", "https://"),
+            ("\"https://login.oakdale.example/", "\"http://127.0.0.1/", "https://"),
+            (
+                "\"https://login.oakdale.example/",
+                "\"https://a:b@login.oakdale.example/",
+                "password",
+            ),
+            ("\"https://login.oakdale.example/", "\"login.oakdale.example/", "absolute URL"),
         ] {
             assert!(EXAMPLE.contains(from), "{from}");
             let error = load(&EXAMPLE.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(says), "{from}: {error}");
         }
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_in_development() {
+        let at = "https://login.oakdale.example/oauth2/";
+        let development = EXAMPLE.replace("\"production\"", "\"development\"");
+        for (url, loads) in [
+            ("http://127.0.0.1:9000/", true),
+            ("http://localhost/", true),
+            ("http://login.oakdale.example/", false),
+        ] {
+            assert_eq!(load(&development.replace(at, url)).is_ok(), loads, "{url}");
+            assert!(load(&EXAMPLE.replace(at, url)).is_err(), "{url} in production");
+        }
+        let file = |text: &str| text.replace("jwks_url = \"https://", "jwks_file = \"");
+        let config = load(&file(EXAMPLE)).unwrap();
+        assert!(matches!(config.issuers[0].keys, KeySource::File(_)));
     }
 }

@@ -76,3 +76,19 @@ pub const CONNECTIONS_MAX: usize = 4096;
 pub const FIRST_BYTES: Duration = Duration::from_secs(5);
 /// Time between pings on an idle connection, and to wait for the answer.
 pub const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+/// Largest key set of an issuer, in bytes.
+pub const KEY_SET_LEN_MAX: usize = 256 * 1024;
+/// Most keys in a key set of an issuer.
+pub const KEY_SET_KEYS_MAX: usize = 64;
+/// Longest name of a key (`kid`), in bytes.
+pub const KEY_NAME_LEN_MAX: usize = 200;
+/// Time between two readings of an issuer's keys, give or take a tenth.
+pub const KEY_SET_REFRESH: Duration = Duration::from_secs(5 * 60);
+/// The same, after a reading that failed.
+pub const KEY_SET_RETRY: Duration = Duration::from_secs(30);
+/// A token with an unknown key has the issuer's keys read at once, but not more often than this.
+pub const KEY_SET_ON_DEMAND: Duration = Duration::from_secs(30);
+/// Time for one reading of an issuer's keys, from connecting to the last byte.
+pub const KEY_SET_FETCH: Duration = Duration::from_secs(5);
+/// Keys that could not be read again for so long are no longer believed.
+pub const KEY_SET_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);

@@ -14,6 +14,7 @@ mod draining;
 mod failing;
 mod guides;
 mod import;
+mod issuers;
 mod layers;
 mod python;
 mod quiet;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use weir::app::{App, AppError};
 use weir::audit::entry::{Entry, Kind};
 use weir::auth::issuer::{AUDIENCE, DEVELOPMENT, DevelopmentIssuer, Person};
-use weir::auth::{HubFunction, Issuer};
+use weir::auth::{HubFunction, Issuer, KeySource};
 use weir::clock::{Clock, FixedClock, SharedClock};
 use weir::domain::DecisionId;
 use weir::grpc::pb;
@@ -49,7 +49,7 @@ fn issuers(book: &weir::policy::book::RuleBook, dir: &Path) -> Vec<Issuer> {
             agency: agency.clone(),
             audience: AUDIENCE.to_owned(),
             algorithm: jsonwebtoken::Algorithm::ES256,
-            jwks_file: dir.join("jwks.json"),
+            keys: KeySource::File(dir.join("jwks.json")),
             role_claim: "roles".to_owned(),
             roles: book.roles.keys().map(|r| (r.as_str().to_owned(), r.clone())).collect(),
             functions: HubFunction::ALL.map(|f| (format!("hub-{}", f.as_str()), f)).into(),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::place::{self, DemoPlace, DemoResident, RESIDENTS_CSV};
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::auth::issuer::{AUDIENCE, DEVELOPMENT, Person};
-use crate::auth::{HubFunction, Issuer};
+use crate::auth::{HubFunction, Issuer, KeySource};
 use crate::domain::{Capacity, DecisionId, FieldValue, ResidentId};
 use crate::policy::book::RuleBook;
 use crate::store::{Fact, LocalId, Resident, ShelfRow, Store};
@@ -54,7 +54,7 @@ pub(in crate::cli) fn issuers(book: &RuleBook, dir: &Path) -> Vec<Issuer> {
             agency: agency.clone(),
             audience: AUDIENCE.to_owned(),
             algorithm: jsonwebtoken::Algorithm::ES256,
-            jwks_file: dir.join("jwks.json"),
+            keys: KeySource::File(dir.join("jwks.json")),
             role_claim: "roles".to_owned(),
             roles: book.roles.keys().map(|r| (r.as_str().to_owned(), r.clone())).collect(),
             functions: HubFunction::ALL.map(|f| (format!("hub-{}", f.as_str()), f)).into(),
