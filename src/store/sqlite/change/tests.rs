@@ -13,7 +13,7 @@ use crate::clock::FixedClock;
 use crate::store::contract::{NOW, entry, local, resident, row, time, word};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::log::{Log, stored_rows, verify_file};
-use crate::store::{Search, Store, StoreError};
+use crate::store::{Fact, Search, Store, StoreError};
 
 const ORIGIN: &str = "hub.example/audit";
 
@@ -134,9 +134,12 @@ async fn a_log_that_fails_after_the_commit_gets_the_entry_first() {
         let mut store = open(&dir).await;
         let held = Connection::open(audit(&dir)).unwrap();
         held.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let late = entry(Kind::Hold);
-        let made = store.register(vec![(resident("Ann", None), vec![])], late.clone()).await;
+        let late = entry(Kind::Fact);
+        let fact = Fact::Suspended { agency: word("befriend"), suspended: true };
+        let made = store.record_facts(vec![fact], late.clone()).await;
         assert!(matches!(made, Err(StoreError::Unavailable(_))), "{made:?}");
+        let suspended = store.standing().await.unwrap().suspended.contains("befriend");
+        assert!(suspended, "what is in memory is older than the file");
         assert_eq!((times(&dir, &late), outbox(&dir)), (0, 1));
         if reopened {
             drop(store);
@@ -199,7 +202,7 @@ async fn a_full_disk_takes_no_half_change_and_goes_on_when_there_is_space() {
     assert!(told.is_some_and(|round| round > 0), "the disk was never full: {told:?}");
     // Reading and refusing go on, and both are in the log, which has a file of its own.
     store.append(vec![entry(Kind::Refuse)]).await.unwrap();
-    let fact = crate::store::Fact::Suspended { agency: word("befriend"), suspended: true };
+    let fact = Fact::Suspended { agency: word("befriend"), suspended: true };
     confine(i64::from(u32::MAX - 1));
     store.record_facts(vec![fact], entry(Kind::Fact)).await.unwrap();
     assert!(store.standing().await.unwrap().suspended.contains("befriend"));
