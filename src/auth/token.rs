@@ -2,15 +2,21 @@
 //! checked here is not checked.
 
 use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{DecodingKey, Header, Validation, decode, decode_header};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{AuthError, Caller, HubFunction, Issuer};
 use crate::domain::{PersonId, RoleId};
+use crate::limits;
 
 /// Clocks of identity providers may differ by this much.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
+/// Parameters of a header that bring keys of their own, or ask for more than a plain verification.
+const UNWANTED: [&str; 9] = ["jku", "jwk", "x5u", "x5c", "crit", "b64", "enc", "zip", "cty"];
 /// Longest life of a token.
 const LIFE_MAX: SignedDuration = SignedDuration::from_mins(15);
 
@@ -24,25 +30,53 @@ pub(super) fn header(token: &str) -> Result<Header, AuthError> {
     let typed = header.typ.as_deref().is_some_and(|typ| {
         typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt")
     });
-    let brings_keys = header.jku.is_some()
-        || header.jwk.is_some()
-        || header.x5u.is_some()
-        || header.x5c.is_some();
-    let odd = header.crit.is_some() || header.enc.is_some() || header.zip.is_some();
-    let short_kid = header.kid.as_deref().is_some_and(|kid| !kid.is_empty() && kid.len() <= 200);
-    if typed && !brings_keys && !odd && short_kid { Ok(header) } else { Err(AuthError::Malformed) }
+    let named = header
+        .kid
+        .as_deref()
+        .is_some_and(|kid| !kid.is_empty() && kid.len() <= limits::KEY_NAME_LEN_MAX);
+    let Object(parameters) = part(token, 0)?;
+    let plain = !UNWANTED.iter().any(|name| parameters.contains_key(*name));
+    if typed && named && plain { Ok(header) } else { Err(AuthError::Malformed) }
 }
 
 /// The issuer that a token claims: tells whose keys to try, and nothing more.
 pub(super) fn unverified_issuer(token: &str) -> Result<String, AuthError> {
-    use base64::Engine;
-    let payload = token.split('.').nth(1).ok_or(AuthError::Malformed)?;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(payload)
-        .map_err(|_| AuthError::Malformed)?;
-    let claims: Map<String, Value> =
-        serde_json::from_slice(&bytes).map_err(|_| AuthError::Malformed)?;
+    let Object(claims) = part(token, 1)?;
     text(&claims, "iss").map(str::to_owned)
+}
+
+/// An object that names nothing twice: two readers must not read two things.
+struct Object(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object that names nothing twice")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Object, A::Error> {
+                let mut object = Map::new();
+                while let Some((name, value)) = members.next_entry::<String, Value>()? {
+                    if object.insert(name, value).is_some() {
+                        return Err(serde::de::Error::custom("a name stands twice"));
+                    }
+                }
+                Ok(Object(object))
+            }
+        }
+        from.deserialize_map(Members)
+    }
+}
+
+/// The header (0) or the claims (1).
+fn part(token: &str, at: usize) -> Result<Object, AuthError> {
+    let part = token.split('.').nth(at).ok_or(AuthError::Malformed)?;
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| AuthError::Malformed)?;
+    serde_json::from_slice(&bytes).map_err(|_| AuthError::Malformed)
 }
 
 /// Verifies signature, time, audience and roles; gives the caller and when the token ends.
@@ -59,9 +93,8 @@ pub(super) fn verify(
     validation.validate_nbf = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
-    let claims = decode::<Map<String, Value>>(token, key, &validation)
-        .map_err(|_| AuthError::SignatureWrong)?
-        .claims;
+    let Object(claims) =
+        decode::<Object>(token, key, &validation).map_err(|_| AuthError::SignatureWrong)?.claims;
     if text(&claims, "iss")? != issuer.issuer {
         return Err(AuthError::IssuerUnknown);
     }
@@ -85,7 +118,9 @@ fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, AuthE
 fn audience(claims: &Map<String, Value>, wanted: &str) -> Result<(), AuthError> {
     let found = match claims.get("aud") {
         Some(Value::String(one)) => one == wanted,
-        Some(Value::Array(all)) => all.iter().any(|one| one.as_str() == Some(wanted)),
+        Some(Value::Array(all)) if all.iter().all(Value::is_string) => {
+            all.iter().any(|one| one.as_str() == Some(wanted))
+        }
         Some(_) | None => return Err(AuthError::Malformed),
     };
     if found { Ok(()) } else { Err(AuthError::AudienceWrong) }
@@ -107,6 +142,9 @@ fn times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, AuthE
     let soon = now.checked_add(LEEWAY).map_err(|_| AuthError::Malformed)?;
     if nbf > soon || iat > soon {
         return Err(AuthError::NotYetValid);
+    }
+    if exp <= iat {
+        return Err(AuthError::Malformed);
     }
     if exp.duration_since(iat) > LIFE_MAX {
         return Err(AuthError::TooLong);
