@@ -136,11 +136,10 @@ struct Told {
 }
 
 async fn reach(hub: &mut Hub, port: u16) -> Channel {
+    let address = format!("http://127.0.0.1:{port}");
     let mut tries = 0;
     loop {
-        if let Ok(channel) =
-            Channel::from_shared(format!("http://127.0.0.1:{port}")).unwrap().connect().await
-        {
+        if let Ok(channel) = Channel::from_shared(address.clone()).unwrap().connect().await {
             return channel;
         }
         assert!(hub.0.try_wait().unwrap().is_none(), "the hub does not start again");
@@ -150,44 +149,66 @@ async fn reach(hub: &mut Hub, port: u16) -> Channel {
     }
 }
 
-/// Asks and registers in turns until the hub is gone.
-async fn call(channel: Channel, token: String, resident: String, n: usize, told: Arc<Told>) {
-    let mut sharing = SharingServiceClient::new(channel.clone());
-    let mut people = ResidentServiceClient::new(channel);
-    let signed = |request: &mut tonic::metadata::MetadataMap| {
-        request.insert("authorization", format!("Bearer {token}").parse().unwrap());
-    };
-    for round in 0.. {
-        let mut ask = Request::new(pb::RequestRecordsRequest {
-            residents: vec![resident.clone()],
+/// Somebody who asks and registers in turns.
+struct Asker {
+    channel: Channel,
+    token: String,
+    resident: String,
+    n: usize,
+    /// Told of every receipt, at once.
+    hear: std::sync::mpsc::Sender<()>,
+}
+
+impl Asker {
+    fn signed<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let token = format!("Bearer {}", self.token).parse().unwrap();
+        request.metadata_mut().insert("authorization", token);
+        request
+    }
+
+    fn heard(&self, told: &Told, receipt: Option<pb::Receipt>) {
+        told.receipts.lock().unwrap().push(receipt.unwrap());
+        // The test hears no more once it has killed the hub.
+        let _gone = self.hear.send(());
+    }
+
+    /// Goes on until the hub is gone.
+    async fn call(self, told: Arc<Told>) {
+        let mut sharing = SharingServiceClient::new(self.channel.clone());
+        let mut people = ResidentServiceClient::new(self.channel.clone());
+        let ask = pb::RequestRecordsRequest {
+            residents: vec![self.resident.clone()],
             holders: vec!["agencies/oakdale-gp".to_owned()],
             purpose: "direct_care".to_owned(),
             fields: vec!["health/summary.allergies".to_owned()],
             reason: "Ward round this morning".to_owned(),
             case_reference: "W-1".to_owned(),
             ..pb::RequestRecordsRequest::default()
-        });
-        signed(ask.metadata_mut());
-        let Ok(answer) = sharing.request_records(ask).await else { return };
-        for answer in answer.into_inner().answers {
-            told.released.fetch_add(answer.values.len(), Ordering::Relaxed);
-            told.receipts.lock().unwrap().push(answer.receipt.unwrap());
+        };
+        for round in 0.. {
+            let Ok(answer) = sharing.request_records(self.signed(ask.clone())).await else {
+                return;
+            };
+            for answer in answer.into_inner().answers {
+                told.released.fetch_add(answer.values.len(), Ordering::Relaxed);
+                self.heard(&told, answer.receipt);
+            }
+            if round % 3 != self.n % 3 {
+                continue;
+            }
+            let new = pb::RegisterResidentRequest {
+                name: "Rosa Example".to_owned(),
+                birth_date: "1980-02-29".to_owned(),
+                nation: "England".to_owned(),
+                local_id: format!("K-{}", uuid::Uuid::new_v4().simple()),
+                ..pb::RegisterResidentRequest::default()
+            };
+            let Ok(made) = people.register_resident(self.signed(new)).await else { return };
+            let made = made.into_inner();
+            told.registered.lock().unwrap().push(made.resident);
+            self.heard(&told, made.receipt);
         }
-        if round % 3 != n % 3 {
-            continue;
-        }
-        let mut new = Request::new(pb::RegisterResidentRequest {
-            name: "Rosa Example".to_owned(),
-            birth_date: "1980-02-29".to_owned(),
-            nation: "England".to_owned(),
-            local_id: format!("K-{}", uuid::Uuid::new_v4().simple()),
-            ..pb::RegisterResidentRequest::default()
-        });
-        signed(new.metadata_mut());
-        let Ok(made) = people.register_resident(new).await else { return };
-        let made = made.into_inner();
-        told.receipts.lock().unwrap().push(made.receipt.unwrap());
-        told.registered.lock().unwrap().push(made.resident);
     }
 }
 
@@ -272,23 +293,25 @@ fn what_was_acknowledged_survives_every_kill() {
     for round in 0..kills {
         let (mut hub, port) = site.serve();
         let before = told.receipts.lock().unwrap().len();
+        let (hear, heard) = std::sync::mpsc::channel();
         let callers: Vec<_> = runtime.block_on(async {
             let mut callers = Vec::new();
             for n in 0..CALLERS {
                 let channel = reach(&mut hub, port).await;
                 let (token, resident) = (token.clone(), resident.clone());
-                callers.push(tokio::spawn(call(channel, token, resident, n, Arc::clone(&told))));
+                let asker = Asker { channel, token, resident, n, hear: hear.clone() };
+                callers.push(tokio::spawn(asker.call(Arc::clone(&told))));
             }
             callers
         });
-        // Not before somebody was told something; then at a random moment.
-        for _ in 0..600 {
-            if told.receipts.lock().unwrap().len() > before {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
+        // In one round at a random moment; in the next the moment that somebody was told something:
+        // then a hub that tells before it has committed is caught.
+        for _ in 0..=dice.below(40) {
+            heard.recv_timeout(Duration::from_secs(60)).unwrap();
         }
-        std::thread::sleep(Duration::from_micros(dice.below(250_000)));
+        if round % 2 == 0 {
+            std::thread::sleep(Duration::from_micros(dice.below(100_000)));
+        }
         hub.kill();
         runtime.block_on(async {
             for caller in callers {

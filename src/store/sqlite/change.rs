@@ -32,6 +32,7 @@ impl Changes {
             behind: AtomicBool::new(false),
         };
         changes.flush().await?;
+        changes.known_to_the_log().await?;
         Ok(changes)
     }
 
@@ -139,6 +140,24 @@ impl Changes {
             self.empty_outbox().await?;
         }
         self.behind.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Every change left an entry: where there are changes and a log that has just begun, the log is
+    /// not the one that belongs here.
+    async fn known_to_the_log(&self) -> Result<(), StoreError> {
+        let changed = self
+            .write(|transaction| {
+                let sql = "SELECT EXISTS (SELECT 1 FROM resident) \
+                           OR EXISTS (SELECT 1 FROM fact_history)";
+                let changed = transaction.query_row(sql, [], |row| row.get::<_, bool>(0));
+                Ok((false, changed.map_err(|e| sqlite(&e))?))
+            })
+            .await?;
+        if changed && self.log.head().size <= 1 {
+            let what = "residents or facts are there, but the audit log that tells of them is not";
+            return Err(StoreError::Corrupt(what.to_owned()));
+        }
         Ok(())
     }
 

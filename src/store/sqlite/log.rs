@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::audit::checkpoint::{SigningKey, VerifierKey};
 use crate::audit::entry::{Entry, SlotId};
@@ -47,6 +48,8 @@ type Reply = oneshot::Sender<Result<Vec<Receipt>, StoreError>>;
 struct Job {
     drafts: Vec<Draft>,
     reply: Reply,
+    /// Its entries' places in the queue.
+    _room: OwnedSemaphorePermit,
 }
 
 /// What readers may see: set by the writer after each commit.
@@ -59,6 +62,8 @@ struct Published {
 /// The open log.
 pub struct Log {
     queue: Mutex<Option<mpsc::Sender<Job>>>,
+    /// Entries that may still wait.
+    room: Arc<Semaphore>,
     published: Arc<Mutex<Published>>,
     path: PathBuf,
     verifier: VerifierKey,
@@ -114,6 +119,7 @@ impl Log {
         write_whole(&dir.join(VERIFIER), &format!("{}\n", verifier.text()), 0o644)?;
         Ok(Self {
             queue: Mutex::new(Some(queue)),
+            room: Arc::new(Semaphore::new(AUDIT_QUEUE_MAX)),
             published,
             path,
             verifier,
@@ -138,9 +144,13 @@ impl Log {
             queue.clone()
         };
         let queue = queue.ok_or_else(|| StoreError::Unavailable("the log is closed".to_owned()))?;
-        queue
-            .try_send(Job { drafts, reply })
-            .map_err(|_| StoreError::Unavailable("too many entries are waiting".to_owned()))?;
+        let full = || StoreError::Unavailable("too many entries are waiting".to_owned());
+        let entries = u32::try_from(drafts.len()).map_err(|_| full())?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(entries).map_err(|_| full())?;
+        queue.try_send(Job { drafts, reply, _room: room }).map_err(|error| match error {
+            TrySendError::Full(_) => full(),
+            TrySendError::Closed(_) => StoreError::Unavailable("the log is closed".to_owned()),
+        })?;
         drop(queue);
         answer.await.map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))?
     }

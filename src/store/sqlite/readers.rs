@@ -1,6 +1,7 @@
 //! Threads that only read: each has a connection of its own, and all take work from one queue. A busy
 //! thread goes on without being woken, and no reader waits for another one's connection.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -95,7 +96,10 @@ fn connection(path: &Path) -> Result<Connection, StoreError> {
 
 fn work(connection: &Connection, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
-        job(connection);
+        // One question that cannot be answered must not leave fewer threads for all others.
+        if catch_unwind(AssertUnwindSafe(|| job(connection))).is_err() {
+            tracing::error!("A read of the store ended by a panic");
+        }
     }
 }
 

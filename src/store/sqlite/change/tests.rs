@@ -103,6 +103,23 @@ async fn an_outbox_that_cannot_be_read_opens_nothing() {
     assert_eq!(outbox(&dir), 1, "what is damaged is kept for an operator");
 }
 
+/// Somebody took the log away: it must not begin anew in silence.
+#[tokio::test]
+async fn changes_without_their_log_open_nothing() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir).await;
+    store.register(vec![(resident("Ann", None), vec![])], entry(Kind::Hold)).await.unwrap();
+    drop(store);
+    for round in 0..2 {
+        if round == 0 {
+            std::fs::remove_file(audit(&dir)).unwrap();
+        }
+        let opened = SqliteStore::open(dir.path(), log(&dir)).await;
+        let Err(StoreError::Corrupt(what)) = opened else { panic!("round {round}: it opens") };
+        assert!(what.contains("audit log"), "{what}");
+    }
+}
+
 /// The change is durable, so its receipt is true, whatever becomes of the outbox.
 #[tokio::test]
 async fn an_outbox_that_cannot_be_emptied_costs_neither_receipt_nor_order() {

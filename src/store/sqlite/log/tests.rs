@@ -150,6 +150,30 @@ async fn a_failed_commit_gives_no_receipt_and_leaves_a_gap_entry() {
     assert_eq!(findings(&dir), Vec::<String>::new());
 }
 
+/// The queue is bounded by entries, not by calls: a call may bring two hundred.
+#[tokio::test]
+async fn more_entries_than_may_wait_are_turned_down_at_once() {
+    let dir = TempDir::new().unwrap();
+    let log = Arc::new(open(&dir));
+    let holder = Connection::open(file(&dir)).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let run = |count| (0..count).map(|_| entry(Kind::Query, "marac")).collect::<Vec<_>>();
+    let too_many = log.append(run(AUDIT_QUEUE_MAX + 1)).await;
+    assert!(matches!(too_many, Err(StoreError::Unavailable(_))), "{too_many:?}");
+    let waiting = {
+        let (log, run) = (Arc::clone(&log), run(AUDIT_QUEUE_MAX - 1));
+        tokio::spawn(async move { log.append(run).await.map(|receipts| receipts.len()) })
+    };
+    // A spawned call has queued once this one is polled again.
+    tokio::task::yield_now().await;
+    let too_many = log.append(run(2)).await;
+    assert!(too_many.unwrap_err().to_string().contains("too many"));
+    holder.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap(), AUDIT_QUEUE_MAX - 1);
+    log.append(run(AUDIT_QUEUE_MAX)).await.unwrap();
+    assert_eq!(findings(&dir), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn an_entry_too_large_is_refused_before_it_is_written() {
     let dir = TempDir::new().unwrap();

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use crate::domain::ResidentId;
+use crate::store::StoreError;
 use crate::store::contract::{Ground, Sqlite, nobody};
 
 /// What ran on the readers of a watched file.
@@ -66,4 +67,22 @@ async fn a_question_costs_the_same_statements_whoever_it_is_about() {
     }
     ground.again::<Sqlite>().await;
     SEEN.lock().unwrap().remove(&file);
+}
+
+#[tokio::test]
+async fn a_read_that_panics_costs_no_reader() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("hub.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (n)").unwrap();
+    let readers = super::Readers::open(&path).unwrap();
+    for _ in 0..20 {
+        let read = readers.read::<()>(|c| {
+            let mut statement = c.prepare_cached("SELECT count(*) FROM t").unwrap();
+            let _row = statement.query([]).unwrap();
+            panic!("planted")
+        });
+        assert!(matches!(read.await, Err(StoreError::Unavailable(_))));
+    }
+    let count = readers.read(|c| Ok(c.query_row("SELECT count(*) FROM t", [], |row| row.get(0))));
+    assert_eq!(count.await.unwrap(), Ok(0_i64));
 }
