@@ -1,7 +1,6 @@
 //! Errors as gRPC says them: one exhaustive map with fixed phrases and details for machines. Nothing
 //! that a caller wrote or that the store holds is repeated here.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -199,57 +198,9 @@ pub fn of_auth(error: &AuthError) -> Status {
     Status::with_error_details(Code::Unauthenticated, "the caller is not proven", details)
 }
 
-/// `docs/errors.md`: every reason for which a call is turned down, and every refusal code.
-#[must_use]
-pub fn catalogue(
-    codes: &std::collections::BTreeMap<crate::domain::Code, crate::policy::book::CodeMeaning>,
-) -> String {
-    let mut page = String::from(
-        "# Errors and refusals\n\n\
-         Generated from the code; do not edit.\n\n\
-         ## Calls turned down\n\n\
-         `google.rpc.ErrorInfo` of the status carries the reason, with the domain `weir.hub`.\n\
-         `INVALID_ARGUMENT` also carries `google.rpc.BadRequest`, `UNAVAILABLE` also\n\
-         `google.rpc.RetryInfo`. `UNAUTHENTICATED` carries the reason why the token was not accepted.\n\n\
-         | reason | code | cause | what to do |\n|---|---|---|---|\n",
-    );
-    for reason in Reason::ALL {
-        let _ = writeln!(
-            page,
-            "| `{}` | {:?} | {} | {} |",
-            reason.as_str(),
-            reason.code(),
-            reason.cause(),
-            reason.fix()
-        );
-    }
-    page.push_str(
-        "\n## Refusal codes\n\n\
-         A refusal to share is an ordinary answer with a receipt, never an error. What a code means\n\
-         in a place, who can put it right and how is in that place's policy, and in every answer.\n\n",
-    );
-    if codes.is_empty() {
-        for code in crate::domain::Code::ALL {
-            let _ = writeln!(page, "- `{code}`");
-        }
-        return page;
-    }
-    page.push_str("| code | meaning | who can put it right | how |\n|---|---|---|---|\n");
-    for code in crate::domain::Code::ALL {
-        if let Some(about) = codes.get(code) {
-            let _ = writeln!(
-                page,
-                "| `{code}` | {} | {} | {} |",
-                about.meaning, about.fixer, about.fix
-            );
-        }
-    }
-    page
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use super::*;
 
@@ -299,17 +250,5 @@ mod tests {
         let status = of_hub(error.into());
         assert_eq!(status.code(), Code::Internal);
         assert!(!format!("{status:?}").contains("Aisha"));
-    }
-
-    /// Run with `WEIR_WRITE_DOCS=1` to write the page anew.
-    #[test]
-    fn the_page_of_errors_is_up_to_date() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md");
-        let page = catalogue(&BTreeMap::new());
-        if std::env::var_os("WEIR_WRITE_DOCS").is_some() {
-            std::fs::write(path, &page).unwrap();
-        }
-        let stands = std::fs::read_to_string(path).unwrap();
-        assert!(stands == page, "docs/errors.md is stale");
     }
 }

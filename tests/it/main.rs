@@ -11,6 +11,7 @@ mod choices;
 mod closed;
 mod crash;
 mod draining;
+mod errors_page;
 mod failing;
 mod guides;
 mod import;
