@@ -619,8 +619,12 @@ impl Decider<'_> {
                 }
             }
         }
-        if self.common.claim.as_ref().is_some_and(|claim| !claim.role_allowed) {
-            codes.insert(Code::OvrRoleNotAllowed);
+        match &self.common.claim {
+            Some(claim) if claim.role_allowed => codes.extend(claim.tests.iter().copied()),
+            Some(_) => {
+                codes.insert(Code::OvrRoleNotAllowed);
+            }
+            None => {}
         }
         Ok(Judged::withheld(codes))
     }
