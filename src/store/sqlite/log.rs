@@ -48,8 +48,8 @@ type Reply = oneshot::Sender<Result<Vec<Receipt>, StoreError>>;
 struct Job {
     drafts: Vec<Draft>,
     reply: Reply,
-    /// Its entries' places in the queue.
-    _room: OwnedSemaphorePermit,
+    /// Its entries' places in the queue, kept until the answer.
+    room: OwnedSemaphorePermit,
 }
 
 /// What readers may see: set by the writer after each commit.
@@ -147,7 +147,7 @@ impl Log {
         let full = || StoreError::Unavailable("too many entries are waiting".to_owned());
         let entries = u32::try_from(drafts.len()).map_err(|_| full())?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(entries).map_err(|_| full())?;
-        queue.try_send(Job { drafts, reply, _room: room }).map_err(|error| match error {
+        queue.try_send(Job { drafts, reply, room }).map_err(|error| match error {
             TrySendError::Full(_) => full(),
             TrySendError::Closed(_) => StoreError::Unavailable("the log is closed".to_owned()),
         })?;
