@@ -1,6 +1,8 @@
 //! The hub killed at random moments while callers ask and register: what anybody was told is in the
 //! log, at the place they were told. `WEIR_KILLS` says how often, `WEIR_SEED` repeats the moments.
 
+mod ledger;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -13,13 +15,12 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tonic::Request;
 use tonic::transport::Channel;
-use weir::audit::entry::{Facet, Kind, SlotId};
-use weir::audit::tree::{Edge, Hash, leaf_hash};
 use weir::auth::issuer::{DevelopmentIssuer, Person};
 use weir::grpc::pb;
 use weir::grpc::pb::resident_service_client::ResidentServiceClient;
 use weir::grpc::pb::sharing_service_client::SharingServiceClient;
 
+use self::ledger::Log;
 use crate::story::weir;
 
 const AGENCY: &str = "northfield-hospital";
@@ -208,59 +209,6 @@ impl Asker {
             let made = made.into_inner();
             told.registered.lock().unwrap().push(made.resident);
             self.heard(&told, made.receipt);
-        }
-    }
-}
-
-/// The log as its file has it: event, leaf hash, and the root of every size; and whom its entries
-/// say were registered.
-struct Log {
-    entries: Vec<(String, Hash)>,
-    roots: Vec<Hash>,
-    registered: BTreeMap<String, usize>,
-}
-
-impl Log {
-    fn read(file: &Connection) -> Self {
-        let mut log = Self { entries: Vec::new(), roots: Vec::new(), registered: BTreeMap::new() };
-        let mut edge = Edge::default();
-        let mut statement = file
-            .prepare(
-                "SELECT e.leaf, s.bytes FROM entry e LEFT JOIN slot s \
-                 ON s.idx = e.idx AND s.slot = ?1 ORDER BY e.idx",
-            )
-            .unwrap();
-        let mut rows = statement.query([SlotId::Subject as u8]).unwrap();
-        while let Some(row) = rows.next().unwrap() {
-            let leaf: Vec<u8> = row.get(0).unwrap();
-            let entry = weir::audit::leaf::decode(&leaf).unwrap().entry;
-            edge.push(leaf_hash(&leaf));
-            log.roots.push(edge.root());
-            log.entries.push((entry.event.to_string(), leaf_hash(&leaf)));
-            let what = entry.facets.get(&Facet::What).map(String::as_str);
-            if entry.kind == Kind::Hold && what == Some("register") {
-                let subject: Vec<u8> = row.get(1).unwrap();
-                *log.registered.entry(hex::encode(subject)).or_default() += 1;
-            }
-        }
-        log
-    }
-
-    /// What is wrong with a receipt.
-    fn wrong(&self, receipt: &pb::Receipt) -> Option<String> {
-        let place: usize = receipt.entry.strip_prefix("entries/").unwrap().parse().unwrap();
-        let event = receipt.name.split('/').next_back().unwrap();
-        let size = usize::try_from(receipt.tree_size).unwrap();
-        match self.entries.get(place) {
-            None => Some(format!("{}: the log ends at {}", receipt.entry, self.entries.len())),
-            Some((at, hash)) if at != event || *hash != receipt.leaf_hash[..] => {
-                Some(format!("{}: another entry is there", receipt.entry))
-            }
-            Some(_) if size <= place => Some(format!("{}: not covered", receipt.entry)),
-            Some(_) if self.roots.get(size - 1).is_none_or(|r| *r != receipt.root_hash[..]) => {
-                Some(format!("{}: the root of size {size} differs", receipt.entry))
-            }
-            Some(_) => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use uuid::Uuid;
 
 use super::file::State;
@@ -31,6 +31,13 @@ pub(super) struct Writer {
     published: Arc<Mutex<Published>>,
     /// Entries that could not be written since the last commit.
     missed: u64,
+}
+
+/// Who waits for a run of so many entries.
+struct Waiting {
+    entries: usize,
+    reply: Reply,
+    _room: OwnedSemaphorePermit,
 }
 
 /// A batch as it will stand in the log.
@@ -77,22 +84,23 @@ impl Writer {
     fn serve(&mut self, jobs: Vec<Job>) {
         let jobs = match self.ready() {
             Ok(()) => self.without_repeats(jobs),
-            Err(error) => return self.fail(jobs.into_iter().map(counted), &error),
+            Err(error) => return self.fail(jobs.into_iter().map(Waiting::of), &error),
         };
         if jobs.is_empty() {
             return;
         }
         let (mut drafts, mut waiting) = (Vec::new(), Vec::new());
         for job in jobs {
-            waiting.push((job.drafts.len(), job.reply));
+            waiting.push(Waiting { entries: job.drafts.len(), reply: job.reply, _room: job.room });
             drafts.extend(job.drafts);
         }
         match self.write(drafts) {
             Ok(receipts) => {
                 let mut receipts = receipts.into_iter();
-                for (count, reply) in waiting {
+                for one in waiting {
                     // A waiter that has gone away does not change what is in the log.
-                    let _gone = reply.send(Ok(receipts.by_ref().take(count).collect()));
+                    let own = receipts.by_ref().take(one.entries).collect();
+                    let _gone = one.reply.send(Ok(own));
                 }
             }
             Err(error) => self.fail(waiting.into_iter(), &error),
@@ -100,12 +108,12 @@ impl Writer {
     }
 
     /// Tells everybody that nothing was promised, and remembers how many entries that were.
-    fn fail(&mut self, waiting: impl Iterator<Item = (usize, Reply)>, error: &StoreError) {
+    fn fail(&mut self, waiting: impl Iterator<Item = Waiting>, error: &StoreError) {
         tracing::error!(error = %error, "Audit entries could not be written");
-        for (count, reply) in waiting {
-            let count = u64::try_from(count).unwrap_or(u64::MAX);
+        for one in waiting {
+            let count = u64::try_from(one.entries).unwrap_or(u64::MAX);
             self.missed = self.missed.saturating_add(count);
-            let _gone = reply.send(Err(match error {
+            let _gone = one.reply.send(Err(match error {
                 StoreError::Full => StoreError::Full,
                 StoreError::Unavailable(_)
                 | StoreError::InUse
@@ -236,8 +244,10 @@ fn insert(
     transaction.commit()
 }
 
-fn counted(job: Job) -> (usize, Reply) {
-    (job.drafts.len(), job.reply)
+impl Waiting {
+    fn of(job: Job) -> Self {
+        Self { entries: job.drafts.len(), reply: job.reply, _room: job.room }
+    }
 }
 
 /// An entry of the hub's own.
