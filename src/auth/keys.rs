@@ -240,7 +240,52 @@ fn jittered(pause: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
+    use super::super::issuer::DevelopmentIssuer;
     use super::*;
+    use crate::clock::FixedClock;
+
+    /// The keys of a fresh development issuer in `dir`, read at the usual pace.
+    fn key_set(dir: &tempfile::TempDir) -> Arc<KeySet> {
+        DevelopmentIssuer::open(dir.path()).unwrap();
+        let source = KeySource::File(dir.path().join("jwks.json"));
+        let clock = Arc::new(FixedClock::at(Timestamp::UNIX_EPOCH));
+        let pace = KeyPace::default();
+        Arc::new(KeySet::open("issuer", &source, Algorithm::ES256, pace, clock).unwrap())
+    }
+
+    #[tokio::test]
+    async fn only_a_change_of_the_keys_forgets_what_they_verified() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = key_set(&dir);
+        assert!(set.renew().await);
+        assert_eq!(set.read().generation, 0);
+        let other = tempfile::tempdir().unwrap();
+        let _other = key_set(&other);
+        std::fs::rename(other.path().join("jwks.json"), dir.path().join("jwks.json")).unwrap();
+        assert!(set.renew().await);
+        assert_eq!(set.read().generation, 1);
+        std::fs::remove_file(dir.path().join("jwks.json")).unwrap();
+        assert!(!set.renew().await);
+        assert_eq!((set.read().generation, set.read().keys.len()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_wish_that_was_met_is_not_met_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = key_set(&dir);
+        let mut keeping = Box::pin(Arc::clone(&set).keep());
+        let mut run = async || {
+            std::future::poll_fn(|c| Poll::Ready(keeping.as_mut().poll(c).is_pending())).await
+        };
+        set.wanted.notify_one();
+        assert!(run().await);
+        assert!(!set.read().busy, "a reading that nobody waits for");
+        assert!(set.ask(Timestamp::UNIX_EPOCH).is_some());
+        assert!(run().await);
+        assert!(set.read().busy);
+    }
 
     #[test]
     fn a_pause_varies_by_a_tenth() {

@@ -133,6 +133,10 @@ fn client(url: &Url, ca_file: Option<&Path>, timeout: Duration) -> Result<Client
         .referer(false)
         .pool_max_idle_per_host(0)
         .timeout(timeout);
+    if url.scheme() == "http" {
+        // Development only; a machine without root certificates can do without them here.
+        builder = builder.tls_certs_only(Vec::new());
+    }
     if let Some(path) = ca_file {
         let said = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
         let pem = std::fs::read(path).map_err(|e| said(&e))?;

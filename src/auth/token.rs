@@ -35,8 +35,8 @@ pub(super) fn header(token: &str) -> Result<Header, AuthError> {
         .as_deref()
         .is_some_and(|kid| !kid.is_empty() && kid.len() <= limits::KEY_NAME_LEN_MAX);
     let Object(parameters) = part(token, 0)?;
-    let plain = !UNWANTED.iter().any(|name| parameters.contains_key(*name));
-    if typed && named && plain { Ok(header) } else { Err(AuthError::Malformed) }
+    let bare = !UNWANTED.iter().any(|name| parameters.contains_key(*name));
+    if typed && named && bare { Ok(header) } else { Err(AuthError::Malformed) }
 }
 
 /// The issuer that a token claims: tells whose keys to try, and nothing more.
