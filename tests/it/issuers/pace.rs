@@ -12,6 +12,10 @@ async fn a_server_that_hangs_holds_up_its_own_people_for_one_reading() {
     assert_eq!(soon(door.fresh(&a)).await, Some(AuthError::KeysUnavailable));
     assert_eq!(hangs.asked(), 1);
     soon(hangs.until_left(1)).await;
+    let drops = Provider::open(Says::Drops).await;
+    let door = Door::open(vec![url(&drops.url(), None)], pace);
+    assert_eq!(soon(door.fresh(&a)).await, Some(AuthError::KeysUnavailable));
+    soon(drops.until_left(1)).await;
     // While one issuer hangs for good, another's people come in.
     let door = Door::open(vec![url(&hangs.url(), None), url(&good.url(), None)], CALM);
     soon(hangs.until_asked(2)).await;
