@@ -200,7 +200,7 @@ impl Authenticator {
         let (issuer, keys) =
             self.issuers.get(&token::unverified_issuer(token)?).ok_or(AuthError::IssuerUnknown)?;
         let (key, generation) = keys.find(&header).await?;
-        // Some tens of microseconds, as is every signature allowed here: no case for another thread.
+        // Some tens of microseconds with every algorithm allowed: no case for another thread.
         let (caller, expires) = token::verify(token, issuer, &key, self.clock.now())?;
         let caller = Arc::new(caller);
         let entry = Known {

@@ -34,10 +34,12 @@ auth_errors! {
         "the calling system sends exactly one authorization header";
     /// No token of the expected shape.
     Malformed = "TOKEN_MALFORMED", "the token is malformed",
-        "the identity provider issues a signed RFC 9068 access token with iss, sub, aud, exp, nbf, iat and jti, and the calling system sends it unchanged";
+        "the identity provider issues a signed RFC 9068 access token with iss, sub, aud, exp, \
+         nbf, iat and jti, and the calling system sends it unchanged";
     /// Past its end.
     Expired = "TOKEN_EXPIRED", "the token has expired",
-        "the calling system gets a fresh token; if that is refused too, the identity provider's clock is wrong";
+        "the calling system gets a fresh token; if that is refused too, the identity provider's \
+         clock is wrong";
     /// Before its beginning.
     NotYetValid = "TOKEN_NOT_YET_VALID", "the token is not yet valid",
         "the identity provider's administrator checks its clock";
@@ -52,13 +54,16 @@ auth_errors! {
         "the calling system asks its identity provider for a token for this hub's audience";
     /// Not the algorithm that is pinned.
     AlgorithmWrong = "ALGORITHM_WRONG", "the token is not signed with the algorithm agreed",
-        "the identity provider's administrator has it sign with the algorithm that the hub's operator has entered";
+        "the identity provider's administrator has it sign with the algorithm that the hub's \
+         operator has entered";
     /// No such key.
     KeyUnknown = "KEY_UNKNOWN", "the token names a key that the hub does not know",
-        "the calling system tries again after half a minute with a fresh token; if it lasts, the identity provider's administrator publishes the key";
+        "the calling system tries again after half a minute with a fresh token; if it lasts, the \
+         identity provider's administrator publishes the key";
     /// Does not verify.
     SignatureWrong = "SIGNATURE_WRONG", "the token's signature does not verify",
-        "the calling system gets a fresh token and sends it unchanged; if it lasts, the identity provider's administrator checks the published keys";
+        "the calling system gets a fresh token and sends it unchanged; if it lasts, the identity \
+         provider's administrator checks the published keys";
     /// No role and no function.
     RoleMissing = "ROLE_MISSING", "the token carries no role that this hub knows",
         "the agency's administrator gives the person a role that is entered at the hub";
@@ -67,10 +72,12 @@ auth_errors! {
         "the calling system asks for a token with the one role in which the person acts";
     /// The keys cannot be had.
     KeysUnavailable = "KEYS_UNAVAILABLE", "the identity provider's keys cannot be read",
-        "the calling system tries again with growing pauses; if it lasts, the hub's operator and the identity provider's administrator find out why";
+        "the calling system tries again with growing pauses; if it lasts, the hub's operator and \
+         the identity provider's administrator find out why";
     /// The keys could not be had for too long to believe those that are held.
     KeysTooOld = "KEYS_TOO_OLD", "the identity provider's keys could not be read for too long",
-        "the hub's operator and the identity provider's administrator see to it that the hub can read the keys; what is wrong is in the hub's log";
+        "the hub's operator and the identity provider's administrator see to it that the hub can \
+         read the keys; what is wrong is in the hub's log";
 }
 
 /// Why a list of issuers cannot be used.

@@ -21,6 +21,8 @@ pub(crate) enum Says {
     Endless,
     /// Nothing, for ever.
     Nothing,
+    /// A little now and then, for ever.
+    Drops,
 }
 
 /// An answer with a JSON body.
@@ -152,6 +154,12 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
                 stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
             let chunk = [b"4000\r\n".as_slice(), &[b' '; 0x4000], b"\r\n"].concat();
             while stream.write_all(&chunk).await.is_ok() {}
+        }
+        Says::Drops => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9000\r\n\r\n").await;
+            while stream.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
         }
         Says::Nothing => while stream.read_u8().await.is_ok() {},
     }
