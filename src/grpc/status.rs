@@ -125,6 +125,10 @@ reasons! {
     KeysUnavailable = "KEYS_UNAVAILABLE", Unavailable,
         "the keys of the caller's identity provider cannot be had now",
         "try again with growing pauses; if it lasts, tell the hub's operator";
+    /// Not for too long.
+    KeysTooOld = "KEYS_TOO_OLD", Unavailable,
+        "the keys of the caller's identity provider could not be read for too long",
+        "tell the hub's operator and the identity provider's administrator";
     /// Broken.
     Internal = "INTERNAL", Internal,
         "the hub found something that cannot be; nothing was released",
@@ -189,12 +193,25 @@ pub fn of_hub(error: HubError) -> Status {
 /// An unproven caller as a status. The reason says which check failed; the phrase does not.
 #[must_use]
 pub fn of_auth(error: &AuthError) -> Status {
-    let reason = error.reason();
-    if reason == Reason::KeysUnavailable.as_str() {
-        return refuse(Reason::KeysUnavailable);
+    match error {
+        AuthError::KeysUnavailable => return refuse(Reason::KeysUnavailable),
+        AuthError::KeysTooOld => return refuse(Reason::KeysTooOld),
+        AuthError::Missing
+        | AuthError::Twice
+        | AuthError::Malformed
+        | AuthError::Expired
+        | AuthError::NotYetValid
+        | AuthError::TooLong
+        | AuthError::IssuerUnknown
+        | AuthError::AudienceWrong
+        | AuthError::AlgorithmWrong
+        | AuthError::KeyUnknown
+        | AuthError::SignatureWrong
+        | AuthError::RoleMissing
+        | AuthError::RoleAmbiguous => {}
     }
     let mut details = ErrorDetails::new();
-    details.set_error_info(reason, DOMAIN, std::collections::HashMap::new());
+    details.set_error_info(error.reason(), DOMAIN, std::collections::HashMap::new());
     Status::with_error_details(Code::Unauthenticated, "the caller is not proven", details)
 }
 
@@ -233,6 +250,18 @@ mod tests {
         let named = &details.bad_request().unwrap().field_violations;
         assert_eq!(named.len(), crate::limits::VIOLATIONS_MAX);
         assert_eq!(named[0].field, "fields[0]");
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_judged_now_is_not_called_wrong() {
+        for error in AuthError::ALL {
+            let later = matches!(error, AuthError::KeysUnavailable | AuthError::KeysTooOld);
+            let expected = if later { Code::Unavailable } else { Code::Unauthenticated };
+            let status = of_auth(error);
+            assert_eq!(status.code(), expected, "{error:?}");
+            let details = status.get_error_details();
+            assert_eq!(details.error_info().unwrap().reason, error.reason());
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Callers' keys by URL: a real key server on a real socket, real tokens, a clock that is set.
 
+mod families;
 mod pace;
 mod provider;
 mod wire;
@@ -52,17 +53,29 @@ impl Signer {
     }
 
     fn token(&self, issuer: &str, at: Timestamp) -> String {
-        let now = at.as_second();
-        let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": self.kid });
-        let claims = json!({
-            "iss": issuer, "sub": "gp-1", "aud": "urn:weir:hub", "iat": now, "nbf": now,
-            "exp": now + 600, "jti": uuid::Uuid::new_v4().to_string(), "roles": ["gp"],
-        });
-        let b64 = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", b64(header), b64(claims));
-        let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
+        let random = SystemRandom::new();
+        let sign = |text: &[u8]| self.pair.sign(&random, text).unwrap().as_ref().to_vec();
+        token("ES256", self.kid, issuer, at, sign)
     }
+}
+
+/// A token as an identity provider issues it, signed by `sign`.
+fn token(
+    algorithm: &str,
+    kid: &str,
+    issuer: &str,
+    at: Timestamp,
+    sign: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> String {
+    let now = at.as_second();
+    let header = json!({ "alg": algorithm, "typ": "at+jwt", "kid": kid });
+    let claims = json!({
+        "iss": issuer, "sub": "gp-1", "aud": "urn:weir:hub", "iat": now, "nbf": now,
+        "exp": now + 600, "jti": uuid::Uuid::new_v4().to_string(), "roles": ["gp"],
+    });
+    let b64 = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", b64(header), b64(claims));
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(sign(signed.as_bytes())))
 }
 
 fn issuer(name: &str, keys: KeySource) -> Issuer {
