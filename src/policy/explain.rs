@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PolicySnapshot;
-use super::book::{Effect, GatewayKind};
+use super::book::{Effect, GatewayKind, Rule};
 use super::decision::{Explanation, Missing, Outcome, View};
 use crate::domain::{Ask, CategoryId, Code, Facts};
 
@@ -85,19 +85,18 @@ impl PolicySnapshot {
     /// What this agency and role may ask this purpose for, by the rules alone.
     fn may_ask(&self, ask: &Ask, facts: &Facts) -> Vec<CategoryId> {
         let who = &facts.requester;
-        self.book
-            .categories
-            .keys()
-            .filter(|category| {
-                self.book.rules.iter().any(|rule| {
-                    rule.effect == Effect::Allow
-                        && rule.purposes.has(&ask.purpose)
-                        && rule.agencies.has(&who.agency)
-                        && rule.roles.has(&who.role)
-                        && rule.categories.has(*category)
-                })
+        let rules: Vec<&Rule> = self
+            .book
+            .rules
+            .iter()
+            .filter(|rule| {
+                rule.effect == Effect::Allow
+                    && rule.purposes.has(&ask.purpose)
+                    && rule.agencies.has(&who.agency)
+                    && rule.roles.has(&who.role)
             })
-            .cloned()
-            .collect()
+            .collect();
+        let named = |category: &&CategoryId| rules.iter().any(|r| r.categories.has(*category));
+        self.book.categories.keys().filter(named).cloned().collect()
     }
 }
