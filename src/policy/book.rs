@@ -135,6 +135,8 @@ pub struct Purpose {
 pub struct Category {
     /// Who usually holds it; `None`: anybody.
     pub usual_holder: Option<AgencyId>,
+    /// Purposes for which it is never released; each has its deny row.
+    pub never_for: BTreeSet<PurposeId>,
     /// Its fields, in file order; never empty.
     pub fields: Vec<FieldId>,
 }

@@ -3,6 +3,7 @@
 
 mod agreements;
 mod figures;
+mod never;
 mod promises;
 mod read;
 mod rules;
@@ -135,6 +136,7 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             rules,
         };
         promises::check(&texts, &book, &mut findings);
+        never::check(&texts, &book, &mut findings);
         if findings.0.is_empty() {
             return Ok(book);
         }

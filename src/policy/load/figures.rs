@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::engine::TERMS;
-use super::read::Texts;
+use super::read::{Texts, line_of};
 use super::words::{Words, keys};
 use super::{Finding, Findings, nearest};
 use crate::domain::{BasisId, PurposeId};
@@ -107,24 +107,26 @@ pub(super) fn conditions(
         return (None, BTreeMap::new());
     };
     let f = file.figures;
-    let ages =
-        [f.adult_age, f.own_voice_age, f.parent_confidential_until_age, f.digital_consent_age];
-    if ages.iter().chain(&f.reconfirm_ages).any(|age| !(0..=130).contains(age)) {
-        findings.add("E10", FILE, 0, "an age must be from 0 to 130.".to_owned());
+    let mut within = |key: &str, found: i64, least: i64, most: i64| {
+        if !(least..=most).contains(&found) {
+            let message = format!("{key} = {found} must be from {least} to {most}.");
+            findings.add("E10", FILE, line_of(texts, FILE, key), message);
+        }
+    };
+    within("adult_age", f.adult_age.into(), 0, 130);
+    within("own_voice_age", f.own_voice_age.into(), 0, 130);
+    within("parent_confidential_until_age", f.parent_confidential_until_age.into(), 0, 130);
+    within("digital_consent_age", f.digital_consent_age.into(), 0, 130);
+    for age in &f.reconfirm_ages {
+        within("reconfirm_ages", i64::from(*age), 0, 130);
     }
-    if !(0..=8_784).contains(&f.ndo_hours) || f.window_minutes > 10_080 || f.small_group == 0 {
-        findings.add(
-            "E10",
-            FILE,
-            0,
-            "ndo_hours must be from 0 to 8784, window_minutes at most 10080, small_group at least 1."
-                .to_owned(),
-        );
-    }
+    within("ndo_hours", f.ndo_hours, 0, 8_784);
+    within("small_group", f.small_group.into(), 1, u32::MAX.into());
+    within("window_minutes", f.window_minutes.into(), 0, 10_080);
     let groups: BTreeSet<&str> =
         words.categories.keys().filter_map(|c| c.as_str().split('/').next()).collect();
     for group in f.attorney_pf_groups.iter().filter(|g| !groups.contains(g.as_str())) {
-        unknown("attorney_pf_groups", group, groups.iter().copied(), findings);
+        unknown(texts, "attorney_pf_groups", group, groups.iter().copied(), findings);
     }
     let figures = Figures {
         adult_age: f.adult_age,
@@ -139,12 +141,14 @@ pub(super) fn conditions(
         window_group: f.window_group,
         window_minutes: f.window_minutes,
         apd_conditions: listed::<BasisId>(
+            texts,
             "apd_conditions",
             &f.apd_conditions,
             &keys(&words.bases),
             findings,
         ),
         onward_purposes: listed::<PurposeId>(
+            texts,
             "onward_purposes",
             &f.onward_purposes,
             &keys(&words.purposes),
@@ -161,7 +165,7 @@ pub(super) fn conditions(
                 findings.add("E08", FILE, 0, message);
             }
         } else {
-            unknown("name", &term.name, TERMS.into_iter(), findings);
+            unknown(texts, "name", &term.name, TERMS.into_iter(), findings);
         }
     }
     for term in TERMS.iter().filter(|term| !terms.contains_key(**term)) {
@@ -171,6 +175,7 @@ pub(super) fn conditions(
 }
 
 fn unknown<'a>(
+    texts: &Texts,
     key: &str,
     found: &str,
     valid: impl Iterator<Item = &'a str>,
@@ -179,13 +184,14 @@ fn unknown<'a>(
     findings.push(Finding {
         code: "E10",
         file: FILE.to_owned(),
-        line: 0,
+        line: line_of(texts, FILE, found),
         message: format!("{key}: \"{found}\" is not known."),
         nearest: nearest(found, valid),
     });
 }
 
 fn listed<T: std::str::FromStr + Ord>(
+    texts: &Texts,
     key: &str,
     found: &[String],
     valid: &[&str],
@@ -197,7 +203,7 @@ fn listed<T: std::str::FromStr + Ord>(
             Ok(parsed) if valid.contains(&word.as_str()) => {
                 out.insert(parsed);
             }
-            _ => unknown(key, word, valid.iter().copied(), findings),
+            _ => unknown(texts, key, word, valid.iter().copied(), findings),
         }
     }
     out

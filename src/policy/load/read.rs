@@ -128,3 +128,10 @@ pub(super) fn texts(files: &Files, findings: &mut Findings) -> Texts {
     }
     texts
 }
+
+/// The first line of `file` in which `word` stands outside a comment; 0 when there is none.
+pub(super) fn line_of(texts: &Texts, file: &str, word: &str) -> usize {
+    let text = texts.get(file).map(String::as_str).unwrap_or_default();
+    let holds = |line: &str| !line.trim_start().starts_with('#') && line.contains(word);
+    text.lines().position(holds).map_or(0, |at| at + 1)
+}

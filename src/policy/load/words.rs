@@ -333,11 +333,11 @@ fn categories(r: &mut Reader<'_>, w: &mut Words) {
             } else {
                 Some(row.one(column, holder, "words/agencies.csv", &agencies, f)?)
             };
-            let _: BTreeSet<PurposeId> = row.list("words/purposes.csv", &purposes, f);
+            let never_for = row.list("words/purposes.csv", &purposes, f);
             if row.id.split('/').count() != 2 {
                 row.bad("E10", "a category is written group/name.".to_owned(), f);
             }
-            Some(Category { usual_holder, fields: Vec::new() })
+            Some(Category { usual_holder, never_for, fields: Vec::new() })
         });
     let columns = [
         "field",

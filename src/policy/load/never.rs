@@ -1,0 +1,51 @@
+//! `never_for` in the words and the deny rows that keep it say the same: neither can be lost alone.
+
+use super::Findings;
+use super::read::{Texts, line_of};
+use crate::domain::{CategoryId, Code, PurposeId};
+use crate::policy::book::{Cell, Effect, Rule, RuleBook};
+
+const FILE: &str = "words/categories.csv";
+
+pub(super) fn check(texts: &Texts, book: &RuleBook, findings: &mut Findings) {
+    let stops: Vec<&Rule> = book.rules.iter().filter(|rule| is_hard_stop(rule)).collect();
+    for (category, about) in &book.categories {
+        for purpose in &about.never_for {
+            if !stops.iter().any(|rule| stops_here(rule, category, purpose)) {
+                let message = format!(
+                    "{category} is never for {purpose}, but no deny row with the code \
+                     PUR_INCOMPATIBLE stops it. Add one to rules/00-never.csv."
+                );
+                findings.add("E47", FILE, line_of(texts, FILE, category.as_str()), message);
+            }
+        }
+    }
+    for rule in stops {
+        for (category, about) in &book.categories {
+            for purpose in book.purposes.keys() {
+                if stops_here(rule, category, purpose) && !about.never_for.contains(purpose) {
+                    let message = format!(
+                        "({}) stops {category} for {purpose}, but never_for in {FILE} does not say \
+                         so. Add the purpose there.",
+                        rule.id
+                    );
+                    findings.add("E47", &rule.file, rule.line, message);
+                }
+            }
+        }
+    }
+}
+
+/// A row that stops everybody, whatever else holds.
+fn is_hard_stop(rule: &Rule) -> bool {
+    rule.effect == Effect::Deny
+        && rule.code == Some(Code::PurIncompatible)
+        && rule.agencies == Cell::Any
+        && rule.roles == Cell::Any
+        && rule.only.is_empty()
+        && rule.when.is_empty()
+}
+
+fn stops_here(rule: &Rule, category: &CategoryId, purpose: &PurposeId) -> bool {
+    rule.categories.has(category) && rule.purposes.has(purpose)
+}
