@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::auth::{Authenticator, Issuer};
 use crate::clock::SharedClock;
@@ -105,5 +106,34 @@ impl App {
         let served = serve(listener, desk, Options { reflection }, shutdown).await;
         self.store.log().close();
         Ok(served?)
+    }
+
+    /// Serves in the background until told to end.
+    #[must_use]
+    pub fn start(self: Arc<Self>, listener: TcpListener, reflection: bool) -> Running {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            // A dropped sender also means that it is time to stop.
+            let ended = async { stopped.await.unwrap_or_default() };
+            self.serve(listener, reflection, ended).await
+        });
+        Running { stop, serving }
+    }
+}
+
+/// A hub that serves in the background.
+pub struct Running {
+    stop: oneshot::Sender<()>,
+    serving: tokio::task::JoinHandle<Result<(), AppError>>,
+}
+
+impl Running {
+    /// Finishes what is running and ends.
+    ///
+    /// # Errors
+    /// When the hub had ended by itself.
+    pub async fn end(self) -> Result<(), String> {
+        drop(self.stop);
+        self.serving.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
     }
 }

@@ -125,6 +125,29 @@ impl Entry {
     pub const LEAF_LEN_MAX: usize = 16 * 1024;
     /// Longest slot, in bytes.
     pub const SLOT_LEN_MAX: usize = 256 * 1024;
+
+    /// An entry of what the hub itself did, a call of its own, with nothing personal in it.
+    #[must_use]
+    pub fn of_hub(
+        event: DecisionId,
+        kind: Kind,
+        rpc: &str,
+        facets: BTreeMap<Facet, String>,
+    ) -> Self {
+        Self {
+            event,
+            kind,
+            rpc: rpc.to_owned(),
+            call: event,
+            part: 1,
+            parts: 1,
+            agency: None,
+            principal: [0; 16],
+            policy: [0; 32],
+            facets,
+            slots: BTreeMap::new(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Entry {

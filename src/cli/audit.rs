@@ -12,7 +12,7 @@ use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::clock::SystemClock;
 use crate::domain::{DecisionId, ResidentId};
-use crate::store::sqlite::log::{Log, key_file, verify_file};
+use crate::store::sqlite::log::{Log, files_in, key_file, verify_file};
 use crate::store::{Search, StoredEntry};
 
 /// `weir audit verify --data DIR [--key KEY]`. Without a key that the auditor has kept, the one in
@@ -34,16 +34,7 @@ fn verified(data: &Path, key: Option<&str>) -> Result<Outcome, String> {
         })?,
     };
     let key = VerifierKey::parse(&text).map_err(|e| format!("the verifier key: {e}"))?;
-    let mut files: Vec<_> = std::fs::read_dir(data)
-        .map_err(|e| format!("{shown}: {e}"))?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            name.starts_with("audit-") && name.ends_with(".db")
-        })
-        .collect();
-    files.sort();
+    let files = files_in(data).map_err(|e| format!("{shown}: {e}"))?;
     if files.is_empty() {
         return Err(format!("{shown}: there is no audit log here"));
     }
@@ -134,20 +125,11 @@ async fn searched(data: &Path, wish: &Wish) -> Result<String, String> {
     let log = Log::open(data, key, origin.name(), Arc::new(SystemClock)).map_err(|e| {
         format!("{shown}: {e}. While a hub runs, ask it: AuditService.SearchEntries.")
     })?;
-    let entry = Entry {
-        event: DecisionId::from_uuid(Uuid::now_v7()),
-        kind: Kind::AuditRead,
-        rpc: "weir audit search".to_owned(),
-        call: DecisionId::from_uuid(Uuid::now_v7()),
-        part: 1,
-        parts: 1,
-        agency: None,
-        principal: [0; 16],
-        policy: [0; 32],
-        // What was looked for stands in one facet: a search for a code finds refusals, not searches.
-        facets: BTreeMap::from([(Facet::What, asked.join("|"))]),
-        slots,
-    };
+    // What was looked for stands in one facet: a search for a code finds refusals, not searches.
+    let facets = BTreeMap::from([(Facet::What, asked.join("|"))]);
+    let event = DecisionId::from_uuid(Uuid::now_v7());
+    let entry =
+        Entry { slots, ..Entry::of_hub(event, Kind::AuditRead, "weir audit search", facets) };
     log.append(vec![entry]).await.map_err(|e| e.to_string())?;
     let page = log.search(search).await.map_err(|e| e.to_string())?;
     let mut lines: Vec<String> = page.entries.iter().map(line).collect();

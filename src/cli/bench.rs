@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use self::crowd::Crowd;
 use self::load::{Load, Measured};
 use super::Outcome;
 use super::demo::{ORIGIN, fresh, tell};
-use crate::app::App;
+use crate::app::{App, Running};
 use crate::auth::issuer::DevelopmentIssuer;
 use crate::clock::{SampleClock, SharedClock};
 use crate::limits;
@@ -130,8 +129,7 @@ struct Standing {
     crowd: Crowd,
     app: Arc<App>,
     data: PathBuf,
-    stop: Option<oneshot::Sender<()>>,
-    serving: Option<tokio::task::JoinHandle<Result<(), String>>>,
+    running: Option<Running>,
 }
 
 impl Standing {
@@ -155,22 +153,8 @@ impl Standing {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|e| e.to_string())?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let app = Arc::new(app);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = {
-            let app = Arc::clone(&app);
-            tokio::spawn(async move {
-                let ended = async { stopped.await.unwrap_or_default() };
-                app.serve(listener, false, ended).await.map_err(|e| e.to_string())
-            })
-        };
-        Ok(Self {
-            address,
-            crowd,
-            app,
-            data: data.to_owned(),
-            stop: Some(stop),
-            serving: Some(serving),
-        })
+        let running = Some(Arc::clone(&app).start(listener, false));
+        Ok(Self { address, crowd, app, data: data.to_owned(), running })
     }
 
     /// A reply of middling length with released values, for the echo to send.
@@ -186,9 +170,8 @@ impl Standing {
 
     /// Ends the hub and verifies its log as a stranger would.
     async fn end(&mut self) -> Result<Outcome, String> {
-        drop(self.stop.take());
-        if let Some(serving) = self.serving.take() {
-            serving.await.map_err(|e| e.to_string())??;
+        if let Some(running) = self.running.take() {
+            running.end().await?;
         }
         Ok(super::audit::verify(&self.data, None))
     }

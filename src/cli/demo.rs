@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use super::Outcome;
 use crate::app::App;
@@ -96,15 +95,7 @@ async fn told(options: &Options) -> Result<Outcome, String> {
         .await
         .map_err(|e| format!("--port {}: {e}. Choose another one.", options.port))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
-    let app = Arc::new(app);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = {
-        let app = Arc::clone(&app);
-        tokio::spawn(async move {
-            let ended = async { stopped.await.unwrap_or_default() };
-            app.serve(listener, true, ended).await.map_err(|e| e.to_string())
-        })
-    };
+    let hub = Arc::new(app).start(listener, true);
     let wrong = story::walk(address, &issuer, clock.as_ref(), &cast).await?;
     if !options.exit {
         let token =
@@ -112,9 +103,7 @@ async fn told(options: &Options) -> Result<Outcome, String> {
         tell(&how_to_call(&address.to_string(), &token, &cast.resident));
         tokio::signal::ctrl_c().await.map_err(|e| e.to_string())?;
     }
-    let _gone = stop.send(());
-    serving.await.map_err(|e| e.to_string())??;
-    drop(app);
+    hub.end().await?;
     let verdict = super::audit::verify(&data, None);
     tell(&verdict.text);
     let text = match (wrong, verdict.exit) {

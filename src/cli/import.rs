@@ -80,19 +80,8 @@ async fn open(data: &Path) -> Result<SqliteStore, Trouble> {
 }
 
 fn entry(kind: Kind, rpc: &str, facets: &[(Facet, String)]) -> Entry {
-    Entry {
-        event: DecisionId::from_uuid(Uuid::now_v7()),
-        kind,
-        rpc: rpc.to_owned(),
-        call: DecisionId::from_uuid(Uuid::now_v7()),
-        part: 1,
-        parts: 1,
-        agency: None,
-        principal: [0; 16],
-        policy: [0; 32],
-        facets: facets.iter().cloned().collect(),
-        slots: BTreeMap::new(),
-    }
+    let event = DecisionId::from_uuid(Uuid::now_v7());
+    Entry::of_hub(event, kind, rpc, facets.iter().cloned().collect())
 }
 
 /// `weir records import`.

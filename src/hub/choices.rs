@@ -203,11 +203,7 @@ impl Hub {
             purpose: new.purpose,
             state: ObjectionState::Pending,
         };
-        check_scopes(&mut words, "fields", choice.fields.as_deref());
-        words.done()?;
-        let what = choice.kind.to_string();
-        let event = ChoiceEvent::Choice(choice);
-        self.record_event(&call, new.resident, what, event).await
+        self.record_stop(&call, words, new.resident, choice).await
     }
 
     /// Sets a restriction.
@@ -233,11 +229,20 @@ impl Hub {
             purpose: None,
             state: ObjectionState::Pending,
         };
+        self.record_stop(&call, words, new.resident, choice).await
+    }
+
+    async fn record_stop(
+        &self,
+        call: &Call<'_>,
+        mut words: Words<'_>,
+        resident: ResidentId,
+        choice: Choice,
+    ) -> Result<(DecisionId, Receipt), HubError> {
         check_scopes(&mut words, "fields", choice.fields.as_deref());
         words.done()?;
         let what = choice.kind.to_string();
-        let event = ChoiceEvent::Choice(choice);
-        self.record_event(&call, new.resident, what, event).await
+        self.record_event(call, resident, what, ChoiceEvent::Choice(choice)).await
     }
 
     /// Choices of a resident that the caller's agency recorded or that name it as a recipient,

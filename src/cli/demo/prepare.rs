@@ -1,6 +1,6 @@
 //! Fills the demonstration's hub: residents, extracts, the people at work.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -63,19 +63,8 @@ pub(in crate::cli) fn issuers(book: &RuleBook, dir: &Path) -> Vec<Issuer> {
 }
 
 fn entry(kind: Kind, facets: &[(Facet, String)]) -> Entry {
-    Entry {
-        event: DecisionId::from_uuid(Uuid::now_v7()),
-        kind,
-        rpc: "weir demo".to_owned(),
-        call: DecisionId::from_uuid(Uuid::now_v7()),
-        part: 1,
-        parts: 1,
-        agency: None,
-        principal: [0; 16],
-        policy: [0; 32],
-        facets: facets.iter().cloned().collect(),
-        slots: BTreeMap::new(),
-    }
+    let event = DecisionId::from_uuid(Uuid::now_v7());
+    Entry::of_hub(event, kind, "weir demo", facets.iter().cloned().collect())
 }
 
 fn bad(error: &dyn std::fmt::Display) -> String {

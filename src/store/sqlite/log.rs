@@ -28,7 +28,7 @@ use crate::store::{Page, Receipt, Refusal, Search, SignedHead, StoreError, Store
 pub use check::verify_file;
 #[cfg(test)]
 pub(super) use file::confine;
-pub use file::{file_in, stored_heads, stored_rows};
+pub use file::{file_in, files_in, stored_heads, stored_rows};
 pub use keys::key_file;
 use keys::write_whole;
 

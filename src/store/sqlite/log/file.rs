@@ -27,11 +27,11 @@ CREATE TABLE IF NOT EXISTS head (size INTEGER PRIMARY KEY, note TEXT NOT NULL) S
 /// All leaves in order.
 const ROWS: &str = "SELECT idx, leaf FROM entry ORDER BY idx";
 
-/// The log of a folder: the one that is there, or that of the year of `now`.
+/// The logs of a folder, oldest first.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn file_in(dir: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
+pub fn files_in(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(dir)
         .map_err(|e| unavailable(&e))?
         .filter_map(Result::ok)
@@ -42,8 +42,17 @@ pub fn file_in(dir: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
         })
         .collect();
     found.sort();
+    Ok(found)
+}
+
+/// The log of a folder: the one that is there, or that of the year of `now`.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn file_in(dir: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
     let year = now.to_zoned(TimeZone::UTC).year();
-    Ok(found.pop().unwrap_or_else(|| dir.join(format!("audit-{year}.db"))))
+    let newest = files_in(dir)?.pop();
+    Ok(newest.unwrap_or_else(|| dir.join(format!("audit-{year}.db"))))
 }
 
 /// An open file with the state that its rows make.

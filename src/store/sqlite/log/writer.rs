@@ -252,17 +252,5 @@ impl Waiting {
 
 /// An entry of the hub's own.
 fn own_entry(kind: Kind, facets: BTreeMap<Facet, String>) -> Entry {
-    Entry {
-        event: DecisionId::from_uuid(Uuid::now_v7()),
-        kind,
-        rpc: "weir audit".to_owned(),
-        call: DecisionId::from_uuid(Uuid::now_v7()),
-        part: 1,
-        parts: 1,
-        agency: None,
-        principal: [0; 16],
-        policy: [0; 32],
-        facets,
-        slots: BTreeMap::new(),
-    }
+    Entry::of_hub(DecisionId::from_uuid(Uuid::now_v7()), kind, "weir audit", facets)
 }
