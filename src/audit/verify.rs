@@ -23,6 +23,8 @@ pub struct Verifier {
     seen: HashSet<DecisionId>,
     findings: Vec<String>,
     covered: u64,
+    /// Heads with a root that is not that of the entries, after the first.
+    later_heads_wrong: Option<u64>,
 }
 
 /// What verification found.
@@ -49,6 +51,7 @@ impl Verifier {
             seen: HashSet::new(),
             findings: Vec::new(),
             covered: 0,
+            later_heads_wrong: None,
         }
     }
 
@@ -104,14 +107,21 @@ impl Verifier {
             Ok(head) if head.size != size => {
                 self.find(format!("head {size}: is signed for size {}", head.size));
             }
-            Ok(head) if head.root != self.edge.root() => {
-                self.find(format!(
-                    "head {size}: the signed root is not that of the entries before {size}; one of \
-                     entries {} to {} was changed",
-                    self.covered,
-                    size - 1
-                ));
-            }
+            Ok(head) if head.root != self.edge.root() => match &mut self.later_heads_wrong {
+                // Once an entry differs, no later root can agree.
+                Some(later) => *later += 1,
+                None => {
+                    self.later_heads_wrong = Some(0);
+                    let entries = match self.covered {
+                        only if only + 1 == size => format!("entry {only}"),
+                        first => format!("one of entries {first} to {}", size - 1),
+                    };
+                    self.find(format!(
+                        "head {size}: the signed root is not that of the entries before {size}: \
+                         {entries} was changed"
+                    ));
+                }
+            },
             Ok(_) => self.covered = size,
         }
     }
@@ -122,6 +132,9 @@ impl Verifier {
         let size = self.edge.size();
         for ahead in std::mem::take(&mut self.heads).into_keys() {
             self.find(format!("head {ahead}: covers entries that are not there ({size} are)"));
+        }
+        if let Some(later @ 1..) = self.later_heads_wrong {
+            self.find(format!("and {later} later heads, which follow from it"));
         }
         if self.covered < size && self.findings.is_empty() {
             self.find(format!("entries {} to {} are under no signed head", self.covered, size - 1));
