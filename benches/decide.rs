@@ -100,7 +100,15 @@ fn main() {
             stock.decide(&yes.ask, &yes.facts, yes.at).outcome
         );
         let ours = median(|| decide(&hub, &yes), 21, 50);
-        let refusal = median(|| decide(&hub, &no), 21, 50);
+        let refusal = median(
+            || {
+                let decision = hub.decide(&no.ask, &no.facts, no.at);
+                let view = hub.view(&decision, |_| true);
+                black_box(hub.explain(&no.ask, &no.facts, &view));
+            },
+            21,
+            50,
+        );
         let flat = median(|| decide(&stock, &yes), 5, 1);
         println!(
             "{total} rules: decide {ours:?}, stock casbin {flat:?}, {:.0}x; refused and explained {refusal:?}, {:.1}x the decision",

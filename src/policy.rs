@@ -14,6 +14,10 @@ pub mod scenario;
 mod selfcheck;
 mod view;
 
+use std::collections::HashMap;
+
+use crate::domain::PurposeId;
+use book::{Cell, Effect, Rule, When};
 pub use decision::{
     Decision, Explanation, FieldOutcome, Missing, Outcome, Path, PathKind, Permit, Shortfall,
     UsedConsent, View,
@@ -24,6 +28,10 @@ pub use engine::Layout;
 pub struct PolicySnapshot {
     book: book::RuleBook,
     engine: engine::Engine,
+    /// Allow rows by purpose, and deny rows that close a whole record unsaid: positions in the table.
+    /// They keep a decision from reading the whole table; they decide nothing.
+    allows: HashMap<PurposeId, Vec<usize>>,
+    closing: Vec<usize>,
 }
 
 /// Why a rule book cannot be put to work.
@@ -48,7 +56,39 @@ impl PolicySnapshot {
     /// When the model or a row is not accepted by casbin.
     pub fn build_as(book: book::RuleBook, layout: Layout) -> Result<Self, EngineError> {
         let engine = engine::Engine::build(&book, layout)?;
-        Ok(Self { book, engine })
+        let allows =
+            book.purposes
+                .keys()
+                .map(|purpose| {
+                    let rows = book.rules.iter().enumerate().filter(|(_, rule)| {
+                        rule.effect == Effect::Allow && rule.purposes.has(purpose)
+                    });
+                    (purpose.clone(), rows.map(|(row, _)| row).collect())
+                })
+                .collect();
+        let unsaid = |rule: &Rule| {
+            rule.code
+                .and_then(|code| book.codes.get(&code))
+                .is_some_and(|meaning| !meaning.spoken_to_requester)
+        };
+        let closing = (0..)
+            .zip(&book.rules)
+            .filter(|(_, rule)| {
+                rule.effect == Effect::Deny
+                    && rule.categories == Cell::Any
+                    && rule.only.is_empty()
+                    && rule.when.iter().any(|when| matches!(when, When::Flag(_)))
+                    && unsaid(rule)
+            })
+            .map(|(row, _)| row)
+            .collect();
+        Ok(Self { book, engine, allows, closing })
+    }
+
+    /// The allow rows for a purpose; none for one that the vocabulary does not have.
+    fn allows_for(&self, purpose: &PurposeId) -> impl Iterator<Item = &Rule> {
+        let rows = self.allows.get(purpose).map(Vec::as_slice).unwrap_or_default();
+        rows.iter().filter_map(|row| self.book.rules.get(*row))
     }
 
     /// The rule book inside.

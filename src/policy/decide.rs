@@ -6,7 +6,7 @@ use casbin::rhai::ImmutableString;
 use jiff::{SignedDuration, Timestamp};
 
 use super::age::end_of;
-use super::book::{Cell, Disposition, Effect, Field, Ground, Lifts, Rule, When};
+use super::book::{Disposition, Effect, Field, Ground, Lifts, Rule};
 use super::decision::{Decision, FieldOutcome, Outcome, Path, Permit, Shortfall, UsedConsent};
 use super::engine::{Request, SCOPE, Section, TERMS, Verdict, WHEN};
 use super::gates::{AgreementGate, Question, has_force, is_online};
@@ -129,10 +129,7 @@ impl PolicySnapshot {
         }
         let who = &q.facts.requester;
         let mut found = Some(Code::LawNoGateway);
-        for rule in self.book.rules.iter().filter(|r| r.effect == Effect::Allow) {
-            if !rule.purposes.has(&q.ask.purpose) {
-                continue;
-            }
+        for rule in self.allows_for(&q.ask.purpose) {
             if !rule.agencies.has(&who.agency) {
                 found =
                     found.map(|c| if c == Code::LawNoGateway { Code::PurNotCovered } else { c });
@@ -607,10 +604,8 @@ impl Decider<'_> {
                 } else {
                     Code::MinNotNecessary
                 });
-                for rule in &self.policy.book.rules {
-                    if rule.effect == Effect::Allow
-                        && rule.purposes.has(&q.ask.purpose)
-                        && rule.agencies.has(&q.facts.requester.agency)
+                for rule in self.policy.allows_for(&q.ask.purpose) {
+                    if rule.agencies.has(&q.facts.requester.agency)
                         && rule.roles.has(&q.facts.requester.role)
                         && let Some(gateway) = &rule.gateway
                     {
@@ -751,24 +746,16 @@ impl Decider<'_> {
 
     /// The record is sealed, protected or unknown: a bar on the whole record that is not spoken of.
     fn closed(&self) -> bool {
-        let unspoken = |rule: &Rule| {
-            rule.code
-                .and_then(|code| self.policy.book.codes.get(&code))
-                .is_some_and(|meaning| !meaning.spoken_to_requester)
-        };
         let who = &self.q.facts.requester;
         self.common.stops.contains(&Code::SubjNotAvailable)
-            || self.policy.book.rules.iter().any(|rule| {
-                rule.effect == Effect::Deny
-                    && rule.categories == Cell::Any
-                    && rule.only.is_empty()
-                    && unspoken(rule)
-                    && rule.agencies.has(&who.agency)
-                    && rule.roles.has(&who.role)
-                    && rule.purposes.has(&self.q.ask.purpose)
-                    && rule.when.iter().any(|when| matches!(when, When::Flag(_)))
-                    && rule.when.iter().all(|when| self.q.meets_one(when))
-            })
+            || self.policy.closing.iter().filter_map(|row| self.policy.book.rules.get(*row)).any(
+                |rule| {
+                    rule.agencies.has(&who.agency)
+                        && rule.roles.has(&who.role)
+                        && rule.purposes.has(&self.q.ask.purpose)
+                        && rule.when.iter().all(|when| self.q.meets_one(when))
+                },
+            )
     }
 
     /// Codes that do not concern the resident (rule 17).

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PolicySnapshot;
-use super::book::{Effect, GatewayKind, Rule};
+use super::book::{GatewayKind, Rule};
 use super::decision::{Explanation, Missing, Outcome, View};
 use crate::domain::{Ask, CategoryId, Code, Facts};
 
@@ -86,15 +86,8 @@ impl PolicySnapshot {
     fn may_ask(&self, ask: &Ask, facts: &Facts) -> Vec<CategoryId> {
         let who = &facts.requester;
         let rules: Vec<&Rule> = self
-            .book
-            .rules
-            .iter()
-            .filter(|rule| {
-                rule.effect == Effect::Allow
-                    && rule.purposes.has(&ask.purpose)
-                    && rule.agencies.has(&who.agency)
-                    && rule.roles.has(&who.role)
-            })
+            .allows_for(&ask.purpose)
+            .filter(|rule| rule.agencies.has(&who.agency) && rule.roles.has(&who.role))
             .collect();
         let named = |category: &&CategoryId| rules.iter().any(|r| r.categories.has(*category));
         self.book.categories.keys().filter(named).cloned().collect()
