@@ -74,7 +74,7 @@ impl State {
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000; \
-                 PRAGMA wal_autocheckpoint = 4096;",
+                 PRAGMA wal_autocheckpoint = 1024;",
             )
             .and_then(|()| connection.execute_batch(SCHEMA))
             .map_err(|e| sqlite(&e))?;
