@@ -1,6 +1,7 @@
 //! The one place that builds and joins the parts, and that says in which order they start and stop.
 
 use std::future::Future;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,7 +79,11 @@ impl App {
         clock: SharedClock,
         together: usize,
     ) -> Result<Self, AppError> {
-        std::fs::create_dir_all(data)
+        // What is in it is personal: the folder is its owner's alone.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data)
             .map_err(|e| crate::store::StoreError::Unavailable(e.to_string()))?;
         let authenticator = Arc::new(Authenticator::new(issuers, Arc::clone(&clock))?);
         let key = key_file(&data.join(SIGNING_KEY))?;

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod bench;
 pub mod demo;
+pub mod facts;
 pub mod import;
 pub mod policy;
 pub mod serve;
@@ -11,8 +12,11 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+
+use crate::clock::{SampleClock, SharedClock, SystemClock};
 
 /// Weir: a local information-sharing hub.
 #[derive(Parser)]
@@ -119,6 +123,9 @@ enum FactsCommand {
         /// The data folder.
         #[arg(long, default_value = "weir-data")]
         data: PathBuf,
+        /// The policy folder, for the words.
+        #[arg(long, default_value = "policies")]
+        policies: PathBuf,
         /// The file, one JSON object a line.
         file: PathBuf,
     },
@@ -271,7 +278,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Records(RecordsCommand::Import { data, policies, agency, category, file }) => {
             import::records(&data, &policies, &import::Wish { agency, category }, &file)
         }
-        Command::Facts(FactsCommand::Import { data, file }) => import::facts(&data, &file),
+        Command::Facts(FactsCommand::Import { data, policies, file }) => {
+            facts::import(&data, &policies, &file)
+        }
         Command::Serve { config } => serve::run(&config),
         Command::Token(TokenCommand::Issue {
             issuer_dir,
@@ -310,5 +319,23 @@ fn say(outcome: &Outcome) -> ExitCode {
     match written {
         Ok(()) => ExitCode::from(outcome.exit),
         Err(_) => ExitCode::from(2),
+    }
+}
+
+/// Beside the data of a sample place: where its clock starts, for commands that open the folder later.
+const SAMPLE_CLOCK: &str = "sample-clock";
+
+/// Notes that a folder lives by a sample clock.
+fn keep_clock(data: &std::path::Path, start: jiff::Timestamp) -> Result<(), String> {
+    let path = data.join(SAMPLE_CLOCK);
+    std::fs::write(&path, format!("{start}\n")).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// The clock that a folder lives by: entries of a sample place must not be put into another year.
+fn clock_in(data: &std::path::Path) -> SharedClock {
+    let start = std::fs::read_to_string(data.join(SAMPLE_CLOCK)).ok();
+    match start.and_then(|text| text.trim().parse().ok()) {
+        Some(start) => Arc::new(SampleClock::starting_at(start)),
+        None => Arc::new(SystemClock),
     }
 }

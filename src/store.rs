@@ -462,6 +462,9 @@ pub trait Store: Send + Sync + 'static {
         born: Date,
     ) -> Result<Vec<ResidentId>, StoreError>;
 
+    /// Whether somebody is registered under this id.
+    async fn is_registered(&self, resident: ResidentId) -> Result<bool, StoreError>;
+
     /// The resident behind an agency's own id.
     async fn resident_of(&self, local: &LocalId) -> Result<Option<ResidentId>, StoreError>;
 

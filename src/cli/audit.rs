@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -10,7 +9,6 @@ use super::Outcome;
 use crate::app::SIGNING_KEY;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
-use crate::clock::SystemClock;
 use crate::domain::{DecisionId, ResidentId};
 use crate::store::sqlite::log::{Log, files_in, key_file, verify_file};
 use crate::store::{Search, StoredEntry};
@@ -122,7 +120,7 @@ async fn searched(data: &Path, wish: &Wish) -> Result<String, String> {
         slots.insert(SlotId::Subject, bytes);
     }
     let key = key_file(&data.join(SIGNING_KEY)).map_err(|e| e.to_string())?;
-    let log = Log::open(data, key, origin.name(), Arc::new(SystemClock)).map_err(|e| {
+    let log = Log::open(data, key, origin.name(), super::clock_in(data)).map_err(|e| {
         format!("{shown}: {e}. While a hub runs, ask it: AuditService.SearchEntries.")
     })?;
     // What was looked for stands in one facet: a search for a code finds refusals, not searches.

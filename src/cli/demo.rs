@@ -77,8 +77,9 @@ async fn told(options: &Options) -> Result<Outcome, String> {
     })?;
     let clock = Arc::new(SampleClock::starting_at(start));
     tell(&format!(
-        "Weir at {}, where it is {start}. Data folder: {}",
+        "Weir at {}, where it is {}. Data folder: {}",
         policy.book().place.name,
+        start.to_zoned(policy.book().place.zone.clone()),
         data.display()
     ));
     let issuer =
@@ -86,6 +87,7 @@ async fn told(options: &Options) -> Result<Outcome, String> {
     let issuers = prepare::issuers(policy.book(), &data.join("issuer"));
     let shared: SharedClock = Arc::clone(&clock) as SharedClock;
     let app = App::open(&data, ORIGIN, policy, issuers, shared).await.map_err(|e| e.to_string())?;
+    super::keep_clock(&data, start)?;
     let cast = prepare::fill(app.store.as_ref(), clock.now()).await?;
     for line in &cast.told {
         tell(line);

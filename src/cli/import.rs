@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use uuid::Uuid;
@@ -12,15 +11,14 @@ use super::Outcome;
 use crate::app::SIGNING_KEY;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind};
-use crate::clock::{Clock, SystemClock};
 use crate::domain::{CategoryId, DecisionId, FieldId, FieldValue};
 use crate::policy::book::RuleBook;
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::log::{Log, key_file};
-use crate::store::{Fact, ShelfRow, Store};
+use crate::store::{ShelfRow, Store};
 
 /// Most rows of a file.
-const ROWS_MAX: usize = 200_000;
+pub(super) const ROWS_MAX: usize = 200_000;
 /// Most errors that are listed.
 const ERRORS_MAX: usize = 100;
 
@@ -34,14 +32,14 @@ pub struct Wish {
 }
 
 /// Why a file was not taken.
-enum Trouble {
+pub(super) enum Trouble {
     /// The file has errors: a line each.
     File(Vec<String>),
     /// The command cannot be carried out.
     Failed(String),
 }
 
-fn ended(result: Result<String, Trouble>) -> Outcome {
+pub(super) fn ended(result: Result<String, Trouble>) -> Outcome {
     match result {
         Ok(text) => Outcome { text, exit: 0 },
         Err(Trouble::File(mut lines)) => {
@@ -57,16 +55,16 @@ fn ended(result: Result<String, Trouble>) -> Outcome {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> Trouble {
+pub(super) fn failed(error: impl std::fmt::Display) -> Trouble {
     Trouble::Failed(error.to_string())
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
     tokio::runtime::Runtime::new().map_err(failed)
 }
 
 /// Opens the data folder of a hub that is not running.
-async fn open(data: &Path) -> Result<SqliteStore, Trouble> {
+pub(super) async fn open(data: &Path) -> Result<SqliteStore, Trouble> {
     let shown = data.display();
     let vkey = std::fs::read_to_string(data.join("audit.vkey")).map_err(|e| {
         failed(format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder?"))
@@ -74,12 +72,12 @@ async fn open(data: &Path) -> Result<SqliteStore, Trouble> {
     let origin =
         VerifierKey::parse(&vkey).map_err(|e| failed(format!("{shown}/audit.vkey: {e}")))?;
     let key = key_file(&data.join(SIGNING_KEY)).map_err(failed)?;
-    let log = Log::open(data, key, origin.name(), Arc::new(SystemClock))
+    let log = Log::open(data, key, origin.name(), super::clock_in(data))
         .map_err(|e| failed(format!("{shown}: {e}. Stop the hub first.")))?;
     SqliteStore::open(data, log).await.map_err(failed)
 }
 
-fn entry(kind: Kind, rpc: &str, facets: &[(Facet, String)]) -> Entry {
+pub(super) fn entry(kind: Kind, rpc: &str, facets: &[(Facet, String)]) -> Entry {
     let event = DecisionId::from_uuid(Uuid::now_v7());
     Entry::of_hub(event, kind, rpc, facets.iter().cloned().collect())
 }
@@ -120,7 +118,7 @@ async fn import(data: &Path, policies: &Path, wish: &Wish, file: &Path) -> Resul
     ];
     let new = entry(Kind::Hold, "weir records import", &facets);
     let (report, receipt) = store
-        .shelve(agency.clone(), category.clone(), rows, SystemClock.now(), new)
+        .shelve(agency.clone(), category.clone(), rows, super::clock_in(data).now(), new)
         .await
         .map_err(failed)?;
     bar.finish_and_clear();
@@ -140,7 +138,7 @@ async fn import(data: &Path, policies: &Path, wish: &Wish, file: &Path) -> Resul
     ))
 }
 
-fn unknown<'a>(flag: &str, found: &str, valid: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn unknown<'a>(flag: &str, found: &str, valid: impl Iterator<Item = &'a str>) -> String {
     let nearest = valid
         .max_by(|a, b| strsim::jaro_winkler(a, found).total_cmp(&strsim::jaro_winkler(b, found)));
     format!(
@@ -277,41 +275,4 @@ fn from_ndjson(text: &str, category: &CategoryId, book: &RuleBook) -> Rows {
         taken.take(number, &local_id, cells.map(|(name, text)| (name.as_str(), text.as_str())));
     }
     taken.done()
-}
-
-/// `weir facts import FILE.ndjson`: one fact a line, as `{"fact":"staff",…}`.
-#[must_use]
-pub fn facts(data: &Path, file: &Path) -> Outcome {
-    ended(runtime().and_then(|runtime| runtime.block_on(import_facts(data, file))))
-}
-
-async fn import_facts(data: &Path, file: &Path) -> Result<String, Trouble> {
-    let text =
-        std::fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
-    let (mut facts, mut wrong) = (Vec::new(), Vec::new());
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        match serde_json::from_str::<Fact>(line) {
-            Ok(fact) => facts.push(fact),
-            Err(error) => {
-                // Only the kind of the error: its text may repeat a value.
-                let kind = if error.is_data() { "a key or a word is not known" } else { "no JSON" };
-                wrong.push(format!("row {}: {kind} (column {})", at + 1, error.column()));
-            }
-        }
-    }
-    if facts.is_empty() && wrong.is_empty() {
-        wrong.push("the file holds no fact".to_owned());
-    }
-    if facts.len() > ROWS_MAX {
-        wrong.push(format!("the file has more than {ROWS_MAX} rows: split it"));
-    }
-    if !wrong.is_empty() {
-        return Err(Trouble::File(wrong));
-    }
-    let count = facts.len();
-    let store = open(data).await?;
-    let facets = [(Facet::Count, count.to_string())];
-    let new = entry(Kind::Fact, "weir facts import", &facets);
-    let receipt = store.record_facts(facts, new).await.map_err(failed)?;
-    Ok(format!("{count} facts imported; audit entry {}", receipt.index()))
 }

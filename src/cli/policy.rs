@@ -1,11 +1,13 @@
 //! `weir policy check | test | explain`: what a data protection officer runs after an edit. The
 //! loader and the evaluator are the server's own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Outcome;
 use crate::domain::{Code, FieldId};
+use crate::policy::book::Effect;
 use crate::policy::load::load_dir;
 use crate::policy::scenario::{Case, parse, run};
 use crate::policy::{Decision, FieldOutcome, PolicySnapshot};
@@ -136,7 +138,12 @@ fn explained(policy: &PolicySnapshot, case: &Case) -> String {
         format!("{}  {} (policy {})", case.id, case.title, short_hash(policy)),
         format!(
             "{}  {} / {} / {} asks {} at {}",
-            decision.outcome, who.agency, who.role, case.ask.purpose, case.ask.from, case.at
+            decision.outcome,
+            who.agency,
+            who.role,
+            case.ask.purpose,
+            case.ask.from,
+            case.at.to_zoned(policy.book().place.zone.clone())
         ),
     ];
     if let Some(fault) = &decision.fault {
@@ -144,7 +151,7 @@ fn explained(policy: &PolicySnapshot, case: &Case) -> String {
     }
     for (field, outcome) in &decision.fields {
         lines.push(field_line(field, outcome));
-        lines.extend(nearest(&decision, field));
+        lines.extend(tried(policy, &decision, field));
     }
     if !decision.duties.is_empty() {
         let duties: Vec<&str> = decision.duties.iter().map(|d| d.as_str()).collect();
@@ -182,24 +189,43 @@ fn field_line(field: &FieldId, outcome: &FieldOutcome) -> String {
     }
 }
 
-/// The rule that came nearest to a yes: fewest conditions short.
-fn nearest(decision: &Decision, field: &FieldId) -> Option<String> {
-    let (_, shortfalls) = decision.shortfalls.iter().find(|(f, _)| f == field)?;
-    let nearest = shortfalls.iter().min_by_key(|s| s.terms.len())?;
-    let terms: Vec<String> = nearest
-        .terms
+/// Every rule that was tried for a field, with what it falls short of, nearest first; and the hard
+/// stops that apply.
+fn tried(policy: &PolicySnapshot, decision: &Decision, field: &FieldId) -> Vec<String> {
+    let words = |codes: &BTreeSet<Code>| -> String {
+        codes.iter().map(|c| c.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    let mut lines = Vec::new();
+    let codes = decision.fields.iter().find_map(|(f, outcome)| match outcome {
+        FieldOutcome::Withheld(codes) if f == field => Some(codes),
+        FieldOutcome::Withheld(_) | FieldOutcome::Released(_) => None,
+    });
+    let stops = policy.book().rules.iter().filter(|rule| rule.effect == Effect::Deny);
+    let about = policy.book().fields.get(field);
+    for rule in stops {
+        let applies = rule.code.is_some_and(|code| codes.is_some_and(|all| all.contains(&code)))
+            && about.is_none_or(|about| rule.lists(field, about));
+        if applies && let Some(code) = rule.code {
+            lines.push(format!("      stop {} ({}:{}): {code}", rule.id, rule.file, rule.line));
+        }
+    }
+    let mut short: Vec<_> = decision
+        .shortfalls
         .iter()
-        .map(|(term, codes)| {
-            let codes: Vec<&str> = codes.iter().map(|c| c.as_str()).collect();
-            format!("{term} ({})", codes.join(" "))
-        })
+        .filter(|(f, _)| f == field)
+        .flat_map(|(_, shortfalls)| shortfalls)
         .collect();
-    Some(format!(
-        "      nearest {} ({}), short of: {}",
-        nearest.rule,
-        nearest.place,
-        terms.join(", ")
-    ))
+    short.sort_by_key(|s| s.terms.len());
+    for one in short {
+        let terms: Vec<String> =
+            one.terms.iter().map(|(term, codes)| format!("{term} ({})", words(codes))).collect();
+        let why = if terms.is_empty() { "a hard stop".to_owned() } else { terms.join(", ") };
+        lines.push(format!("      tried {} ({}), short of: {why}", one.rule, one.place));
+        if decision.codes.iter().any(|code| code.as_str().starts_with("OVR_")) {
+            lines.push(format!("        left with the override: {}", words(&one.left)));
+        }
+    }
+    lines
 }
 
 fn short_hash(policy: &PolicySnapshot) -> String {

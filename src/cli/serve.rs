@@ -7,10 +7,14 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 
 use super::Outcome;
+use super::import::unknown;
 use crate::app::App;
+use crate::auth::Issuer;
 use crate::auth::issuer::{DevelopmentIssuer, Person};
 use crate::clock::{Clock, SampleClock, SharedClock, SystemClock};
 use crate::config::{Config, Mode};
+use crate::domain::{AgencyId, PersonId, RoleId};
+use crate::policy::book::RuleBook;
 
 /// Runs the hub until it is told to stop.
 #[must_use]
@@ -34,14 +38,36 @@ async fn serve(path: &Path) -> Result<(), String> {
         Some(start) => Arc::new(SampleClock::starting_at(start)),
         None => Arc::new(SystemClock),
     };
+    check_issuers(&config.issuers, policy.book()).map_err(|wrong| wrong.join("\n"))?;
     let app = App::open(&config.data_dir, &config.audit_origin, policy, config.issuers, clock)
         .await
         .map_err(|e| e.to_string())?;
+    if let Some(start) = sample {
+        super::keep_clock(&config.data_dir, start)?;
+    }
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|e| format!("listen = \"{}\": {e}", config.listen))?;
     tracing::info!(listen = %config.listen, "Serving");
     app.serve(listener, config.reflection, stop()).await.map_err(|e| e.to_string())
+}
+
+/// Every issuer's agency and roles must be words of the policy: with a slip, nobody there could ever
+/// be answered, and nothing would say why.
+fn check_issuers(issuers: &[Issuer], book: &RuleBook) -> Result<(), Vec<String>> {
+    let mut wrong = Vec::new();
+    for issuer in issuers {
+        let at = |key: &str| format!("[[issuer]] {}: {key}", issuer.issuer);
+        let agencies = book.agencies.keys().map(|a| a.as_str());
+        if !book.agencies.contains_key(&issuer.agency) {
+            wrong.push(unknown(&at("agency"), issuer.agency.as_str(), agencies));
+        }
+        for role in issuer.roles.values().filter(|role| !book.roles.contains_key(*role)) {
+            let roles = book.roles.keys().map(|r| r.as_str());
+            wrong.push(unknown(&at("roles"), role.as_str(), roles));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
 /// Ctrl-C or SIGTERM.
@@ -107,6 +133,12 @@ fn issued(wish: &TokenWish) -> Result<String, String> {
             .map_err(|_| "--at must be a time like 2026-07-15T10:00:00+01:00".to_owned())?,
         None => SystemClock.now(),
     };
+    let malformed = |flag: &str, text: &str| format!("{flag} \"{text}\" is no word of that kind");
+    wish.agency.parse::<AgencyId>().map_err(|_| malformed("--agency", &wish.agency))?;
+    wish.person.parse::<PersonId>().map_err(|_| malformed("--person", &wish.person))?;
+    for role in &wish.roles {
+        role.parse::<RoleId>().map_err(|_| malformed("--role", role))?;
+    }
     let roles: Vec<&str> = wish.roles.iter().map(String::as_str).collect();
     let person = Person { agency: &wish.agency, person: &wish.person, roles: &roles };
     let issuer = DevelopmentIssuer::open(&wish.issuer_dir)

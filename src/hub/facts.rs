@@ -47,7 +47,7 @@ pub fn gather(
             born,
             nation,
             died: known.died,
-            flags: known.flags,
+            flags: closing_where_unknown(book, known.flags),
             matched,
             capacity: known.capacity.unwrap_or(Capacity::Has),
             parent_of_case: known.parent_of_case,
@@ -63,6 +63,15 @@ pub fn gather(
         custodian_releases: known.releases,
         amendments: Amendments::default(),
     }
+}
+
+/// A flag that the policy does not know may be one that protects: the record is closed with it.
+fn closing_where_unknown(book: &RuleBook, mut flags: BTreeSet<FlagId>) -> BTreeSet<FlagId> {
+    if flags.iter().any(|flag| !book.flags.contains_key(flag)) {
+        let sealed = book.flags.iter().find(|(_, about)| about.code == Some(Code::BarSealed));
+        flags.extend(sealed.map(|(flag, _)| flag.clone()));
+    }
+    flags
 }
 
 /// An unregistered resident is nowhere; the asker's own nation adds no refusal of its own.
@@ -100,4 +109,24 @@ pub fn may_act(book: &RuleBook, known: &Known, at: Timestamp) -> bool {
         staff.account_ends.is_none_or(|end| at < end)
             && staff.training_until.is_some_and(|until| today <= until)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_flag_that_the_policy_does_not_know_closes_the_record() {
+        let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+        let book = crate::policy::load::load_dir(&policies).unwrap();
+        let flags = |words: &[&str]| -> BTreeSet<FlagId> {
+            words.iter().map(|word| word.parse().unwrap()).collect()
+        };
+        for (known, closed) in [(&[][..], false), (&["watch"], false), (&["seald"], true)] {
+            let all = closing_where_unknown(&book, flags(known));
+            assert_eq!(all.contains("sealed"), closed, "{known:?}");
+        }
+    }
 }

@@ -214,7 +214,17 @@ impl Decider<'_> {
         for (row, failing) in self.policy.engine.trace(section, &request)? {
             codes.extend(self.denied(row, failing)?);
         }
+        codes.extend(self.claimed_in_vain());
         Ok(Judged::withheld(codes))
+    }
+
+    /// What is wrong with the override itself, of a field that no rule lists.
+    fn claimed_in_vain(&self) -> Codes {
+        match &self.common.claim {
+            Some(claim) if claim.role_allowed => claim.tests.clone(),
+            Some(_) => Codes::from([Code::OvrRoleNotAllowed]),
+            None => Codes::new(),
+        }
     }
 
     fn rule(&self, row: usize) -> Result<&Rule, EngineError> {
@@ -614,13 +624,7 @@ impl Decider<'_> {
                 }
             }
         }
-        match &self.common.claim {
-            Some(claim) if claim.role_allowed => codes.extend(claim.tests.iter().copied()),
-            Some(_) => {
-                codes.insert(Code::OvrRoleNotAllowed);
-            }
-            None => {}
-        }
+        codes.extend(self.claimed_in_vain());
         Ok(Judged::withheld(codes))
     }
 

@@ -2,8 +2,8 @@
 //! line, what was found and the nearest valid word. Half a folder is never a rule book.
 
 mod agreements;
+mod cross;
 mod figures;
-mod never;
 mod promises;
 mod read;
 mod rules;
@@ -136,7 +136,7 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             rules,
         };
         promises::check(&texts, &book, &mut findings);
-        never::check(&texts, &book, &mut findings);
+        cross::check(&texts, &book, &mut findings);
         if findings.0.is_empty() {
             return Ok(book);
         }

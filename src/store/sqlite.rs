@@ -49,6 +49,7 @@ impl SqliteStore {
     /// When a file cannot be opened, or is of a newer version of the program.
     pub async fn open(dir: &Path, log: Log) -> Result<Self, StoreError> {
         let path = dir.join(FILE);
+        log::private(&path)?;
         let writer = Connection::open(&path).map_err(|e| sqlite(&e))?;
         writer
             .execute_batch(
@@ -208,6 +209,10 @@ impl Store for SqliteStore {
     ) -> Result<Vec<ResidentId>, StoreError> {
         let (nhs_number, name) = (nhs_number.to_owned(), name.to_owned());
         self.read(move |c| people::find(c, &nhs_number, &name, born)).await
+    }
+
+    async fn is_registered(&self, resident: ResidentId) -> Result<bool, StoreError> {
+        self.read(move |c| people::is_registered(c, resident)).await
     }
 
     async fn resident_of(&self, local: &LocalId) -> Result<Option<ResidentId>, StoreError> {

@@ -56,9 +56,9 @@ fn page(book: &RuleBook) -> String {
     for code in Code::ALL {
         let Some(about) = book.codes.get(code) else { continue };
         let lifted = match about.disposition {
+            _ if about.lifted_by_override => "an override",
             Disposition::Hard => "nothing",
-            Disposition::Overridable => "an override",
-            Disposition::Fixable => "paperwork",
+            Disposition::Overridable | Disposition::Fixable => "putting it right",
             Disposition::Referred => "a person's decision",
         };
         let said = if about.spoken_to_requester { "yes" } else { "no" };

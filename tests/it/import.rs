@@ -72,6 +72,23 @@ fn facts_are_read_strictly() {
     let good = r#"{"fact":"staff","agency":"oakdale-gp","person":"gp-1","account_ends":null,"training_until":"2026-12-31"}"#;
     let (exit, said) = import(good);
     assert_eq!(exit, 0, "{said}");
+    let about = |resident: &str, flag: &str| {
+        format!(
+            "{{\"fact\":\"circumstances\",\"resident\":\"{resident}\",\"died\":null,\"flags\":[\"{flag}\"],\
+             \"capacity\":\"has\",\"parent_of_case\":false,\"disadvantages\":0}}"
+        )
+    };
+    let nobody = uuid::Uuid::new_v4().to_string();
+    for (wrong, says) in [
+        (good.replace("oakdale-gp", "oakdale"), "row 1: agency: \"oakdale\" is not in the policy"),
+        (about(&nobody, "seald"), "Nearest: \"sealed\""),
+        (about(&nobody, "sealed"), "nobody is registered"),
+        (r#"{"fact":"registered","gateway":"DEA-53","registered":true}"#.to_owned(), "DEA-35"),
+    ] {
+        let (exit, said) = import(&wrong);
+        assert_eq!(exit, 1, "{wrong}: {said}");
+        assert!(said.contains(says) && said.contains("Nothing was imported"), "{said}");
+    }
     for wrong in [
         good.replace("\"staff\"", "\"stuff\""),
         good.replace("\"person\"", "\"preson\""),
@@ -83,4 +100,49 @@ fn facts_are_read_strictly() {
         assert_eq!(exit, 1, "{wrong}: {said}");
         assert!(said.contains("Nothing was imported"), "{said}");
     }
+    // A sample place keeps its own time, whatever the machine's clock says.
+    let (exit, said) = weir(&["audit", "search", "--data", data, "--limit", "500"]);
+    assert_eq!(exit, 0, "{said}");
+    let entries: Vec<&str> = said.lines().filter(|line| line.contains("  weir ")).collect();
+    assert!(entries.iter().any(|line| line.contains("weir facts import")), "{said}");
+    assert!(entries.iter().all(|line| line.contains("  2026-07-15T")), "{said}");
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |name: &str| {
+        let path = std::path::Path::new(data).join(name);
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    for name in ["hub.db", "audit-2026.db", "hub-signing-key"] {
+        assert_eq!(mode(name), 0o600, "{name} is its owner's alone");
+    }
+}
+
+#[test]
+fn an_issuer_of_no_agency_of_the_policy_is_not_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("issuer");
+    let issue = ["token", "issue", "--issuer-dir", keys.to_str().unwrap(), "--agency"];
+    let wish = ["oakdale-gp", "--person", "gp-1", "--role", "gp"];
+    assert_eq!(weir(&[&issue[..], &wish[..]].concat()).0, 0);
+    let (exit, said) = weir(&[&issue[..], &["Oak dale", "--person", "p", "--role", "gp"]].concat());
+    assert_eq!(exit, 2, "{said}");
+    assert!(said.contains("--agency"), "{said}");
+    let root = env!("CARGO_MANIFEST_DIR");
+    let config = dir.path().join("weir.toml");
+    for (agency, role, says) in [
+        ("oakdale", "gp", "agency: \"oakdale\" is not in the policy. Nearest: \"oakdale-gp\""),
+        ("oakdale-gp", "gpp", "roles: \"gpp\" is not in the policy. Nearest: \"gp\""),
+    ] {
+        let text = format!(
+            "mode = \"development\"\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\n\
+             policies_dir = \"{root}/policies\"\naudit_origin = \"t.example/a\"\n[[issuer]]\n\
+             issuer = \"urn:weir:development:oakdale-gp\"\nagency = \"{agency}\"\n\
+             audience = \"urn:weir:hub\"\nalgorithm = \"ES256\"\njwks_file = \"issuer/jwks.json\"\n\
+             role_claim = \"roles\"\nroles = {{ \"GP\" = \"{role}\" }}\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let (exit, said) = weir(&["serve", "--config", config.to_str().unwrap()]);
+        assert_eq!(exit, 2, "{said}");
+        assert!(said.contains(says), "{said}");
+    }
+    assert!(!dir.path().join("data").exists(), "nothing was made");
 }

@@ -142,6 +142,8 @@ fn accidents_in_the_other_files_are_refused() {
             "behind",
         ),
         ("words/categories.csv", ",debt_recovery|fundraising", ",fundraising", "does not say so"),
+        ("words/agencies.csv", ",Wales,", ",Wlaes,", "Nearest: \"Wales\""),
+        ("words/gateways.csv", ",England,", ",Englnd,", "Nearest: \"England\""),
         ("promises.csv", "never, P1", "always, P1", "must be never"),
         ("promises.csv", "debt_recovery", "debt_recovry", "Nearest: \"debt_recovery\""),
     ];

@@ -273,6 +273,14 @@ fn draft(mut entry: Entry) -> Result<Draft, StoreError> {
     Ok(Draft { entry, slots, commitments })
 }
 
+/// Makes the file of a database that its owner alone may read; SQLite gives what it makes beside it the
+/// same mode.
+pub(super) fn private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.map(|_| ()).map_err(|e| unavailable(&e))
+}
+
 pub(super) fn unavailable(error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }

@@ -117,6 +117,12 @@ pub(super) fn find(
     rows.map(|row| resident_id(&row.map_err(|e| sqlite(&e))?)).collect()
 }
 
+pub(super) fn is_registered(c: &Connection, id: ResidentId) -> Result<bool, StoreError> {
+    c.prepare_cached("SELECT EXISTS (SELECT 1 FROM resident WHERE id = ?1)")
+        .and_then(|mut s| s.query_row([key(id)], |row| row.get(0)))
+        .map_err(|e| sqlite(&e))
+}
+
 pub(super) fn resident_of(
     c: &Connection,
     local: &LocalId,

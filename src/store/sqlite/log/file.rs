@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{sqlite, unavailable};
+use super::{private, sqlite, unavailable};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::leaf::decode;
 use crate::audit::tree::{Edge, leaf_hash};
@@ -70,6 +70,7 @@ impl State {
         path: &Path,
         verifier: &VerifierKey,
     ) -> Result<(Self, HashMap<DecisionId, u64>), StoreError> {
+        private(path)?;
         let connection = Connection::open(path).map_err(|e| sqlite(&e))?;
         connection
             .execute_batch(

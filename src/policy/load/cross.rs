@@ -1,13 +1,41 @@
-//! `never_for` in the words and the deny rows that keep it say the same: neither can be lost alone.
+//! What stands in two places says the same: neither can be lost, or misspelt, alone.
 
-use super::Findings;
+use std::collections::BTreeSet;
+
 use super::read::{Texts, line_of};
+use super::{Finding, Findings, nearest};
 use crate::domain::{CategoryId, Code, PurposeId};
 use crate::policy::book::{Cell, Effect, Rule, RuleBook};
 
 const FILE: &str = "words/categories.csv";
 
 pub(super) fn check(texts: &Texts, book: &RuleBook, findings: &mut Findings) {
+    nations(texts, book, findings);
+    never_for(texts, book, findings);
+}
+
+/// A nation is one that an agency is of and that a gateway runs in.
+fn nations(texts: &Texts, book: &RuleBook, findings: &mut Findings) {
+    let agencies: BTreeSet<&str> = book.agencies.values().map(|a| a.nation.as_str()).collect();
+    let gateways: BTreeSet<&str> =
+        book.gateways.values().flat_map(|g| g.nations.iter().map(String::as_str)).collect();
+    let mut lone = |file: &str, of: &BTreeSet<&str>, by: &BTreeSet<&str>, what: &str| {
+        for nation in of.difference(by) {
+            findings.push(Finding {
+                code: "E47",
+                file: file.to_owned(),
+                line: line_of(texts, file, nation),
+                message: format!("the nation \"{nation}\" is that of no {what}."),
+                nearest: nearest(nation, by.iter().copied()),
+            });
+        }
+    };
+    lone("words/agencies.csv", &agencies, &gateways, "gateway");
+    lone("words/gateways.csv", &gateways, &agencies, "agency");
+}
+
+/// `never_for` in the words, and the deny rows that keep it.
+fn never_for(texts: &Texts, book: &RuleBook, findings: &mut Findings) {
     let stops: Vec<&Rule> = book.rules.iter().filter(|rule| is_hard_stop(rule)).collect();
     for (category, about) in &book.categories {
         for purpose in &about.never_for {
