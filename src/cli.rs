@@ -174,6 +174,10 @@ enum AuditCommand {
         /// A verifier key that you have kept; without it, the one in the folder.
         #[arg(long)]
         key: Option<String>,
+        /// SIZE:ROOT that an earlier verification printed and you have kept: the log may only have
+        /// grown since.
+        #[arg(long)]
+        kept: Option<String>,
     },
     /// Lists entries of a data folder that no hub has open. The reading is an entry too.
     #[command(after_help = "Example: weir audit search --data weir-data --outcome DENY")]
@@ -261,7 +265,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Policy(PolicyCommand::Explain { dir, file, id }) => {
             policy::explain(&dir, &file, &id)
         }
-        Command::Audit(AuditCommand::Verify { data, key }) => audit::verify(&data, key.as_deref()),
+        Command::Audit(AuditCommand::Verify { data, key, kept }) => {
+            audit::verify(&data, key.as_deref(), kept.as_deref())
+        }
         Command::Audit(AuditCommand::Search {
             data,
             agency,

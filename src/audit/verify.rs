@@ -25,6 +25,8 @@ pub struct Verifier {
     covered: u64,
     /// Heads with a root that is not that of the entries, after the first.
     later_heads_wrong: Option<u64>,
+    /// A size and root that somebody has kept.
+    kept: Option<(u64, Hash)>,
 }
 
 /// What verification found.
@@ -52,7 +54,15 @@ impl Verifier {
             findings: Vec::new(),
             covered: 0,
             later_heads_wrong: None,
+            kept: None,
         }
+    }
+
+    /// Holds the log against what somebody kept from an earlier verification: it may only have grown.
+    #[must_use]
+    pub fn since(mut self, kept: Option<(u64, Hash)>) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// Adds a finding that was made while reading.
@@ -95,6 +105,12 @@ impl Verifier {
             }
         }
         self.edge.push(leaf_hash(leaf));
+        if let Some((size, root)) = self.kept
+            && size == self.edge.size()
+            && root != self.edge.root()
+        {
+            self.find(format!("the first {size} entries are not those of the root that was kept"));
+        }
         if let Some(note) = self.heads.remove(&self.edge.size()) {
             self.head(&note);
         }
@@ -132,6 +148,11 @@ impl Verifier {
         let size = self.edge.size();
         for ahead in std::mem::take(&mut self.heads).into_keys() {
             self.find(format!("head {ahead}: covers entries that are not there ({size} are)"));
+        }
+        if let Some((kept, _)) = self.kept.filter(|(kept, _)| *kept > size) {
+            self.find(format!(
+                "{size} entries are there; there were {kept} when the root was kept"
+            ));
         }
         if let Some(later @ 1..) = self.later_heads_wrong {
             self.find(format!("and {later} later heads, which follow from it"));

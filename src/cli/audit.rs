@@ -9,21 +9,33 @@ use super::Outcome;
 use crate::app::SIGNING_KEY;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
-use crate::domain::{DecisionId, ResidentId};
+use crate::domain::{Code, DecisionId, ResidentId};
 use crate::store::sqlite::log::{Log, files_in, key_file, verify_file};
 use crate::store::{Search, StoredEntry};
 
-/// `weir audit verify --data DIR [--key KEY]`. Without a key that the auditor has kept, the one in
+/// `weir audit verify --data DIR [--key KEY] [--kept SIZE:ROOT]`. Without a key that the auditor has kept, the one in
 /// the folder is used: that finds every change but a log that was made anew with another key.
 #[must_use]
-pub fn verify(data: &Path, key: Option<&str>) -> Outcome {
-    match verified(data, key) {
+pub fn verify(data: &Path, key: Option<&str>, kept: Option<&str>) -> Outcome {
+    match verified(data, key, kept) {
         Ok(outcome) => outcome,
         Err(text) => Outcome { text, exit: 2 },
     }
 }
 
-fn verified(data: &Path, key: Option<&str>) -> Result<Outcome, String> {
+/// `SIZE:ROOT`, as an earlier verification printed it.
+fn kept_root(text: &str) -> Option<(u64, [u8; 32])> {
+    let (size, root) = text.split_once(':')?;
+    Some((size.parse().ok()?, hex::decode(root).ok()?.try_into().ok()?))
+}
+
+fn verified(data: &Path, key: Option<&str>, kept: Option<&str>) -> Result<Outcome, String> {
+    let kept = match kept {
+        None => None,
+        Some(text) => Some(kept_root(text).ok_or_else(|| {
+            format!("--kept \"{text}\" must be SIZE:ROOT, as an earlier verification printed it")
+        })?),
+    };
     let shown = data.display();
     let text = match key {
         Some(key) => key.to_owned(),
@@ -37,13 +49,19 @@ fn verified(data: &Path, key: Option<&str>) -> Result<Outcome, String> {
         return Err(format!("{shown}: there is no audit log here"));
     }
     let (mut lines, mut wrong) = (Vec::new(), 0);
+    if files.len() > 1 {
+        wrong += 1;
+        lines.push(format!("{shown}: {} logs are here, there must be one", files.len()));
+    }
     for file in files {
-        let verdict = verify_file(&file, key.clone()).map_err(|e| format!("{shown}: {e}"))?;
+        let verdict = verify_file(&file, key.clone(), kept).map_err(|e| format!("{shown}: {e}"))?;
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         wrong += verdict.findings.len();
         lines.extend(verdict.findings.iter().map(|finding| format!("{name}: {finding}")));
         lines.push(format!(
-            "{name}: {} entries, root {}",
+            "{name}: {} entries, root {}\nKeep for next time: --kept {}:{}",
+            verdict.entries,
+            hex::encode(verdict.root),
             verdict.entries,
             hex::encode(verdict.root)
         ));
@@ -95,6 +113,13 @@ async fn searched(data: &Path, wish: &Wish) -> Result<String, String> {
     let mut search =
         Search { from_index: wish.from, limit: wish.limit.clamp(1, 500), ..Search::default() };
     let mut asked = Vec::new();
+    let outcomes = ["PERMIT", "PARTIAL", "REFER", "DENY"];
+    if let Some(outcome) = wish.outcome.as_deref().filter(|word| !outcomes.contains(word)) {
+        return Err(format!("--outcome \"{outcome}\" must be one of {}", outcomes.join(", ")));
+    }
+    if let Some(code) = wish.code.as_deref().filter(|word| word.parse::<Code>().is_err()) {
+        return Err(format!("--code \"{code}\" is no code; docs/errors.md lists them"));
+    }
     if let Some(agency) = &wish.agency {
         search.agency = Some(agency.parse().map_err(|e| format!("--agency: {e}"))?);
         asked.push(agency.clone());

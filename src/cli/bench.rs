@@ -173,7 +173,7 @@ impl Standing {
         if let Some(running) = self.running.take() {
             running.end().await?;
         }
-        Ok(super::audit::verify(&self.data, None))
+        Ok(super::audit::verify(&self.data, None, None))
     }
 }
 

@@ -53,7 +53,7 @@ fn times(dir: &TempDir, wanted: &Entry) -> usize {
 }
 
 fn whole(dir: &TempDir) {
-    let verdict = verify_file(&audit(dir), key().verifier(ORIGIN)).unwrap();
+    let verdict = verify_file(&audit(dir), key().verifier(ORIGIN), None).unwrap();
     assert_eq!(verdict.findings, Vec::<String>::new());
 }
 

@@ -15,15 +15,19 @@ use crate::store::StoreError;
 /// The tables of a log, and nothing else.
 const TABLES: [&str; 3] = ["entry", "head", "slot"];
 
-/// Verifies the file of a log, all of it.
+/// Verifies the file of a log, all of it, against a size and root that were kept from earlier.
 ///
 /// # Errors
 /// When the file cannot be read; what is wrong with what can be read is in the verdict.
-pub fn verify_file(path: &Path, key: VerifierKey) -> Result<Verdict, StoreError> {
+pub fn verify_file(
+    path: &Path,
+    key: VerifierKey,
+    kept: Option<(u64, [u8; 32])>,
+) -> Result<Verdict, StoreError> {
     let connection = reader(path)?;
     // One snapshot for everything, while a hub goes on writing.
     connection.execute_batch("BEGIN").map_err(|e| sqlite(&e))?;
-    let mut verifier = Verifier::new(key, stored_heads(&connection)?);
+    let mut verifier = Verifier::new(key, stored_heads(&connection)?).since(kept);
     foreign_parts(&connection, &mut verifier)?;
     let mut entries =
         connection.prepare("SELECT idx, leaf FROM entry ORDER BY idx").map_err(|e| sqlite(&e))?;

@@ -45,7 +45,7 @@ fn file(dir: &TempDir) -> PathBuf {
 }
 
 fn findings(dir: &TempDir) -> Vec<String> {
-    verify_file(&file(dir), key().verifier(ORIGIN)).unwrap().findings
+    verify_file(&file(dir), key().verifier(ORIGIN), None).unwrap().findings
 }
 
 #[tokio::test]
@@ -265,4 +265,21 @@ fn a_key_file_is_its_owners_alone() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::write(&path, "nonsense").unwrap();
     assert!(key_file(&path).unwrap_err().to_string().contains("no signing key"));
+}
+
+#[tokio::test]
+async fn a_log_put_back_to_an_older_copy_is_found_by_what_was_kept() {
+    let dir = TempDir::new().unwrap();
+    let log = open(&dir);
+    log.append(vec![entry(Kind::Query, "marac"), entry(Kind::Query, "marac")]).await.unwrap();
+    let head = log.head();
+    log.close();
+    drop(log);
+    let kept = |size, root| {
+        let verdict = verify_file(&file(&dir), key().verifier(ORIGIN), Some((size, root)));
+        verdict.unwrap().findings.join("; ")
+    };
+    assert_eq!(kept(head.size, head.root), "");
+    assert!(kept(head.size, [9; 32]).contains("not those of the root that was kept"));
+    assert!(kept(head.size + 1, head.root).contains("there were 4 when the root was kept"));
 }
