@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use super::read::{Texts, line_of};
 use super::{Finding, Findings, nearest};
 use crate::domain::{CategoryId, Code, PurposeId};
-use crate::policy::book::{Cell, Effect, Rule, RuleBook};
+use crate::policy::book::{Cell, Effect, Rule, RuleBook, When};
 
 const FILE: &str = "words/categories.csv";
 
 pub(super) fn check(texts: &Texts, book: &RuleBook, findings: &mut Findings) {
     nations(texts, book, findings);
+    flags(texts, book, findings);
     never_for(texts, book, findings);
 }
 
@@ -32,6 +33,31 @@ fn nations(texts: &Texts, book: &RuleBook, findings: &mut Findings) {
     };
     lone("words/agencies.csv", &agencies, &gateways, "gateway");
     lone("words/gateways.csv", &gateways, &agencies, "agency");
+}
+
+/// A flag that closes something has the row that closes it, for everybody and every purpose.
+fn flags(texts: &Texts, book: &RuleBook, findings: &mut Findings) {
+    let file = "words/flags.csv";
+    for (flag, about) in &book.flags {
+        let Some(code) = about.code else { continue };
+        let stopped = book.rules.iter().any(|rule| {
+            rule.effect == Effect::Deny
+                && rule.code == Some(code)
+                && rule.agencies == Cell::Any
+                && rule.roles == Cell::Any
+                && rule.purposes == Cell::Any
+                && rule.categories == Cell::Any
+                && rule.when.len() == 1
+                && rule.when.iter().all(|when| *when == When::Flag(flag.clone()))
+        });
+        if !stopped {
+            let message = format!(
+                "{flag} closes with {code}, but no deny row for everybody has \"flag:{flag}\" in when. \
+                 Put it back into rules/00-never.csv."
+            );
+            findings.add("E47", file, line_of(texts, file, flag.as_str()), message);
+        }
+    }
 }
 
 /// `never_for` in the words, and the deny rows that keep it.

@@ -152,11 +152,18 @@ fn accidents_in_the_other_files_are_refused() {
         let named = if *says == "does not say so" { "rules/00-never.csv" } else { file };
         refused(&edited(file, from, to), named, 0, says);
     }
-    let lost = edited("rules/00-never.csv", "p, V4", "# p, V4");
-    let text = String::from_utf8(lost["rules/00-never.csv"].clone()).unwrap();
-    let mut files = lost.clone();
-    files.insert("rules/00-never.csv".to_owned(), text.replace("10 rows", "9 rows").into_bytes());
-    refused(&files, "words/categories.csv", 28, "refuge/stay is never for fundraising");
+    for (row, file, line, says) in [
+        ("V4", "words/categories.csv", 28, "refuge/stay is never for fundraising"),
+        ("B1", "words/flags.csv", 0, "sealed closes with BAR_SEALED"),
+        ("B5", "words/flags.csv", 0, "s-flag closes with MIN_LOCATION_PROTECTED"),
+        ("B6", "words/flags.csv", 0, "in-refuge closes with MIN_LOCATION_PROTECTED"),
+    ] {
+        let mut files = edited("rules/00-never.csv", &format!("p, {row}"), &format!("# p, {row}"));
+        let text = String::from_utf8(files["rules/00-never.csv"].clone()).unwrap();
+        let text = text.replace("10 rows", "9 rows").into_bytes();
+        files.insert("rules/00-never.csv".to_owned(), text);
+        refused(&files, file, line, says);
+    }
     let mut files = shipped();
     files.insert("rules/extra.txt".to_owned(), b"p".to_vec());
     refused(&files, "rules/extra.txt", 0, "no part of a policy folder has this name");
