@@ -6,7 +6,7 @@ use super::engine::TERMS;
 use super::load::{Files, load};
 use super::scenario::{Case, parse, run};
 use super::{FieldOutcome, Layout, PolicySnapshot};
-use crate::domain::{Ask, Asked, FieldId, PurposeId, Scope};
+use crate::domain::{Ask, Asked, Code, FieldId, PurposeId, Scope};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -157,6 +157,17 @@ fn an_edit_of_a_file_changes_a_decision() {
         "DEA-56,Digital Economy Act 2017,s56,power,England,2018-05-01,,,,nhs|adult-care,no",
         "house-06#1",
     );
+}
+
+/// A store may hold an objection that names no purpose: it is to every purpose, never to none.
+#[test]
+fn an_objection_without_a_purpose_stops_every_purpose() {
+    let policy = PolicySnapshot::build(load(&shipped()).unwrap()).unwrap();
+    let mut case = cases(&policy).into_iter().find(|case| case.id == "cho-art21#1").unwrap();
+    case.facts.choices[0].purpose = None;
+    let decision = policy.decide(&case.ask, &case.facts, case.at);
+    assert!(decision.codes.contains(&Code::ChoArt21Pending), "{:?}", decision.codes);
+    assert!(decision.permit.is_none());
 }
 
 /// Sectioned casbin, stock casbin over all rows, and the cells read naively say the same.
