@@ -400,7 +400,10 @@ impl<'a> Question<'a> {
             let code = match choice.kind {
                 ChoiceKind::DirectCareObjection => Some(Code::ChoDirectCareObjection),
                 ChoiceKind::Art18 => Some(Code::ChoArt18Restricted),
-                ChoiceKind::Art21 if choice.purpose.as_ref() == Some(&self.ask.purpose) => {
+                // An objection that names no purpose is to every purpose.
+                ChoiceKind::Art21
+                    if choice.purpose.as_ref().is_none_or(|p| *p == self.ask.purpose) =>
+                {
                     match choice.state {
                         ObjectionState::Pending => Some(Code::ChoArt21Pending),
                         ObjectionState::Upheld => Some(Code::ChoArt21Upheld),

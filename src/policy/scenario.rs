@@ -3,6 +3,8 @@
 mod parse;
 mod read;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use parse::{Case, Want, WantView, parse};
 pub use run::{Report, run};

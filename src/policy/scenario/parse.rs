@@ -379,6 +379,9 @@ fn choice(mut r: Reader<'_>, words: &Words<'_>) -> Result<Choice, Problem> {
     if kind != ChoiceKind::Art21 && (purpose.is_some() || state.is_some()) {
         return Err(format!("`{}`: purpose and state are for art21 only", r.at("kind")));
     }
+    if kind == ChoiceKind::Art21 && purpose.is_none() {
+        return Err(format!("`{}` is missing", r.at("purpose")));
+    }
     let purpose = purpose
         .map(|p| words.word(&r.at("purpose"), p, words.book.purposes.contains_key(p)))
         .transpose()?;

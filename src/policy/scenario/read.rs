@@ -12,6 +12,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use toml::{Table, Value};
 
+/// Length of `2026-07-15`.
+const DAY_LENGTH: usize = 10;
+
 /// What is wrong with a case, and where in it.
 pub(super) type Problem = String;
 
@@ -145,7 +148,9 @@ impl<'a> Reader<'a> {
         let Some(value) = self.take(key) else {
             return Ok(None);
         };
-        match written(value).and_then(|text| text.parse().ok()) {
+        // `Date` would take a time as well, and drop its offset.
+        let day = written(value).filter(|text| text.len() == DAY_LENGTH);
+        match day.and_then(|text| text.parse().ok()) {
             Some(date) => Ok(Some(date)),
             None => self.wrong(key, "a date such as 2026-07-15"),
         }
@@ -169,7 +174,7 @@ impl<'a> Reader<'a> {
         let first = text
             .parse::<Date>()
             .ok()
-            .filter(|_| text.len() == 10)
+            .filter(|_| text.len() == DAY_LENGTH)
             .and_then(|day| day.to_zoned(zone.clone()).ok());
         match first {
             Some(first) => Ok(Some(first.timestamp())),
