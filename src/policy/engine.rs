@@ -568,3 +568,6 @@ impl EffectorStream for Recording {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,10 +178,9 @@ fn three_readings_of_the_rows_agree() {
     let flat = PolicySnapshot::build_as(book, Layout::Flat).unwrap();
     let mut asked = 0;
     let mut released = 0;
-    for (i, base) in cases(&sectioned).into_iter().enumerate() {
+    for base in cases(&sectioned) {
         let mut asks = vec![base.ask.clone()];
-        // Every fourth case is also asked for other things.
-        for purpose in sectioned.book().purposes.keys().step_by(if i % 4 == 0 { 7 } else { 99 }) {
+        for purpose in sectioned.book().purposes.keys().step_by(7) {
             for category in sectioned.book().categories.keys().step_by(9) {
                 let fields = vec![Asked(Scope::Category(category.clone()))];
                 asks.push(Ask { purpose: purpose.clone(), fields, ..base.ask.clone() });
