@@ -37,11 +37,37 @@ pub enum HubFunction {
     Auditor,
     /// Runs the hub.
     Operator,
+    /// Keeps the agency's staff accounts: training, declarations, leavers.
+    StaffManager,
+    /// Allocates cases: who works with whom.
+    CaseAllocator,
+    /// Keeps flags, seals and what of a hidden location may be let out.
+    Custodian,
+    /// Sits on the hub board: admits and suspends agencies, keeps registers and policy documents.
+    Board,
+    /// Enters what another register holds: deaths, opt-outs, households, factors.
+    RegisterClerk,
+    /// Enters assessments of capacity and of Gillick competence.
+    Assessor,
+    /// Enters orders of courts.
+    CourtOfficer,
 }
 
 impl HubFunction {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Publisher, Self::Registrar, Self::Auditor, Self::Operator];
+    pub const ALL: [Self; 11] = [
+        Self::Publisher,
+        Self::Registrar,
+        Self::Auditor,
+        Self::Operator,
+        Self::StaffManager,
+        Self::CaseAllocator,
+        Self::Custodian,
+        Self::Board,
+        Self::RegisterClerk,
+        Self::Assessor,
+        Self::CourtOfficer,
+    ];
 
     /// The word in a configuration.
     #[must_use]
@@ -51,6 +77,13 @@ impl HubFunction {
             Self::Registrar => "registrar",
             Self::Auditor => "auditor",
             Self::Operator => "operator",
+            Self::StaffManager => "staff-manager",
+            Self::CaseAllocator => "case-allocator",
+            Self::Custodian => "custodian",
+            Self::Board => "board",
+            Self::RegisterClerk => "register-clerk",
+            Self::Assessor => "assessor",
+            Self::CourtOfficer => "court-officer",
         }
     }
 }

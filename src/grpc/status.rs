@@ -93,6 +93,10 @@ reasons! {
     OperatorNeeded = "OPERATOR_NEEDED", PermissionDenied,
         "the call needs the function operator",
         "use the hub's operating account";
+    /// Another function.
+    FunctionNeeded = "FUNCTION_NEEDED", PermissionDenied,
+        "the call needs a function at the hub that the caller does not have",
+        "use an account with the function that the details name";
     /// Agency unknown or suspended.
     AgencyInactive = "AGENCY_INACTIVE", PermissionDenied,
         "the caller's agency is unknown or suspended",
@@ -141,6 +145,15 @@ pub fn refuse(reason: Reason) -> Status {
     refuse_with(reason, ErrorDetails::new())
 }
 
+/// The function that is missing goes into the details.
+fn function_needed(function: HubFunction) -> Status {
+    let mut details = ErrorDetails::new();
+    let reason = Reason::FunctionNeeded;
+    let named = [("function".to_owned(), function.as_str().to_owned())];
+    details.set_error_info(reason.as_str(), DOMAIN, std::collections::HashMap::from(named));
+    Status::with_error_details(reason.code(), reason.cause(), details)
+}
+
 fn refuse_with(reason: Reason, mut details: ErrorDetails) -> Status {
     details.set_error_info(reason.as_str(), DOMAIN, std::collections::HashMap::new());
     if reason.code() == Code::Unavailable {
@@ -178,6 +191,15 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::FunctionNeeded(HubFunction::Registrar) => Reason::RegistrarNeeded,
         HubError::FunctionNeeded(HubFunction::Auditor) => Reason::AuditorNeeded,
         HubError::FunctionNeeded(HubFunction::Operator) => Reason::OperatorNeeded,
+        HubError::FunctionNeeded(
+            other @ (HubFunction::StaffManager
+            | HubFunction::CaseAllocator
+            | HubFunction::Custodian
+            | HubFunction::Board
+            | HubFunction::RegisterClerk
+            | HubFunction::Assessor
+            | HubFunction::CourtOfficer),
+        ) => return function_needed(other),
         HubError::AgencyInactive => Reason::AgencyInactive,
         HubError::AccountInactive => Reason::AccountInactive,
         HubError::Taken => Reason::LocalIdTaken,

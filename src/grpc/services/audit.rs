@@ -1,0 +1,46 @@
+//! The log, for auditors.
+
+use tonic::{Request, Response};
+
+use super::{Desk, Reply};
+use crate::grpc::convert::{self, receipt_message};
+use crate::grpc::{pb, status};
+
+#[tonic::async_trait]
+impl pb::audit_service_server::AuditService for Desk {
+    async fn search_entries(
+        &self,
+        request: Request<pb::SearchEntriesRequest>,
+    ) -> Reply<pb::SearchEntriesResponse> {
+        let (caller, sought): (_, convert::Sought) = self.open(request).await?;
+        let looked = self.hub.search_entries(&caller, sought.query).await;
+        let response = convert::search_response(looked.map_err(status::of_hub)?, &sought.key);
+        Ok(Response::new(response))
+    }
+
+    async fn get_entry(
+        &self,
+        request: Request<pb::GetEntryRequest>,
+    ) -> Reply<pb::GetEntryResponse> {
+        let (caller, convert::EntryIndex(index)) = self.open(request).await?;
+        let found = self.hub.entry(&caller, index).await;
+        let (stored, details, receipt) = found.map_err(status::of_hub)?;
+        Ok(Response::new(pb::GetEntryResponse {
+            entry: Some(convert::entry_message(stored, details)),
+            receipt: Some(receipt_message("events", &receipt)),
+        }))
+    }
+
+    async fn get_checkpoint(
+        &self,
+        request: Request<pb::GetCheckpointRequest>,
+    ) -> Reply<pb::GetCheckpointResponse> {
+        let caller = self.prove(&request).await?;
+        let head = self.hub.checkpoint(&caller).await.map_err(status::of_hub)?;
+        Ok(Response::new(pb::GetCheckpointResponse {
+            tree_size: head.size,
+            root_hash: head.root.to_vec(),
+            note: head.note,
+        }))
+    }
+}

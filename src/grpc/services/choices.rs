@@ -1,0 +1,77 @@
+//! What residents say yes and no to.
+
+use tonic::{Request, Response};
+
+use super::{Desk, Reply};
+use crate::grpc::convert::{self, receipt_message};
+use crate::grpc::{pb, status};
+
+#[tonic::async_trait]
+impl pb::choice_service_server::ChoiceService for Desk {
+    async fn record_consent(
+        &self,
+        request: Request<pb::RecordConsentRequest>,
+    ) -> Reply<pb::RecordConsentResponse> {
+        let (caller, new): (_, crate::hub::NewConsent) = self.open(request).await?;
+        let resident = new.resident;
+        let done = self.hub.record_consent(&caller, new).await;
+        let (choice, receipt) = done.map_err(status::of_hub)?;
+        Ok(Response::new(pb::RecordConsentResponse {
+            choice: convert::choice_name(resident, choice),
+            receipt: Some(receipt_message("events", &receipt)),
+        }))
+    }
+
+    async fn withdraw_consent(
+        &self,
+        request: Request<pb::WithdrawConsentRequest>,
+    ) -> Reply<pb::WithdrawConsentResponse> {
+        let (caller, taken): (_, crate::hub::Withdrawal) = self.open(request).await?;
+        let resident = taken.resident;
+        let done = self.hub.withdraw_consent(&caller, taken).await;
+        let (choice, receipt) = done.map_err(status::of_hub)?;
+        Ok(Response::new(pb::WithdrawConsentResponse {
+            choice: convert::choice_name(resident, choice),
+            receipt: Some(receipt_message("events", &receipt)),
+        }))
+    }
+
+    async fn record_objection(
+        &self,
+        request: Request<pb::RecordObjectionRequest>,
+    ) -> Reply<pb::RecordObjectionResponse> {
+        let (caller, new): (_, crate::hub::NewObjection) = self.open(request).await?;
+        let resident = new.resident;
+        let done = self.hub.record_objection(&caller, new).await;
+        let (choice, receipt) = done.map_err(status::of_hub)?;
+        Ok(Response::new(pb::RecordObjectionResponse {
+            choice: convert::choice_name(resident, choice),
+            receipt: Some(receipt_message("events", &receipt)),
+        }))
+    }
+
+    async fn set_restriction(
+        &self,
+        request: Request<pb::SetRestrictionRequest>,
+    ) -> Reply<pb::SetRestrictionResponse> {
+        let (caller, new): (_, crate::hub::NewRestriction) = self.open(request).await?;
+        let resident = new.resident;
+        let done = self.hub.set_restriction(&caller, new).await;
+        let (choice, receipt) = done.map_err(status::of_hub)?;
+        Ok(Response::new(pb::SetRestrictionResponse {
+            choice: convert::choice_name(resident, choice),
+            receipt: Some(receipt_message("events", &receipt)),
+        }))
+    }
+
+    async fn list_choices(
+        &self,
+        request: Request<pb::ListChoicesRequest>,
+    ) -> Reply<pb::ListChoicesResponse> {
+        let (caller, page): (_, convert::ResidentPage) = self.open(request).await?;
+        let listed = self.hub.list_choices(&caller, page.resident).await;
+        let (choices, receipt) = listed.map_err(status::of_hub)?;
+        let response = convert::list_response(&page, choices, &receipt);
+        Ok(Response::new(response))
+    }
+}
