@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "weir/hub/v1/record.proto",
         "weir/hub/v1/resident.proto",
         "weir/hub/v1/choice.proto",
+        "weir/hub/v1/fact.proto",
         "weir/hub/v1/audit.proto",
         "weir/hub/v1/policy.proto",
     ];

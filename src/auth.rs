@@ -16,77 +16,13 @@ use moka::sync::Cache;
 use tokio::task::JoinSet;
 
 use crate::clock::SharedClock;
+pub use crate::domain::HubFunction;
 use crate::domain::{AgencyId, PersonId, RoleId};
 use crate::limits::{TOKEN_CACHE_MAX, TOKEN_LEN_MAX};
 pub use error::{AuthError, IssuerError};
 pub use keys::KeyPace;
 use keys::KeySet;
 pub use source::{JwksUrl, JwksUrlError, KeySource};
-
-/// What a caller may do at the hub besides asking in a role.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum HubFunction {
-    /// Publishes the agency's records.
-    Publisher,
-    /// Registers residents and links local ids.
-    Registrar,
-    /// Reads the audit log.
-    Auditor,
-    /// Runs the hub.
-    Operator,
-    /// Keeps the agency's staff accounts: training, declarations, leavers.
-    StaffManager,
-    /// Allocates cases: who works with whom.
-    CaseAllocator,
-    /// Keeps flags, seals and what of a hidden location may be let out.
-    Custodian,
-    /// Sits on the hub board: admits and suspends agencies, keeps registers and policy documents.
-    Board,
-    /// Enters what another register holds: deaths, opt-outs, households, factors.
-    RegisterClerk,
-    /// Enters assessments of capacity and of Gillick competence.
-    Assessor,
-    /// Enters orders of courts.
-    CourtOfficer,
-}
-
-impl HubFunction {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Publisher,
-        Self::Registrar,
-        Self::Auditor,
-        Self::Operator,
-        Self::StaffManager,
-        Self::CaseAllocator,
-        Self::Custodian,
-        Self::Board,
-        Self::RegisterClerk,
-        Self::Assessor,
-        Self::CourtOfficer,
-    ];
-
-    /// The word in a configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Publisher => "publisher",
-            Self::Registrar => "registrar",
-            Self::Auditor => "auditor",
-            Self::Operator => "operator",
-            Self::StaffManager => "staff-manager",
-            Self::CaseAllocator => "case-allocator",
-            Self::Custodian => "custodian",
-            Self::Board => "board",
-            Self::RegisterClerk => "register-clerk",
-            Self::Assessor => "assessor",
-            Self::CourtOfficer => "court-officer",
-        }
-    }
-}
 
 /// A caller whose token was verified. Made only here.
 #[derive(Clone)]

@@ -116,9 +116,11 @@ enum RecordsCommand {
 #[derive(Subcommand)]
 enum FactsCommand {
     /// Imports facts, whole or not at all, into a data folder that no hub has open.
-    #[command(after_help = "Example: weir facts import --data weir-data staff.ndjson\n\nA row: \
+    #[command(after_help = "Example: weir facts import --data weir-data staff.ndjson\n\
+                      Example: weir facts import --data weir-data --mapping staff.toml staff.csv\n\nA row: \
                       {\"fact\":\"staff\",\"agency\":\"oakdale-gp\",\"person\":\"gp-1\",\
-                      \"account_ends\":null,\"training_until\":\"2026-12-31\"}")]
+                      \"training_until\":\"2026-12-31\",\"interests_declared\":\"2026-04-01\"}\n\
+                      docs/FACTS.md has all kinds, and how a mapping is written.")]
     Import {
         /// The data folder.
         #[arg(long, default_value = "weir-data")]
@@ -126,7 +128,11 @@ enum FactsCommand {
         /// The policy folder, for the words.
         #[arg(long, default_value = "policies")]
         policies: PathBuf,
-        /// The file, one JSON object a line.
+        /// Which column of the extract is which key of a fact; without it, the file has one JSON
+        /// object a line.
+        #[arg(long)]
+        mapping: Option<PathBuf>,
+        /// The file.
         file: PathBuf,
     },
 }
@@ -284,8 +290,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Records(RecordsCommand::Import { data, policies, agency, category, file }) => {
             import::records(&data, &policies, &import::Wish { agency, category }, &file)
         }
-        Command::Facts(FactsCommand::Import { data, policies, file }) => {
-            facts::import(&data, &policies, &file)
+        Command::Facts(FactsCommand::Import { data, policies, mapping, file }) => {
+            facts::import(&data, &policies, mapping.as_deref(), &file)
         }
         Command::Serve { config } => serve::run(&config),
         Command::Token(TokenCommand::Issue {

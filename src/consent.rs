@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::domain::{ConsentEvent, ConsentKind, ConsentState, Giver};
+use crate::domain::{
+    Choice, ChoiceEvent, ConsentEvent, ConsentKind, ConsentState, DecisionId, Giver,
+};
 
 /// What is wrong with a consent event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +19,7 @@ pub enum ConsentError {
     #[error("must not be before the day of the event")]
     EndsBeforeStart,
     /// The state is not one that a caller may record.
-    #[error("must be requested, given, renewed or refused")]
+    #[error("must be requested, given, renewed, refused or unknown")]
     StateNotRecordable,
     /// No purpose.
     #[error("must name at least one purpose")]
@@ -56,8 +58,9 @@ pub fn check(
         ConsentState::Requested
         | ConsentState::Given
         | ConsentState::Renewed
-        | ConsentState::Refused => true,
-        ConsentState::Withdrawn | ConsentState::Invalidated | ConsentState::Unknown => false,
+        | ConsentState::Refused
+        | ConsentState::Unknown => true,
+        ConsentState::Withdrawn | ConsentState::Invalidated => false,
     };
     if !recordable {
         return Err(("state", ConsentError::StateNotRecordable));
@@ -126,6 +129,58 @@ pub fn withdrawal(
         gillick: taken.gillick,
         ..consent.clone()
     })
+}
+
+/// The event that finds `consent` invalid, always later than it.
+///
+/// # Errors
+/// When `consent` is no yes.
+pub fn invalidation(
+    consent: &ConsentEvent,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Result<ConsentEvent, (&'static str, ConsentError)> {
+    let taken = TakenBack {
+        at: None,
+        by: consent.by,
+        evidence: consent.evidence,
+        gillick: consent.gillick,
+    };
+    let event = withdrawal(consent, taken, zone, now)?;
+    Ok(ConsentEvent { state: ConsentState::Invalidated, ..event })
+}
+
+/// Puts what was decided or lifted later into the objections and restrictions that it is about, and
+/// takes those events out. One about something that is not there changes nothing.
+pub fn put_in(events: &mut Vec<(DecisionId, ChoiceEvent)>) {
+    let later: Vec<ChoiceEvent> = events.iter().map(|(_, event)| event.clone()).collect();
+    events.retain(|(_, e)| matches!(e, ChoiceEvent::Consent(_) | ChoiceEvent::Choice(_)));
+    for event in later {
+        let (of, change): (_, &dyn Fn(&mut Choice)) = match &event {
+            ChoiceEvent::Decided { of, state, .. } => (of, &|choice| choice.state = *state),
+            ChoiceEvent::Lifted { of, at } => (of, &|choice| choice.lifted = Some(*at)),
+            ChoiceEvent::Consent(_) | ChoiceEvent::Choice(_) => continue,
+        };
+        for (id, event) in events.iter_mut() {
+            if let ChoiceEvent::Choice(choice) = event
+                && id == of
+            {
+                change(choice);
+            }
+        }
+    }
+}
+
+/// Objections and restrictions as they stand after all events.
+#[must_use]
+pub fn choices_now(events: &[(DecisionId, ChoiceEvent)]) -> Vec<Choice> {
+    let mut events = events.to_vec();
+    put_in(&mut events);
+    let choices = events.into_iter().filter_map(|(_, event)| match event {
+        ChoiceEvent::Choice(choice) => Some(choice),
+        ChoiceEvent::Consent(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => None,
+    });
+    choices.collect()
 }
 
 #[cfg(test)]

@@ -2,18 +2,22 @@
 //! Pure: no input or output, no clock, no randomness.
 
 mod code;
+mod fact;
 mod facts;
+mod function;
 mod ids;
 mod inquiry;
 mod nhs;
 mod record;
 
 pub use code::{Code, Duty};
+pub use fact::{Fact, FactKind, RecordedFact, Register, about, at_work};
 pub use facts::{
-    AgreementAmendment, AgreementStatus, Amendments, Capacity, Choice, ChoiceKind, ConsentEvent,
-    ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts, GatewayAmendment, Giver,
-    MatchQuality, ObjectionState, RequesterFacts, ResidentFacts, StatutoryPart,
+    AgreementAmendment, AgreementStatus, Amendments, Capacity, Choice, ChoiceEvent, ChoiceKind,
+    ConsentEvent, ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts, GatewayAmendment,
+    Giver, MatchQuality, ObjectionState, RequesterFacts, ResidentFacts, StatutoryPart,
 };
+pub use function::HubFunction;
 pub use ids::{
     AgencyId, AgreementId, BasisId, CategoryId, DecisionId, FieldId, FlagId, GatewayId, IdError,
     OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,

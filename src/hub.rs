@@ -7,9 +7,11 @@ mod choices;
 pub mod entry;
 mod error;
 mod facts;
+mod knowledge;
 mod log;
 mod records;
 mod residents;
+mod rights;
 mod share;
 mod words;
 
@@ -22,19 +24,23 @@ use jiff::Timestamp;
 pub use answer::{Answer, Findings, Question};
 pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
 pub use error::{HubError, Violation};
+pub use knowledge::ListedFacts;
 pub use log::{Details, EntryQuery, Looked};
 pub use records::{Extract, ExtractRow, Published};
 pub use residents::{NewResident, Wanted};
+pub use rights::Finding;
 
 use crate::audit::entry::{Facet, Kind};
 use crate::auth::{Caller, HubFunction};
 use crate::clock::SharedClock;
 use crate::domain::{PurposeId, ResidentId, RoleId};
 use crate::policy::PolicySnapshot;
+use crate::policy::book::RuleBook;
 use crate::source::RecordSource;
-use crate::store::{Known, Store};
+use crate::store::{Known, Standing, Store};
 use bulk::Bulk;
 use entry::{Call, fresh_id};
+use facts::Judge;
 
 /// The hub.
 pub struct Hub {
@@ -61,6 +67,12 @@ impl Hub {
     #[must_use]
     pub fn policy(&self) -> Arc<PolicySnapshot> {
         self.policy.load_full()
+    }
+
+    /// The time by the hub's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn call<'a>(
@@ -94,9 +106,18 @@ impl Hub {
             return Err(self.turned_away(call, error).await);
         }
         self.require_agency(call, policy).await?;
-        let known = self.known_beside(call, entry::nobody()).await?;
-        let ends = known.staff.and_then(|staff| staff.account_ends);
-        if ends.is_some_and(|end| end <= call.at) {
+        self.require_account(call, policy).await
+    }
+
+    /// Lets through a caller with no staff record, or one that is in order.
+    async fn require_account(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+    ) -> Result<(), HubError> {
+        let beside = self.known_beside(call, policy, entry::nobody()).await?;
+        let judge = beside.judge();
+        if judge.has_staff_record(&beside.known) && !judge.is_account_active(&beside.known) {
             return Err(self.turned_away(call, HubError::AccountInactive).await);
         }
         Ok(())
@@ -108,8 +129,9 @@ impl Hub {
         policy: &PolicySnapshot,
     ) -> Result<(), HubError> {
         let agency = call.caller.agency();
-        let suspended = self.store.standing().await?.suspended.contains(agency);
-        if suspended || !policy.book().agencies.contains_key(agency) {
+        let standing = self.store.standing().await?;
+        let active = Judge::new(policy.book(), &standing, call.at).is_active(agency);
+        if !active || !policy.book().agencies.contains_key(agency) {
             return Err(self.turned_away(call, HubError::AgencyInactive).await);
         }
         Ok(())
@@ -117,31 +139,37 @@ impl Hub {
 
     /// Lets through a caller in a role of the policy whose agency, account and training are good,
     /// and tells what is known of `resident`. The same is read whoever that is.
-    async fn require_staff(
+    async fn require_staff<'p>(
         &self,
         call: &Call<'_>,
-        policy: &PolicySnapshot,
+        policy: &'p PolicySnapshot,
         resident: ResidentId,
-    ) -> Result<Known, HubError> {
+    ) -> Result<Beside<'p>, HubError> {
         let role = self.acting_role(call).await?;
         if !policy.book().roles.contains_key(&role) {
             return Err(self.turned_away(call, HubError::RoleNeeded).await);
         }
         self.require_agency(call, policy).await?;
-        let known = self.known_beside(call, resident).await?;
-        if !facts::may_act(policy.book(), &known, call.at) {
+        let beside = self.known_beside(call, policy, resident).await?;
+        if !beside.judge().may_act(&beside.known) {
             return Err(self.turned_away(call, HubError::AccountInactive).await);
         }
-        Ok(known)
+        Ok(beside)
     }
 
     /// What is known of a resident where no question is asked: consents do not matter.
-    async fn known_beside(&self, call: &Call<'_>, resident: ResidentId) -> Result<Known, HubError> {
+    async fn known_beside<'p>(
+        &self,
+        call: &Call<'_>,
+        policy: &'p PolicySnapshot,
+        resident: ResidentId,
+    ) -> Result<Beside<'p>, HubError> {
         let purpose: PurposeId = "none".parse().map_err(|_| HubError::Broken)?;
         let agency = call.caller.agency().clone();
         let person = call.caller.person().clone();
-        let known = self.store.known(agency, person, resident, purpose, call.at);
-        Ok(known.await?)
+        let standing = self.store.standing().await?;
+        let known = self.store.known(agency, person, resident, purpose).await?;
+        Ok(Beside { book: policy.book(), standing, at: call.at, known })
     }
 
     /// Records that a caller was turned away, and gives back why.
@@ -173,11 +201,31 @@ impl Hub {
     }
 }
 
+/// What is known beside a question, and what it is judged by.
+struct Beside<'p> {
+    book: &'p RuleBook,
+    standing: Arc<Standing>,
+    at: Timestamp,
+    known: Known,
+}
+
+impl Beside<'_> {
+    fn judge(&self) -> Judge<'_> {
+        Judge::new(self.book, &self.standing, self.at)
+    }
+
+    /// To the caller there is nobody.
+    fn is_closed(&self) -> bool {
+        self.judge().is_closed(&self.known)
+    }
+}
+
 /// The word of the log for why a caller got no answer.
 const fn what(why: &HubError) -> &'static str {
     match why {
         HubError::RoleNeeded => "role",
         HubError::FunctionNeeded(_) => "function",
+        HubError::NotYours => "not-yours",
         HubError::AgencyInactive => "agency",
         HubError::AccountInactive => "account",
         HubError::NotFound => "not-found",

@@ -56,6 +56,8 @@ pub const PUBLISH_ROWS_MAX: usize = 10_000;
 pub const PUBLISH_LEN_MAX: usize = 32 * 1024 * 1024;
 /// Answers to the test questions of an override.
 pub const OVERRIDE_ANSWERS_MAX: usize = 32;
+/// Facts in one call.
+pub const FACTS_MAX: usize = 100;
 /// Purposes or recipients of a consent.
 pub const CONSENT_WORDS_MAX: usize = 64;
 /// Longest name of a resident, in bytes.

@@ -5,7 +5,7 @@
 mod contract;
 pub mod sqlite;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,9 +13,10 @@ use jiff::civil::Date;
 
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::domain::{
-    AgencyId, Capacity, CategoryId, Choice, ConsentEvent, CourtOrder, CustodianRelease, DecisionId,
-    FieldId, FieldValue, FlagId, GatewayId, PersonId, PurposeId, Record, ResidentId,
+    AgencyId, CategoryId, ConsentEvent, DecisionId, FieldId, FieldValue, GatewayId, PersonId,
+    PurposeId, Record, RecordedFact, Register, ResidentId,
 };
+pub use crate::domain::{ChoiceEvent, Fact};
 
 /// What can go wrong in the store; one variant for each thing a caller can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -98,167 +99,42 @@ impl std::fmt::Debug for LocalId {
     }
 }
 
-/// One thing that decisions rely on and that is no record, consent or choice. Latest wins.
-#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "fact", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Fact {
-    /// A member of staff: when the account ends, and the last good day of training.
-    Staff {
-        /// The agency.
-        agency: AgencyId,
-        /// The person.
-        person: PersonId,
-        /// `None`: open-ended.
-        account_ends: Option<Timestamp>,
-        /// `None`: never trained.
-        training_until: Option<Date>,
-    },
-    /// A legitimate relationship between a person at work and a resident.
-    Relationship {
-        /// The agency.
-        agency: AgencyId,
-        /// The person.
-        person: PersonId,
-        /// The resident.
-        resident: ResidentId,
-        /// First moment.
-        from: Timestamp,
-        /// No longer from this time on; `None`: open-ended.
-        until: Option<Timestamp>,
-    },
-    /// The resident is the person themselves, or kin, neighbour or colleague.
-    Conflict {
-        /// The agency.
-        agency: AgencyId,
-        /// The person.
-        person: PersonId,
-        /// The resident.
-        resident: ResidentId,
-        /// The person is the resident.
-        is_self: bool,
-        /// Kin, neighbour or colleague.
-        conflict: bool,
-    },
-    /// What is known of a resident besides identity.
-    Circumstances {
-        /// The resident.
-        resident: ResidentId,
-        /// Day of death.
-        died: Option<Date>,
-        /// Flags.
-        flags: BTreeSet<FlagId>,
-        /// Capacity.
-        capacity: Capacity,
-        /// A parent in a child's case.
-        parent_of_case: bool,
-        /// Disadvantage factors.
-        disadvantages: u32,
-    },
-    /// An agency is suspended, or no longer.
-    Suspended {
-        /// The agency.
-        agency: AgencyId,
-        /// True: suspended.
-        suspended: bool,
-    },
-    /// An agency's appropriate policy document: the last good day.
-    PolicyDocument {
-        /// The agency.
-        agency: AgencyId,
-        /// Last good day; `None`: there is none.
-        until: Option<Date>,
-    },
-    /// An entry in the public register of data sharing.
-    Registered {
-        /// The gateway.
-        gateway: GatewayId,
-        /// True: entered.
-        registered: bool,
-    },
-    /// The National Data Opt-out list was read.
-    OptOutListRead {
-        /// When.
-        at: Timestamp,
-    },
-    /// A court's order about a resident.
-    Order {
-        /// The resident.
-        resident: ResidentId,
-        /// The order.
-        order: CourtOrder,
-    },
-    /// A custodian lets location fields out.
-    Release {
-        /// The resident.
-        resident: ResidentId,
-        /// What, to whom, until when.
-        release: CustodianRelease,
-    },
-}
-
-/// What the store knows that bears on one question. Missing is the refusing value.
+/// What the store knows that bears on one question, as it was recorded. What of it counts at a time
+/// is not for the store to say.
 #[derive(Clone, Default)]
 pub struct Known {
     /// The resident, if registered.
     pub resident: Option<Resident>,
-    /// Day of death.
-    pub died: Option<Date>,
-    /// Flags.
-    pub flags: BTreeSet<FlagId>,
-    /// Capacity; `None`: nothing recorded, presumed (Mental Capacity Act 2005 s1).
-    pub capacity: Option<Capacity>,
-    /// A parent in a child's case.
-    pub parent_of_case: bool,
-    /// Disadvantage factors.
-    pub disadvantages: u32,
-    /// The staff record of the caller, if there is one.
-    pub staff: Option<StaffRecord>,
-    /// A relationship of the caller to the resident at the time asked for.
-    pub relationship: bool,
-    /// The caller is the resident.
-    pub is_self: bool,
-    /// Kin, neighbour or colleague.
-    pub conflict: bool,
+    /// The latest facts about the caller at work, about the resident, and about both together.
+    pub facts: Vec<RecordedFact>,
     /// Consent events of the resident that name the purpose, in the order recorded.
     pub consents: Vec<ConsentEvent>,
-    /// Choices of the resident.
-    pub choices: Vec<Choice>,
-    /// The order about the resident that is addressed to the asking agency: one in force before
-    /// one that is not, then the one with the later first day.
-    pub order: Option<CourtOrder>,
-    /// Custodian releases for the resident to the asking agency.
-    pub releases: Vec<CustodianRelease>,
+    /// Other choice events of the resident, with their ids, in the order recorded.
+    pub choices: Vec<(DecisionId, ChoiceEvent)>,
 }
 
-/// What the store knows of the place as a whole.
+/// What the store knows of the place as a whole: the latest facts about agencies, gateways and registers.
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
-    /// Suspended agencies.
-    pub suspended: BTreeSet<AgencyId>,
-    /// Agencies with a policy document, and its last good day.
-    pub policy_documents: std::collections::BTreeMap<AgencyId, Date>,
-    /// Registered gateways.
-    pub registered: BTreeSet<GatewayId>,
-    /// When the opt-out list was last read.
-    pub ndo_checked_at: Option<Timestamp>,
+    /// Whether an agency takes part, and since when that is known.
+    pub agencies: BTreeMap<AgencyId, (bool, Timestamp)>,
+    /// Policy documents: the last good day, and when that was recorded.
+    pub policy_documents: BTreeMap<AgencyId, (Option<Date>, Timestamp)>,
+    /// Entries in the public register, and when that was recorded.
+    pub registered: BTreeMap<GatewayId, (bool, Timestamp)>,
+    /// As of when a register was read whole.
+    pub registers: BTreeMap<Register, Timestamp>,
 }
 
-/// A staff record.
+/// Which facts to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StaffRecord {
-    /// `None`: open-ended.
-    pub account_ends: Option<Timestamp>,
-    /// `None`: never trained.
-    pub training_until: Option<Date>,
-}
-
-/// A choice of a resident as the hub records it.
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-pub enum ChoiceEvent {
-    /// A consent event.
-    Consent(ConsentEvent),
-    /// An objection, restriction or opt-out; its id is the event's.
-    Choice(Choice),
+pub enum FactsAbout {
+    /// About the place: agencies, gateways, registers.
+    Place,
+    /// About a person at work.
+    Person(AgencyId, PersonId),
+    /// About a resident, those that tie them to a person at work too.
+    Resident(ResidentId),
 }
 
 /// A choice event in the store.
@@ -417,23 +293,36 @@ pub trait Store: Send + Sync + 'static {
     async fn head(&self) -> Result<SignedHead, StoreError>;
 
     /// What bears on one question. The same reads are made whether or not the resident is
-    /// registered. `at` tells whether a relationship holds and which order is in force; consents
-    /// and choices come whole, in the order recorded, for the policy to derive what held at a time.
+    /// registered. Facts come by kind and key, consents and choices whole and in the order recorded,
+    /// for others to derive what held at a time.
     async fn known(
         &self,
         agency: AgencyId,
         person: PersonId,
         resident: ResidentId,
         purpose: PurposeId,
-        at: Timestamp,
     ) -> Result<Known, StoreError>;
 
     /// What is known of the place as a whole.
     async fn standing(&self) -> Result<Arc<Standing>, StoreError>;
 
     /// Records facts, all or none, and `entry` in the log. A fact replaces the one of its kind about
-    /// the same: an order by addressee and reference, a release by recipient and scope.
-    async fn record_facts(&self, facts: Vec<Fact>, entry: Entry) -> Result<Receipt, StoreError>;
+    /// the same: a flag by custodian, an order by addressee and reference, a release by recipient and
+    /// scope. A fact about somebody who is not registered is refused with the whole batch.
+    async fn record_facts(
+        &self,
+        facts: Vec<RecordedFact>,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// The latest facts about a resident, about a person at work (`about` both: of that pair), or, with
+    /// neither, about the place; by kind and key, at most `limit` after the first `skip`.
+    async fn facts(
+        &self,
+        about: FactsAbout,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<RecordedFact>, StoreError>;
 
     /// Registers residents with their first local ids, all or none, and `entry` in the log.
     async fn register(

@@ -88,7 +88,7 @@ async fn told(options: &Options) -> Result<Outcome, String> {
     let shared: SharedClock = Arc::clone(&clock) as SharedClock;
     let app = App::open(&data, ORIGIN, policy, issuers, shared).await.map_err(|e| e.to_string())?;
     super::keep_clock(&data, start)?;
-    let cast = prepare::fill(app.store.as_ref(), clock.now()).await?;
+    let cast = prepare::fill(app.store.as_ref(), app.hub.policy().book(), clock.now()).await?;
     for line in &cast.told {
         tell(line);
     }

@@ -1,85 +1,142 @@
-//! `weir facts import`, into a data folder that no hub has open: one fact a line, every word held
-//! against the policy. A file is taken whole or not at all.
+//! `weir facts import`, into a data folder that no hub has open: facts one a line, or an agency's own
+//! extract with a mapping. Every word is held against the policy. A file is taken whole or not at all.
 
+mod mapping;
+
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use indicatif::ProgressBar;
 
 use super::Outcome;
 use super::import::{ROWS_MAX, Trouble, ended, entry, failed, open, runtime, unknown};
 use crate::audit::entry::{Facet, Kind};
-use crate::domain::{AgencyId, ResidentId};
+use crate::domain::{AgencyId, Fact, RecordedFact};
 use crate::policy::book::RuleBook;
-use crate::store::{Fact, Store};
+use crate::store::{LocalId, Store};
+use mapping::{Mapping, Row};
 
-/// `weir facts import FILE.ndjson`: one fact a line, as `{"fact":"staff",…}`.
+/// Largest file, in bytes.
+const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
+
+/// `weir facts import FILE.ndjson`, one fact a line as `{"fact":"staff",…}`; with a mapping, of
+/// `FILE.csv`.
 #[must_use]
-pub fn import(data: &Path, policies: &Path, file: &Path) -> Outcome {
-    ended(runtime().and_then(|runtime| runtime.block_on(imported(data, policies, file))))
+pub fn import(data: &Path, policies: &Path, mapping: Option<&Path>, file: &Path) -> Outcome {
+    let imported = imported(data, policies, mapping, file);
+    ended(runtime().and_then(|runtime| runtime.block_on(imported)))
 }
 
-async fn imported(data: &Path, policies: &Path, file: &Path) -> Result<String, Trouble> {
+async fn imported(
+    data: &Path,
+    policies: &Path,
+    mapping: Option<&Path>,
+    file: &Path,
+) -> Result<String, Trouble> {
     let policy = super::policy::open(policies).map_err(|lines| failed(lines.join("\n")))?;
-    let text =
-        std::fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
-    let (mut facts, mut wrong) = (Vec::new(), Vec::new());
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let row = at + 1;
-        match serde_json::from_str::<Fact>(line) {
-            Ok(fact) => {
-                wrong.extend(unknown_words(&fact, policy.book(), row));
-                facts.push((row, fact));
-            }
-            Err(error) => {
-                // Only the kind of the error: its text may repeat a value.
-                let kind = if error.is_data() {
-                    "a key or a value is not as it should be"
-                } else {
-                    "no JSON"
-                };
-                wrong.push(format!("row {row}: {kind} (column {})", error.column()));
-            }
+    let text = text_of(file)?;
+    let rows = match mapping {
+        Some(path) => {
+            let mapping = Mapping::read(path).map_err(failed)?;
+            mapping.rows(&text).map_err(Trouble::File)?
         }
-    }
-    if facts.is_empty() && wrong.is_empty() {
-        wrong.push("the file holds no fact".to_owned());
-    }
-    if facts.len() > ROWS_MAX {
-        wrong.push(format!("the file has more than {ROWS_MAX} rows: split it"));
-    }
-    if !wrong.is_empty() {
-        return Err(Trouble::File(wrong));
+        None => lines(&text),
+    };
+    if rows.len() > ROWS_MAX {
+        let line = format!("the file has more than {ROWS_MAX} rows: split it");
+        return Err(Trouble::File(vec![line]));
     }
     let store = open(data).await?;
-    for (row, fact) in &facts {
-        if let Some(resident) = about(fact)
-            && !store.is_registered(resident).await.map_err(failed)?
-        {
-            wrong.push(format!("row {row}: resident: nobody is registered under this id"));
-        }
-    }
-    if !wrong.is_empty() {
-        return Err(Trouble::File(wrong));
-    }
+    let facts = told(&store, policy.book(), rows).await?;
     let count = facts.len();
-    let facets = [(Facet::Count, count.to_string())];
+    let mut kinds: Vec<&str> = facts.iter().map(|fact| fact.kind().as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let facets = [(Facet::What, kinds.join("|")), (Facet::Count, count.to_string())];
     let new = entry(Kind::Fact, "weir facts import", &facets);
-    let facts = facts.into_iter().map(|(_, fact)| fact).collect();
+    let at = super::clock_in(data).now();
+    let facts = facts.into_iter().map(|fact| RecordedFact { fact, by: None, at }).collect();
     let receipt = store.record_facts(facts, new).await.map_err(failed)?;
     Ok(format!("Facts imported: {count}; audit entry {}", receipt.index()))
 }
 
-const fn about(fact: &Fact) -> Option<ResidentId> {
-    match fact {
-        Fact::Relationship { resident, .. }
-        | Fact::Conflict { resident, .. }
-        | Fact::Circumstances { resident, .. }
-        | Fact::Order { resident, .. }
-        | Fact::Release { resident, .. } => Some(*resident),
-        Fact::Staff { .. }
-        | Fact::Suspended { .. }
-        | Fact::PolicyDocument { .. }
-        | Fact::Registered { .. }
-        | Fact::OptOutListRead { .. } => None,
+/// The file as text. A byte order mark is no part of it.
+fn text_of(file: &Path) -> Result<String, Trouble> {
+    let shown = file.display();
+    let about = std::fs::metadata(file).map_err(|e| failed(format!("{shown}: {e}")))?;
+    if about.len() > FILE_LEN_MAX {
+        let most = FILE_LEN_MAX / 1024 / 1024;
+        return Err(failed(format!("{shown}: is larger than {most} MiB: split it")));
     }
+    let bytes = std::fs::read(file).map_err(|e| failed(format!("{shown}: {e}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..good).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let text = format!("line {line}: is not UTF-8. Export the file as UTF-8 and try again.");
+        Trouble::File(vec![text])
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// One JSON object a line.
+fn lines(text: &str) -> Vec<Row> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(at, line)| Row::of_json(at + 1, line)).collect()
+}
+
+/// The facts of all rows, or everything that is wrong with them.
+async fn told(store: &dyn Store, book: &RuleBook, rows: Vec<Row>) -> Result<Vec<Fact>, Trouble> {
+    let bar = ProgressBar::new(u64::try_from(rows.len()).unwrap_or_default());
+    let (mut facts, mut wrong) = (Vec::with_capacity(rows.len()), Vec::new());
+    let mut said: BTreeMap<_, usize> = BTreeMap::new();
+    for row in rows {
+        bar.inc(1);
+        let at = row.number;
+        let by_local_id = match &row.local_id {
+            Some((agency, id)) => {
+                let local = LocalId { agency: agency.clone(), id: id.clone() };
+                match store.resident_of(&local).await.map_err(failed)? {
+                    Some(resident) => Some(resident),
+                    None => {
+                        wrong.push(format!("row {at}: resident: no resident has this local id"));
+                        continue;
+                    }
+                }
+            }
+            None => None,
+        };
+        let fact = match row.fact(by_local_id) {
+            Ok(fact) => fact,
+            Err(why) => {
+                wrong.push(format!("row {at}: {why}"));
+                continue;
+            }
+        };
+        wrong.extend(unknown_words(&fact, book, at));
+        for part in fact.parts() {
+            if let Some(earlier) = said.insert((part.kind(), part.key()), at) {
+                let kind = part.kind();
+                wrong.push(format!("row {at}: is about the same {kind} as row {earlier}"));
+            }
+        }
+        let residents = [fact.resident(), child(&fact)];
+        for resident in residents.into_iter().flatten() {
+            if !store.is_registered(resident).await.map_err(failed)? {
+                wrong.push(format!("row {at}: resident: nobody is registered under this id"));
+            }
+        }
+        facts.push(fact);
+    }
+    bar.finish_and_clear();
+    if facts.is_empty() && wrong.is_empty() {
+        wrong.push("the file holds no fact".to_owned());
+    }
+    if wrong.is_empty() { Ok(facts) } else { Err(Trouble::File(wrong)) }
+}
+
+const fn child(fact: &Fact) -> Option<crate::domain::ResidentId> {
+    if let Fact::Household { child, .. } = fact { Some(*child) } else { None }
 }
 
 /// Words that the policy does not have: a flag with a slip would close nothing.
@@ -91,27 +148,45 @@ fn unknown_words(fact: &Fact, book: &RuleBook, row: usize) -> Vec<String> {
             wrong.push(unknown(&format!("row {row}: {key}"), found, valid.into_iter()));
         }
     };
-    let mut agency = |key: &str, found: &AgencyId| {
-        check(key, found.as_str(), &mut book.agencies.keys().map(AgencyId::as_str));
-    };
+    let agencies = || book.agencies.keys().map(AgencyId::as_str);
     let scopes = match fact {
-        Fact::Staff { agency: one, .. }
-        | Fact::Relationship { agency: one, .. }
-        | Fact::Conflict { agency: one, .. }
-        | Fact::Suspended { agency: one, .. }
-        | Fact::PolicyDocument { agency: one, .. } => {
-            agency("agency", one);
+        Fact::Staff { agency, .. }
+        | Fact::Relationship { agency, .. }
+        | Fact::Conflict { agency, .. }
+        | Fact::Agency { agency, .. }
+        | Fact::PolicyDocument { agency, .. } => {
+            check("agency", agency.as_str(), &mut agencies());
             &[][..]
         }
+        Fact::Flag { agency, flag, .. } => {
+            check("agency", agency.as_str(), &mut agencies());
+            check("flag", flag.as_str(), &mut book.flags.keys().map(|f| f.as_str()));
+            &[]
+        }
+        Fact::Gillick { purpose, .. } => {
+            check("purpose", purpose.as_str(), &mut book.purposes.keys().map(|p| p.as_str()));
+            &[]
+        }
+        Fact::Registered { gateway, .. } => {
+            check("gateway", gateway.as_str(), &mut book.gateways.keys().map(|g| g.as_str()));
+            &[]
+        }
         Fact::Order { order, .. } => {
-            agency("order.to", &order.to);
+            check("order.to", order.to.as_str(), &mut agencies());
             &order.fields
         }
-        Fact::Release { release, .. } => {
-            agency("release.to", &release.to);
+        Fact::Release { agency, release, .. } => {
+            check("agency", agency.as_str(), &mut agencies());
+            check("release.to", release.to.as_str(), &mut agencies());
             &release.fields
         }
-        Fact::Circumstances { .. } | Fact::Registered { .. } | Fact::OptOutListRead { .. } => &[],
+        Fact::Death { .. }
+        | Fact::Capacity { .. }
+        | Fact::Household { .. }
+        | Fact::Factors { .. }
+        | Fact::RegisterRead { .. }
+        | Fact::OptOut { .. }
+        | Fact::Match { .. } => &[],
     };
     for scope in scopes {
         let mut words = book.fields.keys().map(|f| f.as_str());
@@ -122,14 +197,6 @@ fn unknown_words(fact: &Fact, book: &RuleBook, row: usize) -> Vec<String> {
                 check("fields", category.as_str(), &mut categories);
             }
         }
-    }
-    if let Fact::Circumstances { flags, .. } = fact {
-        for flag in flags {
-            check("flags", flag.as_str(), &mut book.flags.keys().map(|f| f.as_str()));
-        }
-    }
-    if let Fact::Registered { gateway, .. } = fact {
-        check("gateway", gateway.as_str(), &mut book.gateways.keys().map(|g| g.as_str()));
     }
     wrong
 }

@@ -8,7 +8,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, AgreementId, CategoryId, FlagId, GatewayId, PersonId, PurposeId, RoleId, Scope,
+    AgencyId, AgreementId, CategoryId, DecisionId, FlagId, GatewayId, PersonId, PurposeId, RoleId,
+    Scope,
 };
 
 /// Everything a decision relies on besides the policy, the ask and the time.
@@ -273,6 +274,31 @@ pub struct Choice {
     pub purpose: Option<PurposeId>,
     /// Art 21 only: where it stands.
     pub state: ObjectionState,
+}
+
+/// A choice of a resident as the hub records it: events are only ever added.
+#[derive(Clone, Serialize, Deserialize)]
+pub enum ChoiceEvent {
+    /// A consent event.
+    Consent(ConsentEvent),
+    /// An objection, restriction or opt-out; its id is the event's.
+    Choice(Choice),
+    /// An objection was decided.
+    Decided {
+        /// The objection.
+        of: DecisionId,
+        /// How.
+        state: ObjectionState,
+        /// From when on.
+        at: Timestamp,
+    },
+    /// An objection was taken back, or a restriction lifted.
+    Lifted {
+        /// The objection or restriction.
+        of: DecisionId,
+        /// From when on.
+        at: Timestamp,
+    },
 }
 
 /// An order of a court.

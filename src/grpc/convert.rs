@@ -3,6 +3,7 @@
 
 mod audit;
 mod choice;
+mod fact;
 mod policy;
 mod record;
 mod resident;
@@ -15,7 +16,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 pub use audit::{EntryIndex, Sought, entry_message, search_response};
-pub use choice::{choice_name, list_response};
+pub use choice::{TakenObjection, Verdict, choice_name, list_response};
+pub use fact::{FactsPage, ToldFacts, facts_response};
 pub use policy::policy_response;
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,

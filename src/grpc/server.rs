@@ -19,6 +19,7 @@ use tonic_health::ServingStatus;
 use super::pb;
 use super::pb::audit_service_server::AuditServiceServer;
 use super::pb::choice_service_server::ChoiceServiceServer;
+use super::pb::fact_service_server::FactServiceServer;
 use super::pb::policy_service_server::PolicyServiceServer;
 use super::pb::record_service_server::RecordServiceServer;
 use super::pb::resident_service_server::ResidentServiceServer;
@@ -46,12 +47,13 @@ pub enum ServeError {
 }
 
 /// All services, for health.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "",
     "weir.hub.v1.SharingService",
     "weir.hub.v1.RecordService",
     "weir.hub.v1.ResidentService",
     "weir.hub.v1.ChoiceService",
+    "weir.hub.v1.FactService",
     "weir.hub.v1.AuditService",
     "weir.hub.v1.PolicyService",
 ];
@@ -108,6 +110,7 @@ pub async fn serve(
         .add_service(publishing)
         .add_service(unary!(ResidentServiceServer))
         .add_service(unary!(ChoiceServiceServer))
+        .add_service(unary!(FactServiceServer))
         .add_service(unary!(AuditServiceServer))
         .add_service(unary!(PolicyServiceServer))
         .serve_with_incoming_shutdown(incoming(listener), async {

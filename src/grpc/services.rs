@@ -2,6 +2,7 @@
 
 mod audit;
 mod choices;
+mod facts;
 mod policy;
 mod records;
 mod residents;

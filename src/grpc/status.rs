@@ -97,6 +97,10 @@ reasons! {
     FunctionNeeded = "FUNCTION_NEEDED", PermissionDenied,
         "the call needs a function at the hub that the caller does not have",
         "use an account with the function that the details name";
+    /// Another agency's fact.
+    NotYours = "NOT_YOURS", PermissionDenied,
+        "the policy leaves this kind of fact to other agencies",
+        "see words/facts.csv: ask one of the agencies that it names";
     /// Agency unknown or suspended.
     AgencyInactive = "AGENCY_INACTIVE", PermissionDenied,
         "the caller's agency is unknown or suspended",
@@ -198,8 +202,10 @@ pub fn of_hub(error: HubError) -> Status {
             | HubFunction::Board
             | HubFunction::RegisterClerk
             | HubFunction::Assessor
-            | HubFunction::CourtOfficer),
+            | HubFunction::CourtOfficer
+            | HubFunction::PrivacyOfficer),
         ) => return function_needed(other),
+        HubError::NotYours => Reason::NotYours,
         HubError::AgencyInactive => Reason::AgencyInactive,
         HubError::AccountInactive => Reason::AccountInactive,
         HubError::Taken => Reason::LocalIdTaken,

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 
 use super::entry::{Call, fresh_id};
 use super::words::Words;
-use super::{Hub, HubError, facts};
+use super::{Beside, Hub, HubError};
 use crate::audit::entry::{Facet, Kind};
 use crate::auth::Caller;
 use crate::consent::{self, TakenBack};
@@ -116,7 +116,7 @@ impl Hub {
             freely_given: new.freely_given,
             parts: new.parts,
         };
-        self.require_visible(&call, &policy, new.resident).await?;
+        let beside = self.require_visible(&call, &policy, new.resident).await?;
         let mut words = Words::of(policy.book());
         for (n, purpose) in event.purposes.iter().enumerate() {
             words.purpose(&format!("consent.purposes[{n}]"), purpose);
@@ -127,6 +127,15 @@ impl Hub {
         check_scopes(&mut words, "consent.fields", event.fields.as_deref());
         if let Err((field, error)) = consent::check(&event, zone, at) {
             words.wrong(&format!("consent.{field}"), &error.to_string());
+        }
+        // A yes of a child rests on an assessment that somebody answers for. A no needs none.
+        let competent = event
+            .purposes
+            .iter()
+            .all(|purpose| beside.judge().is_competent(&beside.known, purpose));
+        if event.gillick && event.state.is_yes() && !competent {
+            let text = "needs an assessment of competence on record for each purpose (FactService)";
+            words.wrong("consent.gillick", text);
         }
         words.done()?;
         let what = format!("{}|{}", event.kind, event.state);
@@ -154,7 +163,10 @@ impl Hub {
             .map(|stored| stored.event);
         let consent = match event {
             Some(ChoiceEvent::Consent(consent)) => consent,
-            Some(ChoiceEvent::Choice(_)) | None => {
+            Some(
+                ChoiceEvent::Choice(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. },
+            )
+            | None => {
                 return Err(self.nobody(&call, withdrawal.resident).await);
             }
         };
@@ -258,15 +270,15 @@ impl Hub {
         let at = self.clock.now();
         let policy = self.policy();
         let call = self.call("weir.hub.v1.ChoiceService/ListChoices", caller, &policy, at);
-        let known = self.require_staff(&call, &policy, resident).await?;
+        let beside = self.require_staff(&call, &policy, resident).await?;
         let facets = BTreeMap::from([(Facet::What, "choices".to_owned())]);
         let request = serde_json::json!({});
         let about = Some(resident);
         let none = BTreeMap::new();
         let entry = call.entry(fresh_id(at), Kind::Query, facets, about, none, &request);
         let receipt = self.append_one(entry).await?;
-        let mut choices = self.store.choices(resident).await?;
-        if facts::is_closed(policy.book(), &known) {
+        let mut choices = as_they_stand(self.store.choices(resident).await?);
+        if beside.is_closed() {
             return Err(HubError::NotFound);
         }
         choices.retain(|choice| concerns(choice, caller.agency()));
@@ -274,22 +286,21 @@ impl Hub {
     }
 
     /// Lets through staff who may know of the resident.
-    async fn require_visible(
+    pub(super) async fn require_visible<'p>(
         &self,
         call: &Call<'_>,
-        policy: &PolicySnapshot,
+        policy: &'p PolicySnapshot,
         resident: ResidentId,
-    ) -> Result<(), HubError> {
-        let known = self.require_staff(call, policy, resident).await?;
-        if facts::is_closed(policy.book(), &known) {
-            Err(self.nobody(call, resident).await)
-        } else {
-            Ok(())
+    ) -> Result<Beside<'p>, HubError> {
+        let beside = self.require_staff(call, policy, resident).await?;
+        if beside.is_closed() {
+            return Err(self.nobody(call, resident).await);
         }
+        Ok(beside)
     }
 
     /// Records about whom it was that the caller is not to know, and says so.
-    async fn nobody(&self, call: &Call<'_>, resident: ResidentId) -> HubError {
+    pub(super) async fn nobody(&self, call: &Call<'_>, resident: ResidentId) -> HubError {
         let none = serde_json::Value::Null;
         self.turned_away_with(call, HubError::NotFound, Some(resident), &none).await
     }
@@ -312,22 +323,37 @@ impl Hub {
         }
     }
 
-    async fn record_event(
+    pub(super) async fn record_event(
         &self,
         call: &Call<'_>,
         resident: ResidentId,
         what: String,
         event: ChoiceEvent,
     ) -> Result<(DecisionId, Receipt), HubError> {
+        self.record_event_because(call, resident, what, event, None).await
+    }
+
+    /// With the reason in the caller's own words.
+    pub(super) async fn record_event_because(
+        &self,
+        call: &Call<'_>,
+        resident: ResidentId,
+        what: String,
+        event: ChoiceEvent,
+        reason: Option<String>,
+    ) -> Result<(DecisionId, Receipt), HubError> {
         let id = fresh_id(call.at);
         let facets = BTreeMap::from([(Facet::What, what)]);
         let request = match &event {
             ChoiceEvent::Consent(consent) => serde_json::to_value(consent),
             ChoiceEvent::Choice(choice) => serde_json::to_value(choice),
+            ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => {
+                serde_json::to_value(&event)
+            }
         }
         .map_err(|_| HubError::Broken)?;
-        let none = BTreeMap::new();
-        let entry = call.entry(id, Kind::Choice, facets, Some(resident), none, &request);
+        let words = reason.map(|reason| ("reason".to_owned(), reason)).into_iter().collect();
+        let entry = call.entry(id, Kind::Choice, facets, Some(resident), words, &request);
         let choice = StoredChoice {
             id,
             recorded_by: call.caller.agency().clone(),
@@ -345,10 +371,22 @@ fn check_scopes(words: &mut Words<'_>, name: &str, scopes: Option<&[Scope]>) {
     }
 }
 
+/// Objections and restrictions with what was decided or lifted later put in, in place of the events that
+/// say so.
+fn as_they_stand(stored: Vec<StoredChoice>) -> Vec<StoredChoice> {
+    let mut events: Vec<_> = stored.iter().map(|s| (s.id, s.event.clone())).collect();
+    consent::put_in(&mut events);
+    let mut now: BTreeMap<DecisionId, ChoiceEvent> = events.into_iter().collect();
+    stored
+        .into_iter()
+        .filter_map(|s| now.remove(&s.id).map(|event| StoredChoice { event, ..s }))
+        .collect()
+}
+
 fn concerns(choice: &StoredChoice, agency: &AgencyId) -> bool {
     let named = match &choice.event {
         ChoiceEvent::Consent(consent) => consent.recipients.contains(agency),
-        ChoiceEvent::Choice(_) => false,
+        ChoiceEvent::Choice(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => false,
     };
     named || choice.recorded_by == *agency
 }

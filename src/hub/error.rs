@@ -35,6 +35,9 @@ pub enum HubError {
     /// The caller's token does not give this function.
     #[error("the caller lacks a function at the hub")]
     FunctionNeeded(HubFunction),
+    /// The policy leaves this kind of fact to other agencies.
+    #[error("another agency records this")]
+    NotYours,
     /// The caller's agency is not in the policy, or suspended.
     #[error("the caller's agency may not act")]
     AgencyInactive,

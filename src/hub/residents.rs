@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::entry::{fresh_id, nobody};
 use super::words::Words;
-use super::{Hub, HubError, facts};
+use super::{Hub, HubError};
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::auth::{Caller, HubFunction};
 use crate::domain::{PurposeId, ResidentId};
@@ -108,10 +108,10 @@ impl Hub {
         let rpc = "weir.hub.v1.ResidentService/LinkIdentity";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Registrar).await?;
-        let known = self.known_beside(&call, resident).await?;
+        let beside = self.known_beside(&call, &policy, resident).await?;
         let request = serde_json::json!({ "local_id": local_id });
         let about = Some(resident);
-        if facts::is_closed(policy.book(), &known) {
+        if beside.is_closed() {
             let why = HubError::NotFound;
             return Err(self.turned_away_with(&call, why, about, &request).await);
         }
@@ -174,11 +174,11 @@ impl Hub {
             [one] => Some(*one),
             _ => None,
         };
-        let known = self.require_staff(&call, &policy, one.unwrap_or(nobody())).await?;
+        let beside = self.require_staff(&call, &policy, one.unwrap_or(nobody())).await?;
         let mut words = Words::of(policy.book());
         words.purpose("purpose", &wanted.purpose);
         words.done()?;
-        let shown = one.filter(|_| !facts::is_closed(policy.book(), &known));
+        let shown = one.filter(|_| !beside.is_closed());
         let facets = BTreeMap::from([
             (Facet::What, "find".to_owned()),
             (Facet::Purpose, wanted.purpose.as_str().to_owned()),

@@ -115,7 +115,7 @@ impl Hub {
         wish: Wish,
     ) -> Result<(Vec<Findings>, Vec<Entry>), HubError> {
         let standing = self.store.standing().await?;
-        let known = self.known_for(call.caller, questions, call.at).await?;
+        let known = self.known_for(call.caller, questions).await?;
         let mut findings = Vec::with_capacity(questions.len());
         let mut entries = Vec::with_capacity(questions.len());
         let (mut values_len, mut reply_len) = (0_usize, 0_usize);
@@ -299,7 +299,6 @@ impl Hub {
         &self,
         caller: &Caller,
         questions: &[Question],
-        at: Timestamp,
     ) -> Result<HashMap<(ResidentId, PurposeId), Known>, HubError> {
         let wanted: BTreeSet<_> =
             questions.iter().map(|q| (q.resident, q.ask.purpose.clone())).collect();
@@ -307,7 +306,7 @@ impl Hub {
         for (resident, purpose) in wanted {
             let agency = caller.agency().clone();
             let person = caller.person().clone();
-            let known = self.store.known(agency, person, resident, purpose.clone(), at);
+            let known = self.store.known(agency, person, resident, purpose.clone());
             all.insert((resident, purpose), known.await?);
         }
         Ok(all)

@@ -1,7 +1,7 @@
 //! Checks the words of a write against the policy in force, and names the nearest word that it has.
 //! Never repeats what the asker wrote.
 
-use crate::domain::{AgencyId, CategoryId, FieldId, PurposeId, Scope};
+use crate::domain::{AgencyId, CategoryId, FieldId, FlagId, GatewayId, PurposeId, Scope};
 use crate::policy::book::RuleBook;
 
 use super::error::{HubError, Violation};
@@ -30,6 +30,20 @@ impl<'a> Words<'a> {
         let book = self.book;
         let known = book.agencies.keys().map(AgencyId::as_str);
         self.check(field, "agency", word.as_str(), known);
+    }
+
+    /// A flag.
+    pub fn flag(&mut self, field: &str, word: &FlagId) {
+        let book = self.book;
+        let known = book.flags.keys().map(FlagId::as_str);
+        self.check(field, "flag", word.as_str(), known);
+    }
+
+    /// A gateway.
+    pub fn gateway(&mut self, field: &str, word: &GatewayId) {
+        let book = self.book;
+        let known = book.gateways.keys().map(GatewayId::as_str);
+        self.check(field, "gateway", word.as_str(), known);
     }
 
     /// A category.

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::{
     AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, ChoiceKind, Code, ConsentKind,
-    Duty, FieldId, FlagId, GatewayId, OverrideId, PurposeId, RoleId, RuleId,
+    Duty, FactKind, FieldId, FlagId, GatewayId, HubFunction, OverrideId, PurposeId, RoleId, RuleId,
 };
 
 /// Everything a folder of policy files says. Built only by [`super::load`].
@@ -44,6 +44,8 @@ pub struct RuleBook {
     pub codes: BTreeMap<Code, CodeMeaning>,
     /// `words/duties.csv`: every [`Duty`] exactly once, with its sentence.
     pub duties: BTreeMap<Duty, String>,
+    /// `words/facts.csv`: every [`FactKind`] exactly once.
+    pub facts: BTreeMap<FactKind, FactRule>,
     /// `words/overrides.csv`.
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     /// `agreements/*.toml`.
@@ -169,6 +171,32 @@ pub struct Flag {
     pub meaning: String,
     /// The code with which it refuses; `None`: it changes no decision.
     pub code: Option<Code>,
+}
+
+/// Who may record a kind of fact, and how long it is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactRule {
+    /// Functions at the hub, of which the caller needs one.
+    pub functions: BTreeSet<HubFunction>,
+    /// Agencies whose callers may.
+    pub writers: FactWriters,
+    /// Days after recording for which the fact counts; `None`: it has an end of its own or none.
+    pub max_age_days: Option<i64>,
+    /// What it says.
+    pub meaning: String,
+    /// What is judged where it is missing or too old.
+    pub missing: String,
+}
+
+/// Agencies that may record a kind of fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FactWriters {
+    /// Only the agency whose fact it is.
+    Own,
+    /// Every agency.
+    Any,
+    /// These.
+    These(BTreeSet<AgencyId>),
 }
 
 /// Duty, power, or neither.

@@ -72,8 +72,8 @@ impl Findings {
     }
 }
 
-/// The valid word that is most like `found`.
-pub(super) fn nearest<'a>(found: &str, valid: impl Iterator<Item = &'a str>) -> Option<String> {
+/// The valid word that is most like `found`, if one is at all like it.
+pub fn nearest<'a>(found: &str, valid: impl Iterator<Item = &'a str>) -> Option<String> {
     valid
         .map(|word| (strsim::jaro_winkler(found, word), word))
         .filter(|(likeness, _)| *likeness > 0.6)
@@ -131,6 +131,7 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             bases: words.bases,
             codes: words.codes,
             duties: words.duties,
+            facts: words.facts,
             overrides: words.overrides,
             agreements,
             rules,

@@ -1,7 +1,7 @@
 //! What every engine of the store must do, as cases that run on each of them. A further engine is an
 //! [`Engine`] and one line at the end of this file.
 
-mod knowledge;
+pub(super) mod knowledge;
 mod log;
 mod people;
 mod shelf;
@@ -25,7 +25,8 @@ use crate::audit::checkpoint::SigningKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::clock::{FixedClock, SharedClock};
 use crate::domain::{
-    ConsentEvent, ConsentKind, ConsentState, DecisionId, FieldValue, Giver, ResidentId,
+    ConsentEvent, ConsentKind, ConsentState, DecisionId, FieldValue, Giver, RecordedFact,
+    ResidentId,
 };
 
 /// A way to open a store.
@@ -79,17 +80,18 @@ impl Ground {
     }
 
     pub(super) async fn record(&self, facts: Vec<Fact>) -> Receipt {
-        self.store.record_facts(facts, entry(Kind::Fact)).await.unwrap()
+        self.store.record_facts(recorded(facts), entry(Kind::Fact)).await.unwrap()
     }
 
-    /// What is known to nurse-1 of the practice, for direct care, now.
+    /// What is known to nurse-1 of the practice, for direct care.
     pub(super) async fn known(&self, resident: ResidentId) -> Known {
-        self.known_at(resident, time(NOW)).await
+        let (agency, person) = (word("oakdale-gp"), "nurse-1".parse().unwrap());
+        self.store.known(agency, person, resident, word("direct_care")).await.unwrap()
     }
 
-    pub(super) async fn known_at(&self, resident: ResidentId, at: Timestamp) -> Known {
-        let (agency, person) = (word("oakdale-gp"), "nurse-1".parse().unwrap());
-        self.store.known(agency, person, resident, word("direct_care"), at).await.unwrap()
+    /// The facts that are known to nurse-1.
+    pub(super) async fn facts(&self, resident: ResidentId) -> Vec<Fact> {
+        self.known(resident).await.facts.into_iter().map(|recorded| recorded.fact).collect()
     }
 
     pub(super) async fn shelve(&self, holder: &str, category: &str, rows: Vec<ShelfRow>) {
@@ -111,12 +113,25 @@ impl Ground {
     }
 }
 
+/// Facts as the practice records them.
+pub(super) fn recorded(facts: Vec<Fact>) -> Vec<RecordedFact> {
+    let by = Some(word("oakdale-gp"));
+    let one = |fact| RecordedFact { fact, by: by.clone(), at: time(NOW) };
+    facts.into_iter().map(one).collect()
+}
+
+/// Whether the agency is known to be suspended.
+pub(super) async fn is_suspended(store: &dyn Store, agency: &str) -> bool {
+    let standing = store.standing().await.unwrap();
+    standing.agencies.get(agency).is_some_and(|(active, _)| !active)
+}
+
 /// Somebody of whom there is everything, somebody sealed, somebody protected.
 pub(super) async fn flagged(ground: &Ground) -> (ResidentId, ResidentId, ResidentId) {
     let everything = writes::filled(ground).await;
     let (sealed, protected) = (ground.somebody(&[]).await, ground.somebody(&[]).await);
     for (who, flag) in [(sealed, "sealed"), (protected, "protected")] {
-        ground.record(vec![knowledge::circumstances(who, &[flag], 0)]).await;
+        ground.record(vec![knowledge::flag(who, flag, "befriend", true)]).await;
     }
     (everything, sealed, protected)
 }
@@ -210,8 +225,9 @@ macro_rules! engine {
             people: an_unknown_resident_is_nobody, registering_is_all_or_nothing,
                 a_link_is_made_once_and_to_somebody, a_link_undone_takes_its_records_along,
                 finding_needs_number_name_and_birth_date, local_ids_come_in_order;
-            knowledge: the_latest_fact_wins_for_its_kind_and_key, a_relationship_has_two_ends,
-                an_order_in_force_comes_first, a_release_is_taken_back_scope_by_scope,
+            knowledge: the_latest_fact_wins_for_its_kind_and_key,
+                a_fact_is_about_somebody_who_is_registered, facts_come_by_whom_they_tie,
+                a_release_is_taken_back_scope_by_scope,
                 standing_is_what_was_said_last, consents_come_by_purpose_and_whole,
                 a_choice_is_of_somebody_and_once;
             shelf: shelving_is_all_or_none, a_row_replaces_its_category_and_nothing_else,

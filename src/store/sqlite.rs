@@ -21,16 +21,18 @@ use self::change::Changes;
 use self::log::{Log, sqlite};
 use self::readers::Readers;
 use super::{
-    Fact, HeldRecord, Known, LocalId, Page, Receipt, Resident, Search, ShelfReport, ShelfRow,
+    FactsAbout, HeldRecord, Known, LocalId, Page, Receipt, Resident, Search, ShelfReport, ShelfRow,
     SignedHead, Standing, Store, StoreError, StoredChoice, StoredEntry,
 };
 use crate::audit::entry::Entry;
-use crate::domain::{AgencyId, CategoryId, DecisionId, PersonId, PurposeId, Record, ResidentId};
+use crate::domain::{
+    AgencyId, CategoryId, DecisionId, PersonId, PurposeId, Record, RecordedFact, ResidentId,
+};
 
 /// The operational file.
 const FILE: &str = "hub.db";
 /// The schema that this program writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// The store of one hub in one folder.
 pub struct SqliteStore {
@@ -101,6 +103,13 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
             "the data folder is of version {version}, this program knows {VERSION}: use a newer one"
         )));
     }
+    if version != 0 && version < VERSION {
+        return Err(StoreError::Corrupt(format!(
+            "the data folder is of version {version}, this program writes {VERSION} and cannot bring it \
+             over: publish the extracts and import the facts into a new folder, and keep this one for \
+             its audit log"
+        )));
+    }
     if version == 0 {
         let schema = include_str!("sqlite/schema.sql");
         connection
@@ -148,9 +157,8 @@ impl Store for SqliteStore {
         person: PersonId,
         resident: ResidentId,
         purpose: PurposeId,
-        at: Timestamp,
     ) -> Result<Known, StoreError> {
-        self.read(move |c| known::known(c, &agency, &person, resident, &purpose, at)).await
+        self.read(move |c| known::known(c, &agency, &person, resident, &purpose)).await
     }
 
     async fn standing(&self) -> Result<Arc<Standing>, StoreError> {
@@ -160,7 +168,20 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn record_facts(&self, new: Vec<Fact>, entry: Entry) -> Result<Receipt, StoreError> {
+    async fn facts(
+        &self,
+        about: FactsAbout,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<RecordedFact>, StoreError> {
+        self.read(move |c| facts::listed(c, &about, skip, limit)).await
+    }
+
+    async fn record_facts(
+        &self,
+        new: Vec<RecordedFact>,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError> {
         let (changes, standing) = (Arc::clone(&self.changes), Arc::clone(&self.standing));
         let change = async move {
             // From here until it is read again everybody reads the file: a failure half-way leaves

@@ -319,17 +319,14 @@ async fn the_newest_head_is_signed_and_covers_every_receipt() {
 async fn an_auditor_of_a_suspended_agency_reads_nothing() {
     let (place, [permitted, ..]) = place().await;
     let agency = "oakdale-gp".parse().unwrap();
-    place.record(vec![weir::store::Fact::Suspended { agency, suspended: true }]).await;
+    place.record(vec![weir::store::Fact::Agency { agency, active: false }]).await;
     let reply = read(&place, GP_AUDITOR, &permitted).await;
     expect_refused("suspended", reply, Code::PermissionDenied, "AGENCY_INACTIVE", &[]);
     let left = staff(GP_AUDITOR, Some("2026-07-15T10:30:00+01:00".parse().unwrap()));
     place
         .record(vec![
             left,
-            weir::store::Fact::Suspended {
-                agency: "oakdale-gp".parse().unwrap(),
-                suspended: false,
-            },
+            weir::store::Fact::Agency { agency: "oakdale-gp".parse().unwrap(), active: true },
         ])
         .await;
     let reply = read(&place, GP_AUDITOR, &permitted).await;

@@ -65,7 +65,7 @@ impl Site {
     /// start.
     fn case(&self) -> String {
         let sql = "SELECT about FROM fact WHERE kind = 'relationship' AND who = ?1 \
-                   AND about NOT IN (SELECT about FROM fact WHERE kind = 'circumstances')";
+                   AND about NOT IN (SELECT about FROM fact WHERE kind = 'flag')";
         let who = format!("{AGENCY} nurse-7");
         let id: String = self.file("hub.db").query_row(sql, [who], |row| row.get(0)).unwrap();
         let id = uuid::Uuid::parse_str(&id).unwrap();
@@ -318,7 +318,7 @@ fn a_folder_is_served_by_one_process() {
     runtime.block_on(reach(&mut hub, port));
     let (config, _) = site.config();
     let rows = site.dir.path().join("facts.ndjson");
-    std::fs::write(&rows, "{\"fact\":\"suspended\",\"agency\":\"befriend\",\"suspended\":true}\n")
+    std::fs::write(&rows, "{\"fact\":\"agency\",\"agency\":\"befriend\",\"active\":false}\n")
         .unwrap();
     let (config, rows) = (config.to_str().unwrap(), rows.to_str().unwrap());
     for command in [

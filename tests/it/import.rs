@@ -74,8 +74,8 @@ fn facts_are_read_strictly() {
     assert_eq!(exit, 0, "{said}");
     let about = |resident: &str, flag: &str| {
         format!(
-            "{{\"fact\":\"circumstances\",\"resident\":\"{resident}\",\"died\":null,\"flags\":[\"{flag}\"],\
-             \"capacity\":\"has\",\"parent_of_case\":false,\"disadvantages\":0}}"
+            "{{\"fact\":\"flag\",\"resident\":\"{resident}\",\"flag\":\"{flag}\",\
+             \"agency\":\"oakdale-gp\",\"set\":true}}"
         )
     };
     let nobody = uuid::Uuid::new_v4().to_string();
@@ -84,6 +84,13 @@ fn facts_are_read_strictly() {
         (about(&nobody, "seald"), "Nearest: \"sealed\""),
         (about(&nobody, "sealed"), "nobody is registered"),
         (r#"{"fact":"registered","gateway":"DEA-53","registered":true}"#.to_owned(), "DEA-35"),
+        (format!("{good}\n{good}"), "row 2: is about the same staff as row 1"),
+        (
+            good.replace("\"staff\"", "\"stuff\""),
+            "row 1: there is no such kind of fact. Nearest: \"staff\"",
+        ),
+        (good.replace("\"person\"", "\"preson\""), "row 1: staff: the key \"preson\" is not known"),
+        (good.replace("\"person\":\"gp-1\",", ""), "row 1: staff: the key \"person\" is missing"),
     ] {
         let (exit, said) = import(&wrong);
         assert_eq!(exit, 1, "{wrong}: {said}");
@@ -145,4 +152,119 @@ fn an_issuer_of_no_agency_of_the_policy_is_not_served() {
         assert!(said.contains(says), "{said}");
     }
     assert!(!dir.path().join("data").exists(), "nothing was made");
+}
+
+/// An extract as a personnel system writes it, and its mapping.
+const STAFF_CSV: &str = "\u{feff}Staff no,Name,Training expires,Declared,Left\n\
+                         gp-7,Dr Gray,31/12/2026,01/04/2026,\n\
+                         gp-8,Dr Grün,30/06/2026,01/04/2026,2026-07-01T00:00:00Z\n";
+const STAFF_MAPPING: &str = r#"
+fact = "staff"
+day_format = "%d/%m/%Y"
+
+[set]
+agency = "oakdale-gp"
+
+[columns]
+person = "Staff no"
+training_until = "Training expires"
+interests_declared = "Declared"
+account_ends = "Left"
+"#;
+
+#[test]
+fn an_extract_comes_in_by_its_mapping() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let data = data.to_str().unwrap();
+    assert_eq!(weir(&["demo", "--exit", "--data", data]).0, 0);
+    let (map, csv) = (dir.path().join("staff.toml"), dir.path().join("staff.csv"));
+    let import = |mapping: &str, extract: &[u8]| {
+        std::fs::write(&map, mapping).unwrap();
+        std::fs::write(&csv, extract).unwrap();
+        let (map, csv) = (map.to_str().unwrap(), csv.to_str().unwrap());
+        weir(&["facts", "import", "--data", data, "--mapping", map, csv])
+    };
+    let good = STAFF_CSV.as_bytes();
+    let mut latin1 = good.to_vec();
+    let at = latin1.windows(2).position(|two| two == "ü".as_bytes()).unwrap();
+    latin1.splice(at..at + 2, [0xfc]);
+    let edit = |from: &str, to: &str| STAFF_CSV.replacen(from, to, 1).into_bytes();
+    let remap = |from: &str, to: &str| STAFF_MAPPING.replacen(from, to, 1);
+    for (what, mapping, extract, exit, says) in [
+        ("Latin 1", STAFF_MAPPING.to_owned(), latin1, 1, "line 3: is not UTF-8"),
+        (
+            "another column",
+            STAFF_MAPPING.to_owned(),
+            edit("Staff no", "Staff nr"),
+            1,
+            "no column \"Staff no\" (for person). Nearest: \"Staff nr\"",
+        ),
+        ("a cell too few", STAFF_MAPPING.to_owned(), edit(",Declared", ""), 1, "Declared"),
+        (
+            "a row too short",
+            STAFF_MAPPING.to_owned(),
+            edit("01/04/2026,\n", "01/04/2026\n"),
+            1,
+            "row 1",
+        ),
+        (
+            "another day",
+            STAFF_MAPPING.to_owned(),
+            edit("31/12/2026", "2026-12-31"),
+            1,
+            "row 1: training_until: must be a day written as %d/%m/%Y",
+        ),
+        (
+            "twice",
+            STAFF_MAPPING.to_owned(),
+            edit("gp-8", "gp-7"),
+            1,
+            "row 2: is about the same staff",
+        ),
+        ("no agency", remap("agency = ", "agenci = "), good.to_vec(), 1, "row 1: staff"),
+        (
+            "agency unknown",
+            remap("oakdale-gp", "oakdale"),
+            good.to_vec(),
+            1,
+            "Nearest: \"oakdale-gp\"",
+        ),
+        ("kind unknown", remap("\"staff\"", "\"stuff\""), good.to_vec(), 2, "staff.toml line 2"),
+        ("key unknown", remap("day_format", "dayformat"), good.to_vec(), 2, "unknown field"),
+    ] {
+        let (found, said) = import(&mapping, &extract);
+        assert_eq!(found, exit, "{what}: {said}");
+        assert!(said.contains(says), "{what}: {said}");
+        assert!(!said.contains("Gray"), "{what}: {said}");
+    }
+    let (exit, said) = import(STAFF_MAPPING, good);
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("Facts imported: 2"), "{said}");
+}
+
+#[test]
+fn residents_come_in_by_an_agency_s_own_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert_eq!(weir(&["demo", "--exit", "--data", data.to_str().unwrap()]).0, 0);
+    let hub = rusqlite::Connection::open(data.join("hub.db")).unwrap();
+    let sql = "SELECT local_id FROM identity WHERE agency = 'oakdale-gp' LIMIT 1";
+    let id: String = hub.query_row(sql, [], |row| row.get(0)).unwrap();
+    drop(hub);
+    let (map, csv) = (dir.path().join("deaths.toml"), dir.path().join("deaths.csv"));
+    let mapping = "fact = \"death\"\nresident_by = \"oakdale-gp\"\n\n[columns]\nresident = \"Patient\"\n\
+                   died = \"Date of death\"\n";
+    std::fs::write(&map, mapping).unwrap();
+    for (id, exit, says) in [
+        (id.as_str(), 0, "Facts imported: 1"),
+        ("no-such-id", 1, "row 1: resident: no resident has this local id"),
+    ] {
+        std::fs::write(&csv, format!("Patient,Date of death\n{id},2026-07-01\n")).unwrap();
+        let (map, csv) = (map.to_str().unwrap(), csv.to_str().unwrap());
+        let (found, said) =
+            weir(&["facts", "import", "--data", data.to_str().unwrap(), "--mapping", map, csv]);
+        assert_eq!(found, exit, "{said}");
+        assert!(said.contains(says), "{said}");
+    }
 }

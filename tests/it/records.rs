@@ -185,7 +185,7 @@ async fn an_agency_publishes_for_itself_only() {
         assert_eq!(kinds, [Kind::TurnedAway; 3]);
     }
     let agency = "oakdale-gp".parse().unwrap();
-    place.record(vec![Fact::Suspended { agency, suspended: true }]).await;
+    place.record(vec![Fact::Agency { agency, active: false }]).await;
     let reply = publish(&place, GP_PUBLISHER, pieces()).await;
     expect_refused("suspended", reply, Code::PermissionDenied, "AGENCY_INACTIVE", &[]);
 }

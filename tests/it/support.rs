@@ -77,9 +77,17 @@ pub(crate) fn prepared(kind: Kind) -> Entry {
 impl Place {
     /// Opens the place with everybody in it.
     pub(crate) async fn open() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+        let place = Self::empty(&root).await;
+        let app = &place.app;
+        people_it(app.store.as_ref(), app.hub.policy().book(), place.clock.now()).await;
+        place
+    }
+
+    /// Opens the place with nobody in it, under the policies of a folder.
+    pub(crate) async fn empty(policies: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let policy = weir::cli::policy::open(&root.join("policies")).unwrap();
+        let policy = weir::cli::policy::open(policies).unwrap();
         let start: Timestamp = OPENED.parse().unwrap();
         let clock = FixedClock::at(start);
         let issuer = DevelopmentIssuer::open(&dir.path().join("issuer")).unwrap();
@@ -88,7 +96,6 @@ impl Place {
         let data = dir.path().join("data");
         let app = App::open(&data, "northfield.example/it", policy, issuers, shared).await;
         let app = Arc::new(app.unwrap());
-        people_it(app.store.as_ref(), start).await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -123,6 +130,7 @@ impl Place {
     }
 
     pub(crate) async fn record(&self, facts: Vec<Fact>) {
+        let facts = recorded(facts, self.clock.now());
         self.app.store.record_facts(facts, prepared(Kind::Fact)).await.unwrap();
     }
 
@@ -137,6 +145,9 @@ impl Place {
     }
     pub(crate) fn choices(&self) -> pb::choice_service_client::ChoiceServiceClient<Channel> {
         pb::choice_service_client::ChoiceServiceClient::new(self.channel.clone())
+    }
+    pub(crate) fn facts(&self) -> pb::fact_service_client::FactServiceClient<Channel> {
+        pb::fact_service_client::FactServiceClient::new(self.channel.clone())
     }
     pub(crate) fn audit(&self) -> pb::audit_service_client::AuditServiceClient<Channel> {
         pb::audit_service_client::AuditServiceClient::new(self.channel.clone())

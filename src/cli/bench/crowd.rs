@@ -8,7 +8,7 @@ use tonic::metadata::MetadataValue;
 use super::load::Question;
 use crate::auth::issuer::{DevelopmentIssuer, Person};
 use crate::clock::SharedClock;
-use crate::domain::ResidentId;
+use crate::domain::{Register, ResidentId};
 use crate::grpc::pb;
 use crate::store::{Fact, Store};
 
@@ -117,7 +117,7 @@ impl Crowd {
             }
         }
         let crowd = Self { askers, issuer, clock };
-        prepare::record(store, crowd.facts()?).await?;
+        prepare::record(store, crowd.facts()?, crowd.clock.now()).await?;
         Ok(crowd)
     }
 
@@ -134,9 +134,14 @@ impl Crowd {
     fn facts(&self) -> Result<Vec<Fact>, String> {
         let now = self.clock.now();
         let good = jiff::civil::date(2099, 12, 31);
-        let mut facts = Vec::new();
+        let mut facts: Vec<Fact> = Register::ALL
+            .iter()
+            .map(|register| Fact::RegisterRead { register: *register, at: now })
+            .collect();
         for agency in TRADES.iter().flat_map(|trade| [trade.agency, trade.holder]) {
-            let agency = agency.parse().map_err(|_| format!("{agency} is no agency"))?;
+            let agency: crate::domain::AgencyId =
+                agency.parse().map_err(|_| format!("{agency} is no agency"))?;
+            facts.push(Fact::Agency { agency: agency.clone(), active: true });
             facts.push(Fact::PolicyDocument { agency, until: Some(good) });
         }
         for asker in &self.askers {
@@ -149,6 +154,7 @@ impl Crowd {
                 person: person.clone(),
                 account_ends: None,
                 training_until: Some(good),
+                interests_declared: Some(now.to_zoned(jiff::tz::TimeZone::UTC).date()),
             });
             facts.extend(asker.caseload.iter().map(|resident| Fact::Relationship {
                 agency: agency.clone(),

@@ -11,7 +11,7 @@ use super::place::{self, DemoPlace, DemoResident, RESIDENTS_CSV};
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::auth::issuer::{AUDIENCE, DEVELOPMENT, Person};
 use crate::auth::{HubFunction, Issuer, KeySource};
-use crate::domain::{Capacity, DecisionId, FieldValue, ResidentId};
+use crate::domain::{DecisionId, FieldValue, RecordedFact, Register, ResidentId};
 use crate::policy::book::RuleBook;
 use crate::store::{Fact, LocalId, Resident, ShelfRow, Store};
 
@@ -72,15 +72,20 @@ fn bad(error: &dyn std::fmt::Display) -> String {
 }
 
 /// Imports the six agencies' extracts and the facts that the story rests on.
-pub(super) async fn fill(store: &dyn Store, now: Timestamp) -> Result<Cast, String> {
+pub(super) async fn fill(
+    store: &dyn Store,
+    book: &RuleBook,
+    now: Timestamp,
+) -> Result<Cast, String> {
     let place = place::read(RESIDENTS_CSV).map_err(|e| bad(&e))?;
     let lead = lead(&place)?;
     let sealed = place.residents.first().ok_or_else(|| bad(&"nobody lives here"))?;
     register(store, &place).await?;
     let rows = shelve(store, &place, now).await?;
-    let facts = facts(lead, sealed, now)?;
+    let mut facts = standing(book, now);
+    facts.extend(story_facts(lead, sealed, now)?);
     let count = facts.len();
-    record(store, facts).await?;
+    record(store, facts, now).await?;
     let l = place.linking;
     Ok(Cast {
         resident: format!("residents/{}", lead.id),
@@ -104,8 +109,15 @@ pub(super) async fn fill(store: &dyn Store, now: Timestamp) -> Result<Cast, Stri
 }
 
 /// Records facts about staff, cases and circumstances.
-pub(in crate::cli) async fn record(store: &dyn Store, facts: Vec<Fact>) -> Result<(), String> {
-    let what = [(Facet::What, "staff|relationship|circumstances".to_owned())];
+pub(in crate::cli) async fn record(
+    store: &dyn Store,
+    facts: Vec<Fact>,
+    now: Timestamp,
+) -> Result<(), String> {
+    let kinds: BTreeSet<&str> = facts.iter().map(|fact| fact.kind().as_str()).collect();
+    let kinds: Vec<&str> = kinds.into_iter().collect();
+    let what = [(Facet::What, kinds.join("|"))];
+    let facts = facts.into_iter().map(|fact| RecordedFact { fact, by: None, at: now }).collect();
     store.record_facts(facts, entry(Kind::Fact, &what)).await.map_err(|e| bad(&e))?;
     Ok(())
 }
@@ -205,20 +217,34 @@ pub(in crate::cli) async fn shelve(
     Ok(stored)
 }
 
-fn facts(lead: &DemoResident, sealed: &DemoResident, now: Timestamp) -> Result<Vec<Fact>, String> {
-    let mut facts = vec![Fact::OptOutListRead { at: now }];
+/// Every agency of the sample place takes part, with a policy document, and every register is read.
+pub(in crate::cli) fn standing(book: &RuleBook, now: Timestamp) -> Vec<Fact> {
+    let registers = Register::ALL.iter().map(|one| Fact::RegisterRead { register: *one, at: now });
+    let until = Some(jiff::civil::date(2026, 12, 31));
+    let agencies = book.agencies.keys().flat_map(|agency| {
+        [
+            Fact::Agency { agency: agency.clone(), active: true },
+            Fact::PolicyDocument { agency: agency.clone(), until },
+        ]
+    });
+    registers.chain(agencies).collect()
+}
+
+fn story_facts(
+    lead: &DemoResident,
+    sealed: &DemoResident,
+    now: Timestamp,
+) -> Result<Vec<Fact>, String> {
+    let mut facts = Vec::new();
     for (agency, person, case) in STAFF {
         let agency: crate::domain::AgencyId = agency.parse().map_err(|e| bad(&e))?;
         let person: crate::domain::PersonId = person.parse().map_err(|e| bad(&e))?;
-        facts.push(Fact::PolicyDocument {
-            agency: agency.clone(),
-            until: Some(jiff::civil::date(2026, 12, 31)),
-        });
         facts.push(Fact::Staff {
             agency: agency.clone(),
             person: person.clone(),
             account_ends: None,
             training_until: Some(jiff::civil::date(2026, 12, 31)),
+            interests_declared: Some(jiff::civil::date(2026, 4, 1)),
         });
         for resident in [lead, sealed].into_iter().filter(|_| case) {
             facts.push(Fact::Relationship {
@@ -230,18 +256,11 @@ fn facts(lead: &DemoResident, sealed: &DemoResident, now: Timestamp) -> Result<V
             });
         }
     }
-    facts.push(Fact::Circumstances {
+    facts.push(Fact::Flag {
         resident: ResidentId::from_uuid(sealed.id),
-        died: None,
-        flags: BTreeSet::from(["sealed".parse().map_err(|e| bad(&e))?]),
-        capacity: Capacity::Has,
-        parent_of_case: false,
-        disadvantages: 0,
-    });
-    // A policy document for the holder too: special category data rest on it.
-    facts.push(Fact::PolicyDocument {
-        agency: "oakdale-gp".parse().map_err(|e| bad(&e))?,
-        until: Some(jiff::civil::date(2026, 12, 31)),
+        flag: "sealed".parse().map_err(|e| bad(&e))?,
+        agency: "northfield-council-childrens".parse().map_err(|e| bad(&e))?,
+        set: true,
     });
     Ok(facts)
 }

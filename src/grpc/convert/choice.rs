@@ -11,7 +11,7 @@ use crate::domain::{
     IdError, PurposeId, ResidentId, Scope, StatutoryPart,
 };
 use crate::grpc::pb;
-use crate::hub::{NewConsent, NewObjection, NewRestriction, Withdrawal};
+use crate::hub::{Finding, NewConsent, NewObjection, NewRestriction, Withdrawal};
 use crate::limits;
 use crate::store::{ChoiceEvent, Receipt, StoredChoice};
 
@@ -190,7 +190,7 @@ pub fn list_response(
         .into_iter()
         .skip(page.skip)
         .take(page.size)
-        .map(|choice| choice_message(page.resident, choice))
+        .filter_map(|choice| choice_message(page.resident, choice))
         .collect();
     pb::ListChoicesResponse {
         choices,
@@ -199,18 +199,89 @@ pub fn list_response(
     }
 }
 
-fn choice_message(resident: ResidentId, stored: StoredChoice) -> pb::Choice {
+/// What a privacy officer says of an objection.
+pub struct Verdict {
+    /// Which, and why.
+    pub finding: Finding,
+    /// Upheld or rejected.
+    pub upheld: bool,
+}
+
+fn finding(check: &mut Check, choice: &str, reason: String) -> Option<Finding> {
+    let choice = check.choice("choice", choice);
+    if reason.trim().is_empty() {
+        check.wrong("reason", "must say why");
+    }
+    let reason = check.text("reason", reason);
+    choice.map(|(resident, choice)| Finding { resident, choice, reason })
+}
+
+impl TryFrom<pb::DecideObjectionRequest> for Verdict {
+    type Error = Violations;
+
+    fn try_from(message: pb::DecideObjectionRequest) -> Result<Self, Violations> {
+        let pb::DecideObjectionRequest { choice, upheld, reason } = message;
+        let mut check = Check::default();
+        let finding = finding(&mut check, &choice, reason);
+        check.done(finding.map(|finding| Self { finding, upheld }))
+    }
+}
+
+impl TryFrom<pb::LiftRestrictionRequest> for Finding {
+    type Error = Violations;
+
+    fn try_from(message: pb::LiftRestrictionRequest) -> Result<Self, Violations> {
+        let pb::LiftRestrictionRequest { choice, reason } = message;
+        let mut check = Check::default();
+        let finding = finding(&mut check, &choice, reason);
+        check.done(finding)
+    }
+}
+
+impl TryFrom<pb::InvalidateConsentRequest> for Finding {
+    type Error = Violations;
+
+    fn try_from(message: pb::InvalidateConsentRequest) -> Result<Self, Violations> {
+        let pb::InvalidateConsentRequest { choice, reason } = message;
+        let mut check = Check::default();
+        let finding = finding(&mut check, &choice, reason);
+        check.done(finding)
+    }
+}
+
+/// An objection to take back.
+pub struct TakenObjection {
+    /// Whose.
+    pub resident: ResidentId,
+    /// The objection.
+    pub choice: DecisionId,
+}
+
+impl TryFrom<pb::WithdrawObjectionRequest> for TakenObjection {
+    type Error = Violations;
+
+    fn try_from(message: pb::WithdrawObjectionRequest) -> Result<Self, Violations> {
+        let pb::WithdrawObjectionRequest { choice } = message;
+        let mut check = Check::default();
+        let choice = check.choice("choice", &choice);
+        check.done(choice.map(|(resident, choice)| Self { resident, choice }))
+    }
+}
+
+fn choice_message(resident: ResidentId, stored: StoredChoice) -> Option<pb::Choice> {
     let StoredChoice { id, recorded_by, recorded_at, event } = stored;
     let event = match event {
         ChoiceEvent::Consent(consent) => pb::choice::Event::Consent(consent_message(consent)),
         ChoiceEvent::Choice(choice) => pb::choice::Event::Objection(objection_message(choice)),
+        // Put into the objection that they are about: never listed by themselves.
+        ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => return None,
     };
-    pb::Choice {
+    Some(pb::Choice {
         name: choice_name(resident, id),
         recorded_by: agency_name(&recorded_by),
         record_time: Some(time_message(recorded_at)),
         event: Some(event),
-    }
+    })
 }
 
 fn consent_message(consent: ConsentEvent) -> pb::Consent {

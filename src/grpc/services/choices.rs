@@ -50,6 +50,50 @@ impl pb::choice_service_server::ChoiceService for Desk {
         }))
     }
 
+    async fn decide_objection(
+        &self,
+        request: Request<pb::DecideObjectionRequest>,
+    ) -> Reply<pb::DecideObjectionResponse> {
+        let (caller, verdict): (_, convert::Verdict) = self.open(request).await?;
+        let done = self.hub.decide_objection(&caller, verdict.finding, verdict.upheld).await;
+        let receipt = Some(receipt_message("events", &done.map_err(status::of_hub)?));
+        Ok(Response::new(pb::DecideObjectionResponse { receipt }))
+    }
+
+    async fn withdraw_objection(
+        &self,
+        request: Request<pb::WithdrawObjectionRequest>,
+    ) -> Reply<pb::WithdrawObjectionResponse> {
+        let (caller, taken): (_, convert::TakenObjection) = self.open(request).await?;
+        let done = self.hub.withdraw_objection(&caller, taken.resident, taken.choice).await;
+        let receipt = Some(receipt_message("events", &done.map_err(status::of_hub)?));
+        Ok(Response::new(pb::WithdrawObjectionResponse { receipt }))
+    }
+
+    async fn lift_restriction(
+        &self,
+        request: Request<pb::LiftRestrictionRequest>,
+    ) -> Reply<pb::LiftRestrictionResponse> {
+        let (caller, finding): (_, crate::hub::Finding) = self.open(request).await?;
+        let done = self.hub.lift_restriction(&caller, finding).await;
+        let receipt = Some(receipt_message("events", &done.map_err(status::of_hub)?));
+        Ok(Response::new(pb::LiftRestrictionResponse { receipt }))
+    }
+
+    async fn invalidate_consent(
+        &self,
+        request: Request<pb::InvalidateConsentRequest>,
+    ) -> Reply<pb::InvalidateConsentResponse> {
+        let (caller, finding): (_, crate::hub::Finding) = self.open(request).await?;
+        let resident = finding.resident;
+        let done = self.hub.invalidate_consent(&caller, finding).await;
+        let (choice, receipt) = done.map_err(status::of_hub)?;
+        Ok(Response::new(pb::InvalidateConsentResponse {
+            choice: convert::choice_name(resident, choice),
+            receipt: Some(receipt_message("events", &receipt)),
+        }))
+    }
+
     async fn set_restriction(
         &self,
         request: Request<pb::SetRestrictionRequest>,

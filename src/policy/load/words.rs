@@ -9,12 +9,12 @@ use super::read::Texts;
 use super::sheet::{Line, table};
 use super::{Finding, Findings, nearest};
 use crate::domain::{
-    AgencyId, BasisId, CategoryId, ChoiceKind, Code, ConsentKind, ConsentState, Duty, FieldId,
-    FlagId, GatewayId, Giver, OverrideId, PurposeId, RoleId,
+    AgencyId, BasisId, CategoryId, ChoiceKind, Code, ConsentKind, ConsentState, Duty, FactKind,
+    FieldId, FlagId, GatewayId, Giver, HubFunction, OverrideId, PurposeId, RoleId,
 };
 use crate::policy::book::{
-    Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, Field, Flag,
-    Gateway, GatewayKind, Lifts, OverrideRule, OverrideTest, Purpose,
+    Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, FactRule,
+    FactWriters, Field, Flag, Gateway, GatewayKind, Lifts, OverrideRule, OverrideTest, Purpose,
 };
 
 /// All vocabularies.
@@ -30,6 +30,7 @@ pub(super) struct Words {
     pub bases: BTreeMap<BasisId, Basis>,
     pub codes: BTreeMap<Code, CodeMeaning>,
     pub duties: BTreeMap<Duty, String>,
+    pub facts: BTreeMap<FactKind, FactRule>,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
 }
 
@@ -214,7 +215,7 @@ macro_rules! as_word {
     })*};
 }
 as_word!(AgencyId, RoleId, PurposeId, CategoryId, FieldId, FlagId, GatewayId, BasisId, OverrideId);
-as_word!(Code, Duty);
+as_word!(Code, Duty, FactKind, HubFunction);
 
 pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     let mut r = Reader { texts, findings };
@@ -272,6 +273,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     });
     categories(&mut r, &mut w);
     gateways(&mut r, &mut w);
+    facts(&mut r, &mut w);
     overrides(&mut r, &mut w);
     w
 }
@@ -472,6 +474,77 @@ fn gateways(r: &mut Reader<'_>, w: &mut Words) {
         })
     });
     w.gateways = gateways;
+}
+
+fn facts(r: &mut Reader<'_>, w: &mut Words) {
+    let columns = ["id", "functions", "agencies", "max_age_days", "meaning", "missing"];
+    let functions: Vec<&str> = HubFunction::ALL.iter().map(|f| f.as_str()).collect();
+    let agencies = keys(&w.agencies);
+    let facts = r.table("facts", &columns, |row, f| {
+        let functions = row.list("the functions of the hub", &functions, f);
+        if functions.is_empty() {
+            row.bad("E10", "column functions is empty: nobody could record it.".to_owned(), f);
+        }
+        let writers = match row.next() {
+            (_, "own") => FactWriters::Own,
+            (_, "any") => FactWriters::Any,
+            (column, "") => {
+                let message = format!("column {column} must be own, any, or agencies.");
+                row.bad("E10", message, f);
+                return None;
+            }
+            (column, cell) => FactWriters::These(
+                cell.split('|')
+                    .filter_map(|one| row.one(column, one, "words/agencies.csv", &agencies, f))
+                    .collect(),
+            ),
+        };
+        let max_age_days = match row.next().1 {
+            "" => None,
+            days => match days.parse() {
+                Ok(days) if (1..=3_660).contains(&days) => Some(days),
+                _ => {
+                    let message = "column max_age_days must be days from 1 to 3660, or empty where \
+                                   the fact has an end of its own.";
+                    row.bad("E10", message.to_owned(), f);
+                    return None;
+                }
+            },
+        };
+        let (meaning, missing) = (row.text(f), row.text(f));
+        Some(FactRule { functions, writers, max_age_days, meaning, missing })
+    });
+    r.complete("facts", FactKind::ALL, &facts);
+    for (kind, rule) in &facts {
+        if rule.max_age_days.is_none() && ages(*kind) {
+            let message = format!("\"{kind}\": max_age_days is empty. It must have an age.");
+            r.findings.add("E10", "words/facts.csv", 0, message);
+        }
+    }
+    w.facts = facts;
+}
+
+/// Kinds that refuse when nobody confirms them: without an age they would hold for ever.
+const fn ages(kind: FactKind) -> bool {
+    match kind {
+        FactKind::Staff
+        | FactKind::Relationship
+        | FactKind::Conflict
+        | FactKind::Capacity
+        | FactKind::Gillick
+        | FactKind::Household
+        | FactKind::Factors
+        | FactKind::Agency
+        | FactKind::PolicyDocument
+        | FactKind::Registered
+        | FactKind::RegisterRead => true,
+        FactKind::Flag
+        | FactKind::Death
+        | FactKind::OptOut
+        | FactKind::Match
+        | FactKind::Order
+        | FactKind::Release => false,
+    }
 }
 
 fn overrides(r: &mut Reader<'_>, w: &mut Words) {

@@ -1,14 +1,13 @@
 //! Facts, consents and choices: what bears on one question.
+#![expect(clippy::wildcard_enum_match_arm, reason = "only some kinds are looked at")]
 
-use std::collections::BTreeSet;
-
-use super::{Engine, Ground, choice, consent, entry, fresh, nobody, time, word};
+use super::{Engine, Ground, choice, consent, entry, fresh, nobody, recorded, time, word};
 use crate::audit::entry::Kind;
 use crate::domain::{
-    Capacity, Choice, ChoiceKind, ConsentState, CourtOrder, CustodianRelease, ObjectionState,
-    ResidentId,
+    Capacity, Choice, ChoiceKind, ConsentState, CourtOrder, CustodianRelease, FactKind,
+    ObjectionState, Register, ResidentId,
 };
-use crate::store::{ChoiceEvent, Fact, Refusal, StaffRecord, StoreError, StoredChoice};
+use crate::store::{ChoiceEvent, Fact, FactsAbout, Refusal, StoreError, StoredChoice};
 
 pub(super) fn staff(agency: &str, person: &str, training_until: Option<&str>) -> Fact {
     Fact::Staff {
@@ -16,6 +15,7 @@ pub(super) fn staff(agency: &str, person: &str, training_until: Option<&str>) ->
         person: word(person),
         account_ends: None,
         training_until: training_until.map(word),
+        interests_declared: None,
     }
 }
 
@@ -29,15 +29,12 @@ pub(super) fn relationship(resident: ResidentId, from: &str, until: Option<&str>
     }
 }
 
-pub(super) fn circumstances(resident: ResidentId, flags: &[&str], disadvantages: u32) -> Fact {
-    Fact::Circumstances {
-        resident,
-        died: None,
-        flags: flags.iter().map(|f| word(f)).collect(),
-        capacity: Capacity::InDoubt,
-        parent_of_case: true,
-        disadvantages,
-    }
+pub(super) fn flag(resident: ResidentId, flag: &str, by: &str, set: bool) -> Fact {
+    Fact::Flag { resident, flag: word(flag), agency: word(by), set }
+}
+
+pub(in crate::store) fn suspended(agency: &str, suspended: bool) -> Fact {
+    Fact::Agency { agency: word(agency), active: !suspended }
 }
 
 pub(super) fn order(resident: ResidentId, id: &str, to: &str, (from, until): (&str, &str)) -> Fact {
@@ -49,13 +46,14 @@ pub(super) fn order(resident: ResidentId, id: &str, to: &str, (from, until): (&s
         until: word(until),
         sealed_copy: true,
     };
-    Fact::Order { resident, order }
+    Fact::Order { resident, order, copy_sha256: None }
 }
 
 pub(super) fn release(resident: ResidentId, to: &str, fields: &[&str], until: &str) -> Fact {
     let fields = fields.iter().map(|f| word(f)).collect();
     Fact::Release {
         resident,
+        agency: word("befriend"),
         release: CustodianRelease { fields, to: word(to), until: word(until) },
     }
 }
@@ -71,104 +69,134 @@ pub(super) fn objection(on: &str) -> ChoiceEvent {
     })
 }
 
+/// The facts of one kind as one text.
+async fn said(ground: &Ground, of: ResidentId, kind: FactKind) -> String {
+    let facts: Vec<Fact> =
+        ground.facts(of).await.into_iter().filter(|fact| fact.kind() == kind).collect();
+    serde_json::to_string(&facts).unwrap()
+}
+
 pub(super) async fn the_latest_fact_wins_for_its_kind_and_key<E: Engine>() {
     let ground = Ground::new::<E>().await;
     let (ann, bob) = (ground.somebody(&[]).await, ground.somebody(&[]).await);
-    let conflict = |agency: &str, resident, is_self, conflict| Fact::Conflict {
+    let conflict = |agency: &str, resident, is_self| Fact::Conflict {
         agency: word(agency),
         person: word("nurse-1"),
         resident,
         is_self,
-        conflict,
+        conflict: true,
     };
-    ground
-        .record(vec![
+    let factors = |resident, count| Fact::Factors { resident, count };
+    let capacity =
+        |resident, capacity| Fact::Capacity { resident, capacity, on: word("2026-07-01") };
+    let gillick = |purpose: &str, competent| Fact::Gillick {
+        resident: ann,
+        purpose: word(purpose),
+        competent,
+        on: word("2026-07-01"),
+    };
+    let died = |died: Option<&str>| Fact::Death { resident: ann, died: died.map(word) };
+    let parent = |child, until: Option<&str>| Fact::Household {
+        resident: ann,
+        child,
+        until: until.map(time),
+    };
+    // What stands beside, what is said first, and what is said later.
+    let early = "2026-01-01T00:00:00Z";
+    let cases: Vec<(FactKind, Vec<Fact>, Fact, Fact)> = vec![
+        (
+            FactKind::Staff,
+            vec![staff("befriend", "nurse-1", None), staff("oakdale-gp", "nurse-2", None)],
             staff("oakdale-gp", "nurse-1", Some("2026-01-01")),
-            circumstances(ann, &["sealed"], 1),
-            conflict("oakdale-gp", ann, true, true),
-            relationship(ann, "2026-01-01T00:00:00Z", None),
-        ])
-        .await;
-    // Beside each of them: the same kind about another key.
-    ground
-        .record(vec![
-            staff("befriend", "nurse-1", Some("2030-01-01")),
-            staff("oakdale-gp", "nurse-2", Some("2030-01-01")),
-            circumstances(bob, &["other"], 9),
-            conflict("befriend", ann, false, true),
-            conflict("oakdale-gp", bob, false, true),
-            relationship(bob, "2020-01-01T00:00:00Z", None),
-        ])
-        .await;
-    let known = ground.known(ann).await;
-    let training_until = Some(word("2026-01-01"));
-    assert_eq!(known.staff, Some(StaffRecord { account_ends: None, training_until }));
-    assert_eq!(known.flags, BTreeSet::from([word("sealed")]));
-    assert_eq!((known.disadvantages, known.capacity), (1, Some(Capacity::InDoubt)));
-    assert!(known.parent_of_case && known.is_self && known.conflict && known.relationship);
-    // Each said again: the last word counts whole, within one batch too.
-    ground
-        .record(vec![
-            staff("oakdale-gp", "nurse-1", Some("2027-01-01")),
             staff("oakdale-gp", "nurse-1", None),
-            circumstances(ann, &[], 2),
-            conflict("oakdale-gp", ann, false, false),
-            relationship(ann, "2026-01-01T00:00:00Z", Some("2026-02-01T00:00:00Z")),
-        ])
-        .await;
-    let known = ground.known(ann).await;
-    assert_eq!(known.staff, Some(StaffRecord { account_ends: None, training_until: None }));
-    assert_eq!((known.flags, known.disadvantages), (BTreeSet::new(), 2));
-    assert!(!known.is_self && !known.conflict && !known.relationship);
-    assert!(ground.known(bob).await.relationship);
+        ),
+        (
+            FactKind::Relationship,
+            vec![relationship(bob, early, None)],
+            relationship(ann, early, None),
+            relationship(ann, early, Some("2026-02-01T00:00:00Z")),
+        ),
+        (
+            FactKind::Conflict,
+            vec![conflict("befriend", ann, false), conflict("oakdale-gp", bob, false)],
+            conflict("oakdale-gp", ann, true),
+            conflict("oakdale-gp", ann, false),
+        ),
+        (FactKind::Factors, vec![factors(bob, 9)], factors(ann, 1), factors(ann, 2)),
+        (
+            FactKind::Capacity,
+            vec![capacity(bob, Capacity::Has)],
+            capacity(ann, Capacity::Lacks),
+            capacity(ann, Capacity::InDoubt),
+        ),
+        (FactKind::Death, vec![], died(Some("2026-07-01")), died(None)),
+        (FactKind::Household, vec![], parent(bob, None), parent(bob, Some(early))),
+    ];
+    for (kind, beside, first, later) in cases {
+        ground.record(vec![first.clone()]).await;
+        ground.record(beside).await;
+        let one = |fact: &Fact| serde_json::to_string(&[fact]).unwrap();
+        assert_eq!(said(&ground, ann, kind).await, one(&first), "{kind}");
+        // Within one batch too, the last word counts, whole.
+        ground.record(vec![first.clone(), later.clone()]).await;
+        assert_eq!(said(&ground, ann, kind).await, one(&later), "{kind}");
+    }
+    // Beside each other stand: flags by custodian, competence by purpose.
+    ground.record(vec![flag(ann, "sealed", "befriend", true)]).await;
+    ground.record(vec![flag(ann, "sealed", "oakdale-gp", true)]).await;
+    ground.record(vec![flag(ann, "sealed", "befriend", false)]).await;
+    let flags = said(&ground, ann, FactKind::Flag).await;
+    assert_eq!(flags.matches("\"set\":true").count(), 1, "{flags}");
+    assert_eq!(flags.matches("\"set\":false").count(), 1, "{flags}");
+    ground.record(vec![gillick("direct_care", true), gillick("marac", false)]).await;
+    let competent = said(&ground, ann, FactKind::Gillick).await;
+    assert_eq!(competent.matches("competent").count(), 2, "{competent}");
 }
 
-pub(super) async fn a_relationship_has_two_ends<E: Engine>() {
+pub(super) async fn facts_come_by_whom_they_tie<E: Engine>() {
+    let ground = Ground::new::<E>().await;
+    let (ann, bob) = (ground.somebody(&[]).await, ground.somebody(&[]).await);
+    let days = ("2026-07-01", "2026-07-31");
+    ground
+        .record(vec![
+            staff("oakdale-gp", "nurse-2", None),
+            relationship(bob, "2026-01-01T00:00:00Z", None),
+            flag(bob, "sealed", "befriend", true),
+            order(bob, "O-1", "oakdale-gp", days),
+            suspended("befriend", true),
+        ])
+        .await;
+    for nothing in [ann, nobody()] {
+        assert!(ground.facts(nothing).await.is_empty(), "another's facts");
+    }
+    // Orders and releases come whoever they are addressed to: to whom they speak is judged elsewhere.
+    let of_bob = vec![order(bob, "O-1", "befriend", days), order(bob, "O-2", "oakdale-gp", days)];
+    ground.record(of_bob).await;
+    assert_eq!(said(&ground, bob, FactKind::Order).await.matches("order").count(), 6);
+    let listed = async |about| ground.store.facts(about, 0, 100).await.unwrap();
+    let person = |id: &str| FactsAbout::Person(word("oakdale-gp"), word(id));
+    assert_eq!(listed(FactsAbout::Place).await.len(), 1);
+    assert_eq!(listed(person("nurse-2")).await.len(), 1);
+    assert_eq!(listed(person("nurse-1")).await.len(), 0);
+    let all = listed(FactsAbout::Resident(bob)).await;
+    assert_eq!(all.len(), 5);
+    assert!(all.iter().all(|f| f.by == Some(word("oakdale-gp")) && f.at == time(super::NOW)));
+    let paged = ground.store.facts(FactsAbout::Resident(bob), 1, 2).await.unwrap();
+    assert_eq!(paged, all[1..3]);
+}
+
+pub(super) async fn a_fact_is_about_somebody_who_is_registered<E: Engine>() {
     let ground = Ground::new::<E>().await;
     let ann = ground.somebody(&[]).await;
-    let (from, until) = ("2026-07-15T09:00:00Z", "2026-07-15T10:00:00Z");
-    ground.record(vec![relationship(ann, from, Some(until))]).await;
-    for (at, holds) in [
-        ("2026-07-15T08:59:59.999999Z", false),
-        (from, true),
-        ("2026-07-15T09:59:59.999999Z", true),
-        (until, false),
-    ] {
-        assert_eq!(ground.known_at(ann, time(at)).await.relationship, holds, "{at}");
-    }
-    ground.record(vec![relationship(ann, from, None)]).await;
-    assert!(ground.known_at(ann, time("2099-01-01T00:00:00Z")).await.relationship);
-}
-
-pub(super) async fn an_order_in_force_comes_first<E: Engine>() {
-    let now = ("2026-07-01", "2026-07-31");
-    let then = ("2026-01-01", "2026-01-31");
-    let soon = ("2026-09-01", "2026-09-30");
-    let long = ("2026-02-01", "2026-12-31");
-    let mine = "oakdale-gp";
-    type Days = (&'static str, &'static str);
-    type Order = (&'static str, &'static str, Days);
-    let cases: &[(&str, &[Order], Option<&str>)] = &[
-        ("none", &[], None),
-        ("another's", &[("A", "befriend", now)], None),
-        ("one", &[("A", mine, now)], Some("A")),
-        ("one that is over is said to be over", &[("A", mine, then)], Some("A")),
-        ("a coming one hides none", &[("A", mine, now), ("B", mine, soon)], Some("A")),
-        ("a short one hides no long one", &[("A", mine, long), ("B", mine, then)], Some("A")),
-        ("the order of recording is no matter", &[("B", mine, soon), ("A", mine, now)], Some("A")),
-        ("of two in force the later", &[("B", mine, now), ("A", mine, long)], Some("B")),
-        ("one reference to two", &[("A", mine, now), ("A", "befriend", now)], Some("A")),
-        ("said again", &[("A", mine, now), ("B", mine, long), ("A", mine, then)], Some("B")),
-    ];
-    for (what, orders, wanted) in cases {
-        let ground = Ground::new::<E>().await;
-        let ann = ground.somebody(&[]).await;
-        for (id, to, days) in *orders {
-            ground.record(vec![order(ann, id, to, *days)]).await;
-        }
-        let found = ground.known(ann).await.order.map(|order| order.id);
-        assert_eq!(found.as_deref(), *wanted, "{what}");
-        assert!(ground.known(nobody()).await.order.is_none(), "{what}");
+    let before = ground.size().await;
+    let of_nobody = flag(nobody(), "sealed", "befriend", true);
+    let child = Fact::Household { resident: ann, child: nobody(), until: None };
+    for wrong in [of_nobody, child] {
+        let facts = recorded(vec![flag(ann, "sealed", "befriend", true), wrong]);
+        let made = ground.store.record_facts(facts, entry(Kind::Fact)).await;
+        assert!(matches!(made, Err(StoreError::Refused(Refusal::NoResident))), "{made:?}");
+        assert!(ground.facts(ann).await.is_empty(), "half of a batch is written");
+        assert_eq!(ground.size().await, before);
     }
 }
 
@@ -185,10 +213,13 @@ pub(super) async fn a_release_is_taken_back_scope_by_scope<E: Engine>() {
         ])
         .await;
     let live = async |scope: &str| {
-        let known = ground.known(ann).await;
-        assert!(known.releases.iter().all(|r| r.to == word(mine)), "another's release");
         let (scope, last) = (word(scope), word(later));
-        known.releases.iter().any(|r| r.until == last && r.fields.contains(&scope))
+        ground.facts(ann).await.iter().any(|fact| match fact {
+            Fact::Release { release, .. } => {
+                release.to == word(mine) && release.until == last && release.fields.contains(&scope)
+            }
+            _ => false,
+        })
     };
     assert!(live(address).await && live(email).await);
     ground.record(vec![release(ann, mine, &[address], over)]).await;
@@ -201,16 +232,15 @@ pub(super) async fn a_release_is_taken_back_scope_by_scope<E: Engine>() {
 pub(super) async fn standing_is_what_was_said_last<E: Engine>() {
     let ground = Ground::new::<E>().await;
     let standing = ground.store.standing().await.unwrap();
-    assert!(standing.suspended.is_empty() && standing.registered.is_empty());
-    assert!(standing.policy_documents.is_empty() && standing.ndo_checked_at.is_none());
-    let suspended = |agency: &str, suspended| Fact::Suspended { agency: word(agency), suspended };
+    assert!(standing.agencies.is_empty() && standing.registered.is_empty());
+    assert!(standing.policy_documents.is_empty() && standing.registers.is_empty());
     let document = |agency: &str, until: Option<&str>| Fact::PolicyDocument {
         agency: word(agency),
         until: until.map(word),
     };
     let registered =
         |gateway: &str, registered| Fact::Registered { gateway: word(gateway), registered };
-    let read = |at| Fact::OptOutListRead { at: time(at) };
+    let read = |register, at| Fact::RegisterRead { register, at: time(at) };
     ground
         .record(vec![
             suspended("a", true),
@@ -219,7 +249,8 @@ pub(super) async fn standing_is_what_was_said_last<E: Engine>() {
             document("b", Some("2026-01-01")),
             registered("g1", true),
             registered("g2", true),
-            read("2026-07-01T00:00:00Z"),
+            read(Register::OptOuts, "2026-07-01T00:00:00Z"),
+            read(Register::Flags, "2026-07-02T00:00:00Z"),
         ])
         .await;
     ground
@@ -228,18 +259,24 @@ pub(super) async fn standing_is_what_was_said_last<E: Engine>() {
             document("a", None),
             document("b", Some("2027-01-01")),
             registered("g1", false),
-            read("2026-06-01T00:00:00Z"),
+            read(Register::OptOuts, "2026-06-01T00:00:00Z"),
         ])
         .await;
     // The same from memory and, opened again, from the file.
+    let now = time(super::NOW);
     let mut ground = ground;
     for _ in 0..2 {
         let standing = ground.store.standing().await.unwrap();
-        assert_eq!(standing.suspended, BTreeSet::from([word("b")]));
+        let agencies: Vec<_> = standing.agencies.clone().into_iter().collect();
+        assert_eq!(agencies, [(word("a"), (true, now)), (word("b"), (false, now))]);
         let documents: Vec<_> = standing.policy_documents.clone().into_iter().collect();
-        assert_eq!(documents, [(word("b"), word("2027-01-01"))]);
-        assert_eq!(standing.registered, BTreeSet::from([word("g2")]));
-        assert_eq!(standing.ndo_checked_at, Some(time("2026-06-01T00:00:00Z")));
+        let good = Some(word("2027-01-01"));
+        assert_eq!(documents, [(word("a"), (None, now)), (word("b"), (good, now))]);
+        let registered: Vec<_> = standing.registered.clone().into_iter().collect();
+        assert_eq!(registered, [(word("g1"), (false, now)), (word("g2"), (true, now))]);
+        let registers: Vec<_> = standing.registers.clone().into_iter().collect();
+        let (first, second) = (time("2026-06-01T00:00:00Z"), time("2026-07-02T00:00:00Z"));
+        assert_eq!(registers, [(Register::OptOuts, first), (Register::Flags, second)]);
         ground = ground.again::<E>().await;
     }
 }
@@ -264,7 +301,14 @@ pub(super) async fn consents_come_by_purpose_and_whole<E: Engine>() {
     }
     let known = ground.known(ann).await;
     assert_eq!(known.consents, [given.clone(), both, withdrawn], "in the order recorded");
-    let days: Vec<String> = known.choices.iter().map(|c| c.on.to_string()).collect();
+    let days: Vec<String> = known
+        .choices
+        .iter()
+        .filter_map(|(_, event)| match event {
+            ChoiceEvent::Choice(choice) => Some(choice.on.to_string()),
+            _ => None,
+        })
+        .collect();
     assert_eq!(days, ["2026-07-10", "2026-07-20"]);
     let known = ground.known(bob).await;
     assert_eq!((known.consents, known.choices.len()), (vec![given], 0));

@@ -2,6 +2,7 @@
 
 use super::{Engine, Ground, entry, local, nobody, resident, row, time, word};
 use crate::audit::entry::Kind;
+use crate::domain::FactKind;
 use crate::store::{LocalId, Refusal, Resident, StoreError};
 
 const NUMBER: &str = "9434765919";
@@ -13,12 +14,10 @@ pub(super) async fn an_unknown_resident_is_nobody<E: Engine>() {
     super::writes::filled(&ground).await;
     let nobody = nobody();
     let known = ground.known(nobody).await;
-    assert!(known.resident.is_none() && known.died.is_none() && known.capacity.is_none());
-    assert!(known.flags.is_empty() && !known.parent_of_case && known.disadvantages == 0);
-    assert!(!known.relationship && !known.is_self && !known.conflict);
+    assert!(known.resident.is_none());
     assert!(known.consents.is_empty() && known.choices.is_empty());
-    assert!(known.order.is_none() && known.releases.is_empty());
-    assert!(known.staff.is_some(), "what is known of the caller does not hang on the resident");
+    let kinds: Vec<_> = known.facts.iter().map(|f| f.fact.kind()).collect();
+    assert_eq!(kinds, [FactKind::Staff], "what is known of the caller, and nothing else");
     assert!(ground.store.choices(nobody).await.unwrap().is_empty());
     assert!(ground.store.local_ids(nobody).await.unwrap().is_empty());
     assert_eq!(ground.store.resident_of(&local("oakdale-gp", "p-2")).await.unwrap(), None);

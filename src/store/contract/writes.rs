@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::task::Poll;
 
-use super::knowledge::{circumstances, objection, order, relationship, release, staff};
-use super::{Engine, Ground, choice, consent, entry, local, nobody, resident, row, time, word};
+use super::knowledge::{flag, objection, order, relationship, release, staff, suspended};
+use super::{
+    Engine, Ground, choice, consent, entry, is_suspended, local, nobody, recorded, resident, row,
+    time, word,
+};
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{ConsentState, ResidentId};
-use crate::store::{ChoiceEvent, Fact, Receipt, Refusal, Search, StoreError};
+use crate::store::{ChoiceEvent, Receipt, Refusal, Search, StoreError};
 
 const NUMBER: &str = "9434765919";
 
@@ -43,7 +46,10 @@ async fn write(
     let store = &ground.store;
     let (holder, category) = (word("oakdale-gp"), word("health/summary"));
     match write {
-        Write::Facts => store.record_facts(vec![circumstances(ann, &["sealed"], 3)], entry).await,
+        Write::Facts => {
+            let facts = recorded(vec![flag(ann, "sealed", "befriend", true)]);
+            store.record_facts(facts, entry).await
+        }
         Write::Register => {
             let bob = resident("Bob", Some(NUMBER));
             store.register(vec![(bob, vec![local("befriend", "b-1")])], entry).await
@@ -77,10 +83,11 @@ async fn told(ground: &Ground, ann: ResidentId) -> Vec<String> {
     let person = known.resident.as_ref();
     let mut told = vec![
         format!("{:?}", person.map(|r| (&r.name, &r.nhs_number, r.born, &r.nation))),
-        format!("{:?} {:?} {:?}", known.flags, known.capacity, known.disadvantages),
-        format!("{:?} {:?} {:?}", known.staff, known.relationship, known.is_self),
-        format!("{:?} {:?} {:?}", known.order, known.releases, known.consents),
-        format!("{:?} {:?}", known.choices, store.standing().await.unwrap()),
+        serde_json::to_string(&ground.facts(ann).await).unwrap(),
+        format!("{:?}", known.facts.iter().map(|f| (&f.by, f.at)).collect::<Vec<_>>()),
+        format!("{:?}", known.consents),
+        serde_json::to_string(&known.choices).unwrap(),
+        format!("{:?}", store.standing().await.unwrap()),
         format!("{:?}", store.choices(ann).await.unwrap().iter().map(|c| c.id).collect::<Vec<_>>()),
         format!("{:?}", ground.held_of("oakdale-gp", ann, &["health/summary"]).await),
         format!("{held:?}"),
@@ -100,10 +107,10 @@ pub(super) async fn filled(ground: &Ground) -> ResidentId {
         .record(vec![
             staff("oakdale-gp", "nurse-1", Some("2026-12-31")),
             relationship(ann, "2026-01-01T00:00:00Z", None),
-            circumstances(ann, &["protected"], 1),
+            flag(ann, "protected", "befriend", true),
             order(ann, "O-1", "oakdale-gp", ("2026-07-01", "2026-07-31")),
             release(ann, "oakdale-gp", &["contact/home"], "2026-12-31"),
-            Fact::Suspended { agency: word("befriend"), suspended: true },
+            suspended("befriend", true),
         ])
         .await;
     let given = consent(ConsentState::Given, "2026-07-01T00:00:00Z", "direct_care");
@@ -202,8 +209,8 @@ pub(super) async fn a_change_is_whole_when_its_caller_goes_away<E: Engine>() {
         }
         let (agency, lost) = (format!("agency-{round}"), entry(Kind::Fact));
         facts.push((agency.clone(), lost.event));
-        let suspended = Fact::Suspended { agency: word(&agency), suspended: true };
-        cut(1 + round % 4, store.record_facts(vec![suspended], lost)).await;
+        let facts = recorded(vec![suspended(&agency, true)]);
+        cut(1 + round % 4, store.record_facts(facts, lost)).await;
         let stays = vec![(resident("Stays", None), vec![])];
         store.register(stays, entry(Kind::Hold)).await.unwrap();
     }
@@ -215,7 +222,7 @@ pub(super) async fn a_change_is_whole_when_its_caller_goes_away<E: Engine>() {
         begun += usize::from(made);
     }
     for (agency, event) in facts {
-        let made = store.standing().await.unwrap().suspended.contains(agency.as_str());
+        let made = is_suspended(store.as_ref(), &agency).await;
         let logged = store.entry(event).await.unwrap().is_some();
         assert_eq!(made, logged, "a fact and its entry are not together");
     }

@@ -1,117 +1,122 @@
 //! Facts and choices: what is so now, and what bears on one question.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 use uuid::Uuid;
 
 use super::log::{sqlite, unavailable};
 use super::people::{key, resident, taken};
 use super::{at_micros, micros, parsed, word};
-use crate::domain::{AgencyId, CustodianRelease, DecisionId, PersonId, ResidentId, Scope};
-use crate::store::{Fact, Refusal, Standing, StoreError, StoredChoice};
+use crate::domain::{AgencyId, DecisionId, Fact, RecordedFact, ResidentId, about, at_work};
+use crate::store::{FactsAbout, Refusal, Standing, StoreError, StoredChoice};
 
-pub(super) fn at_work(agency: &AgencyId, person: &PersonId) -> String {
-    format!("{agency} {}", person.as_str())
-}
-
-pub(super) fn about(resident: &ResidentId) -> String {
-    resident.uuid().simple().to_string()
-}
-
-/// Under which key a fact replaces an earlier one.
-fn place(fact: &Fact) -> Result<(&'static str, String, String), StoreError> {
-    let none = String::new;
-    Ok(match fact {
-        Fact::Staff { agency, person, .. } => ("staff", at_work(agency, person), none()),
-        Fact::Relationship { agency, person, resident, .. } => {
-            ("relationship", about(resident), at_work(agency, person))
-        }
-        Fact::Conflict { agency, person, resident, .. } => {
-            ("conflict", about(resident), at_work(agency, person))
-        }
-        Fact::Circumstances { resident, .. } => ("circumstances", about(resident), none()),
-        Fact::Suspended { agency, .. } => ("suspended", agency.to_string(), none()),
-        Fact::PolicyDocument { agency, .. } => ("policy_document", agency.to_string(), none()),
-        Fact::Registered { gateway, .. } => ("registered", gateway.to_string(), none()),
-        Fact::OptOutListRead { .. } => ("opt_out_list_read", none(), none()),
-        Fact::Order { resident, order } => {
-            ("order", about(resident), format!("{} {}", order.to, order.id))
-        }
-        Fact::Release { resident, release } => {
-            let what = serde_json::to_string(&release.fields).map_err(|e| unavailable(&e))?;
-            ("release", about(resident), format!("{} {what}", release.to))
-        }
-    })
-}
-
-pub(super) fn record(t: &Transaction<'_>, facts: &[Fact]) -> Result<(), StoreError> {
+pub(super) fn record(t: &Transaction<'_>, facts: &[RecordedFact]) -> Result<(), StoreError> {
     let mut now = t
         .prepare_cached(
-            "INSERT INTO fact (kind, about, who, body) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (kind, about, who) DO UPDATE SET body = excluded.body",
+            "INSERT INTO fact (about, kind, who, body, recorded_by, recorded_us) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT (about, kind, who) DO UPDATE SET body = excluded.body, \
+             recorded_by = excluded.recorded_by, recorded_us = excluded.recorded_us",
         )
         .map_err(|e| sqlite(&e))?;
-    let mut ever =
-        t.prepare_cached("INSERT INTO fact_history (body) VALUES (?1)").map_err(|e| sqlite(&e))?;
-    for fact in facts {
+    let mut ever = t
+        .prepare_cached(
+            "INSERT INTO fact_history (body, recorded_by, recorded_us) VALUES (?1, ?2, ?3)",
+        )
+        .map_err(|e| sqlite(&e))?;
+    for RecordedFact { fact, by, at } in facts {
+        for one in [fact.resident(), child(fact)].into_iter().flatten() {
+            if resident(t, one)?.is_none() {
+                return Err(StoreError::Refused(Refusal::NoResident));
+            }
+        }
+        let by = by.as_ref().map(AgencyId::as_str);
         let body = serde_json::to_string(fact).map_err(|e| unavailable(&e))?;
-        ever.execute([body]).map_err(|e| sqlite(&e))?;
-        for fact in by_scope(fact) {
+        ever.execute(params![body, by, micros(*at)]).map_err(|e| sqlite(&e))?;
+        for fact in fact.parts() {
             let body = serde_json::to_string(&fact).map_err(|e| unavailable(&e))?;
-            let (kind, about, who) = place(&fact)?;
-            now.execute(params![kind, about, who, body]).map_err(|e| sqlite(&e))?;
+            let (about, who) = fact.key();
+            let kind = fact.kind().as_str();
+            now.execute(params![about, kind, who, body, by, micros(*at)])
+                .map_err(|e| sqlite(&e))?;
         }
     }
     Ok(())
 }
 
-/// A release stands scope by scope: one that is taken back ends, whatever it was let out with.
-fn by_scope(fact: &Fact) -> Vec<Fact> {
-    let Fact::Release { resident, release } = fact else {
-        return vec![fact.clone()];
-    };
-    let alone = |scope: &Scope| Fact::Release {
-        resident: *resident,
-        release: CustodianRelease { fields: vec![scope.clone()], ..release.clone() },
-    };
-    release.fields.iter().map(alone).collect()
+const fn child(fact: &Fact) -> Option<ResidentId> {
+    if let Fact::Household { child, .. } = fact { Some(*child) } else { None }
 }
 
-fn one(c: &Connection, kind: &str, about: &str, who: &str) -> Result<Option<Fact>, StoreError> {
-    let body: Option<String> = c
-        .prepare_cached("SELECT body FROM fact WHERE kind = ?1 AND about = ?2 AND who = ?3")
-        .and_then(|mut s| s.query_row([kind, about, who], |row| row.get(0)).optional())
-        .map_err(|e| sqlite(&e))?;
-    body.map(|body| parsed(&body)).transpose()
+/// A fact from (body, recorded_by, recorded_us), as they stand from `column` on.
+pub(super) fn recorded(row: &Row<'_>, column: usize) -> Result<RecordedFact, StoreError> {
+    let text = row.get_ref(column).and_then(|v| Ok(v.as_str()?)).map_err(|e| sqlite(&e))?;
+    let fact = parsed(text)?;
+    let by: Option<String> = row.get(column + 1).map_err(|e| sqlite(&e))?;
+    let us = row.get(column + 2).map_err(|e| sqlite(&e))?;
+    let by = by.map(|by| word(&by)).transpose()?;
+    Ok(RecordedFact { fact, by, at: at_micros(us)? })
 }
 
-fn all(c: &Connection, kind: &str) -> Result<Vec<Fact>, StoreError> {
+/// Facts about a resident, a person at work, or the place, by kind and key.
+pub(super) fn listed(
+    c: &Connection,
+    of: &FactsAbout,
+    skip: usize,
+    limit: usize,
+) -> Result<Vec<RecordedFact>, StoreError> {
+    let about = match of {
+        FactsAbout::Place => String::new(),
+        FactsAbout::Person(agency, person) => at_work(agency, person),
+        FactsAbout::Resident(resident) => about(*resident),
+    };
     let mut statement = c
-        .prepare_cached("SELECT body FROM fact WHERE kind = ?1 ORDER BY about, who")
+        .prepare_cached(
+            "SELECT body, recorded_by, recorded_us FROM fact WHERE about = ?1 \
+             ORDER BY kind, who LIMIT ?2 OFFSET ?3",
+        )
         .map_err(|e| sqlite(&e))?;
-    let rows =
-        statement.query_map([kind], |row| row.get::<_, String>(0)).map_err(|e| sqlite(&e))?;
-    rows.map(|row| parsed(&row.map_err(|e| sqlite(&e))?)).collect()
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut rows =
+        statement.query(params![about, count(limit), count(skip)]).map_err(|e| sqlite(&e))?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+        out.push(recorded(row, 0)?);
+    }
+    Ok(out)
 }
 
 pub(super) fn standing(c: &Connection) -> Result<Standing, StoreError> {
     let mut standing = Standing::default();
-    for fact in all(c, "suspended")? {
-        if let Fact::Suspended { agency, suspended: true } = fact {
-            standing.suspended.insert(agency);
+    for RecordedFact { fact, at, .. } in listed(c, &FactsAbout::Place, 0, usize::MAX)? {
+        match fact {
+            Fact::Agency { agency, active } => {
+                standing.agencies.insert(agency, (active, at));
+            }
+            Fact::PolicyDocument { agency, until } => {
+                standing.policy_documents.insert(agency, (until, at));
+            }
+            Fact::Registered { gateway, registered } => {
+                standing.registered.insert(gateway, (registered, at));
+            }
+            Fact::RegisterRead { register, at } => {
+                standing.registers.insert(register, at);
+            }
+            Fact::Staff { .. }
+            | Fact::Relationship { .. }
+            | Fact::Conflict { .. }
+            | Fact::Flag { .. }
+            | Fact::Death { .. }
+            | Fact::Capacity { .. }
+            | Fact::Gillick { .. }
+            | Fact::Household { .. }
+            | Fact::Factors { .. }
+            | Fact::OptOut { .. }
+            | Fact::Match { .. }
+            | Fact::Order { .. }
+            | Fact::Release { .. } => {
+                return Err(StoreError::Corrupt("a fact in the wrong place".to_owned()));
+            }
         }
-    }
-    for fact in all(c, "policy_document")? {
-        if let Fact::PolicyDocument { agency, until: Some(until) } = fact {
-            standing.policy_documents.insert(agency, until);
-        }
-    }
-    for fact in all(c, "registered")? {
-        if let Fact::Registered { gateway, registered: true } = fact {
-            standing.registered.insert(gateway);
-        }
-    }
-    if let Some(Fact::OptOutListRead { at }) = one(c, "opt_out_list_read", "", "")? {
-        standing.ndo_checked_at = Some(at);
     }
     Ok(standing)
 }

@@ -1,34 +1,32 @@
 //! What bears on one question, in one statement: one moment of the store, and the same reads whoever
 //! the resident is and whether or not there is one.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use rusqlite::{Connection, Row, named_params};
+use uuid::Uuid;
 
-use super::facts::{about, at_work};
+use super::facts::recorded;
 use super::log::sqlite;
 use super::people::key;
 use super::{parsed, word};
-use crate::domain::{AgencyId, CourtOrder, PersonId, PurposeId, ResidentId};
-use crate::store::{ChoiceEvent, Fact, Known, Resident, StaffRecord, StoreError};
+use crate::domain::{
+    AgencyId, ChoiceEvent, DecisionId, PersonId, PurposeId, ResidentId, about, at_work,
+};
+use crate::store::{Known, Resident, StoreError};
 
-/// Rows of (tag, text, and for a resident: NHS number, date of birth, nation). Each part is a look-up
-/// by key; a part's own order is kept.
+/// Rows of (tag, then for a resident: name, NHS number, date of birth, nation; for a fact: body, by
+/// whom, when; for a choice: event, -, -, id). Each part is a look-up by key; a part's own order is kept.
 const SQL: &str = "\
 SELECT 'resident', name, nhs_number, born, nation FROM resident WHERE id = :id \
-UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
-    WHERE kind = 'staff' AND about = :who AND who = '' \
-UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
-    WHERE kind = 'relationship' AND about = :whom AND who = :who \
-UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
-    WHERE kind = 'conflict' AND about = :whom AND who = :who \
-UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
-    WHERE kind = 'circumstances' AND about = :whom AND who = '' \
-UNION ALL SELECT * FROM (SELECT 'fact', body, NULL, NULL, NULL FROM fact \
-    WHERE kind = 'order' AND about = :whom ORDER BY who) \
-UNION ALL SELECT * FROM (SELECT 'fact', body, NULL, NULL, NULL FROM fact \
-    WHERE kind = 'release' AND about = :whom ORDER BY who) \
-UNION ALL SELECT * FROM (SELECT 'choice', event, NULL, NULL, NULL FROM choice \
+UNION ALL SELECT 'fact', body, recorded_by, recorded_us, NULL FROM fact \
+    WHERE about = :who AND kind = 'staff' AND who = '' \
+UNION ALL SELECT 'fact', body, recorded_by, recorded_us, NULL FROM fact \
+    WHERE about = :whom AND kind = 'relationship' AND who = :who \
+UNION ALL SELECT 'fact', body, recorded_by, recorded_us, NULL FROM fact \
+    WHERE about = :whom AND kind = 'conflict' AND who = :who \
+UNION ALL SELECT * FROM (SELECT 'fact', body, recorded_by, recorded_us, NULL FROM fact \
+    WHERE about = :whom AND kind IN ('capacity', 'death', 'factors', 'flag', 'gillick', 'household', \
+    'match', 'opt-out', 'order', 'release') ORDER BY kind, who) \
+UNION ALL SELECT * FROM (SELECT 'choice', event, NULL, NULL, id FROM choice \
     WHERE resident = :id ORDER BY seq)";
 
 pub(super) fn known(
@@ -37,9 +35,8 @@ pub(super) fn known(
     person: &PersonId,
     id: ResidentId,
     purpose: &PurposeId,
-    at: Timestamp,
 ) -> Result<Known, StoreError> {
-    let (who, whom) = (at_work(agency, person), about(&id));
+    let (who, whom) = (at_work(agency, person), about(id));
     let mut statement = c.prepare_cached(SQL).map_err(|e| sqlite(&e))?;
     let mut rows = statement
         .query(named_params! { ":id": key(id), ":who": who, ":whom": whom })
@@ -49,16 +46,18 @@ pub(super) fn known(
         let text = |column| row.get_ref(column).and_then(|v| Ok(v.as_str()?));
         match text(0).map_err(|e| sqlite(&e))? {
             "resident" => known.resident = Some(resident(id, row)?),
-            "fact" => {
-                let fact = parsed(text(1).map_err(|e| sqlite(&e))?)?;
-                known = with_fact(known, fact, agency, at);
-            }
+            "fact" => known.facts.push(recorded(row, 1)?),
             "choice" => match parsed(text(1).map_err(|e| sqlite(&e))?)? {
                 ChoiceEvent::Consent(event) if event.purposes.contains(purpose) => {
                     known.consents.push(event);
                 }
                 ChoiceEvent::Consent(_) => {}
-                ChoiceEvent::Choice(choice) => known.choices.push(choice),
+                other @ (ChoiceEvent::Choice(_)
+                | ChoiceEvent::Decided { .. }
+                | ChoiceEvent::Lifted { .. }) => {
+                    let id: [u8; 16] = row.get(4).map_err(|e| sqlite(&e))?;
+                    known.choices.push((DecisionId::from_uuid(Uuid::from_bytes(id)), other));
+                }
             },
             _ => return Err(StoreError::Corrupt("a stored row".to_owned())),
         }
@@ -72,46 +71,4 @@ fn resident(id: ResidentId, row: &Row<'_>) -> Result<Resident, StoreError> {
         columns.map_err(|e: rusqlite::Error| sqlite(&e))?;
     let born = born.map(|born| word(&born)).transpose()?;
     Ok(Resident { id, nhs_number, name, born, nation })
-}
-
-fn with_fact(mut known: Known, fact: Fact, agency: &AgencyId, at: Timestamp) -> Known {
-    match fact {
-        Fact::Staff { account_ends, training_until, .. } => {
-            known.staff = Some(StaffRecord { account_ends, training_until });
-        }
-        Fact::Relationship { from, until, .. } => {
-            known.relationship = from <= at && until.is_none_or(|until| at < until);
-        }
-        Fact::Conflict { is_self, conflict, .. } => {
-            known.is_self = is_self;
-            known.conflict = conflict;
-        }
-        Fact::Circumstances { died, flags, capacity, parent_of_case, disadvantages, .. } => {
-            known.died = died;
-            known.flags = flags;
-            known.capacity = Some(capacity);
-            known.parent_of_case = parent_of_case;
-            known.disadvantages = disadvantages;
-        }
-        Fact::Order { order, .. } => {
-            // Only which of several orders is handed on; whether it is in force is for the policy to
-            // say, which knows the place's zone.
-            let day = at.to_zoned(TimeZone::UTC).date();
-            let rank = |o: &CourtOrder| (o.from <= day && day <= o.until, o.from);
-            let better = known.order.as_ref().is_none_or(|other| rank(other) <= rank(&order));
-            if order.to == *agency && better {
-                known.order = Some(order);
-            }
-        }
-        Fact::Release { release, .. } => {
-            if release.to == *agency {
-                known.releases.push(release);
-            }
-        }
-        Fact::Suspended { .. }
-        | Fact::PolicyDocument { .. }
-        | Fact::Registered { .. }
-        | Fact::OptOutListRead { .. } => {}
-    }
-    known
 }

@@ -1,4 +1,4 @@
--- Version 1. A change of this file is a new file with the next number.
+-- Version 2. A change of this file is a new file with the next number.
 CREATE TABLE resident (
     id BLOB PRIMARY KEY, nhs_number TEXT UNIQUE, name TEXT NOT NULL, folded TEXT NOT NULL,
     born TEXT, nation TEXT NOT NULL
@@ -18,11 +18,14 @@ CREATE TABLE choice (
     recorded_by TEXT NOT NULL, recorded_us INTEGER NOT NULL, event TEXT NOT NULL
 ) STRICT;
 CREATE INDEX choice_resident ON choice (resident, seq);
--- What is so now; every word that was ever recorded is in fact_history.
+-- What is so now; every word that was ever recorded is in fact_history. `about` is the resident, the
+-- person at work, or empty for the place.
 CREATE TABLE fact (
-    kind TEXT NOT NULL, about TEXT NOT NULL, who TEXT NOT NULL, body TEXT NOT NULL,
-    PRIMARY KEY (kind, about, who)
+    about TEXT NOT NULL, kind TEXT NOT NULL, who TEXT NOT NULL, body TEXT NOT NULL,
+    recorded_by TEXT, recorded_us INTEGER NOT NULL, PRIMARY KEY (about, kind, who)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE fact_history (seq INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+CREATE TABLE fact_history (
+    seq INTEGER PRIMARY KEY, body TEXT NOT NULL, recorded_by TEXT, recorded_us INTEGER NOT NULL
+) STRICT;
 -- Entries whose change is committed and that the log may not have yet.
 CREATE TABLE outbox (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL) STRICT;

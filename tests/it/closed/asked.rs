@@ -10,7 +10,7 @@ use weir::store::{ChoiceEvent, Fact, Store, StoredChoice};
 
 use super::{LEGAL, Person, STRANGER};
 use crate::support::{
-    ABSENT, CARER, CHILDRENS, CONSTABLE, DOCTOR, HOUSING, NURSE, PROTECTED, Place, SEALED,
+    ABSENT, BEN, CARER, CHILDRENS, CONSTABLE, DOCTOR, HOUSING, NURSE, PROTECTED, Place, SEALED,
     prepared, treatment,
 };
 
@@ -60,14 +60,17 @@ pub(super) async fn enrich(place: &Place) {
         let fields = vec!["identity/core".parse().unwrap()];
         place
             .record(vec![
-                Fact::Circumstances {
+                Fact::Death {
                     resident: one.resident(),
                     died: (one.id == SEALED.id).then(|| jiff::civil::date(2026, 7, 3)),
-                    flags: one.flag.iter().map(|flag| flag.parse().unwrap()).collect(),
-                    capacity: Capacity::Lacks,
-                    parent_of_case: true,
-                    disadvantages: 3,
                 },
+                Fact::Capacity {
+                    resident: one.resident(),
+                    capacity: Capacity::Lacks,
+                    on: jiff::civil::date(2026, 7, 3),
+                },
+                Fact::Household { resident: one.resident(), child: BEN.resident(), until: None },
+                Fact::Factors { resident: one.resident(), count: 3 },
                 Fact::Conflict {
                     agency: NURSE.agency.parse().unwrap(),
                     person: NURSE.person.parse().unwrap(),
@@ -85,9 +88,11 @@ pub(super) async fn enrich(place: &Place) {
                         until: jiff::civil::date(2026, 7, 31),
                         sealed_copy: true,
                     },
+                    copy_sha256: None,
                 },
                 Fact::Release {
                     resident: one.resident(),
+                    agency: CHILDRENS.agency.parse().unwrap(),
                     release: CustodianRelease {
                         fields: vec!["contact/home".parse().unwrap()],
                         to: NURSE.agency.parse().unwrap(),

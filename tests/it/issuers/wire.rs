@@ -69,7 +69,12 @@ impl Hub {
             person: "gp-1".parse().unwrap(),
             account_ends,
             training_until: Some(jiff::civil::date(2026, 12, 31)),
+            interests_declared: None,
         };
+        let active = Fact::Agency { agency: "oakdale-gp".parse().unwrap(), active: true };
+        let at = self.clock.now();
+        let facts =
+            [fact, active].map(|fact| weir::domain::RecordedFact { fact, by: None, at }).into();
         let entry = Entry {
             event: DecisionId::from_uuid(Uuid::new_v4()),
             kind: Kind::Fact,
@@ -83,7 +88,7 @@ impl Hub {
             facets: std::collections::BTreeMap::new(),
             slots: std::collections::BTreeMap::new(),
         };
-        self.app.store.record_facts(vec![fact], entry).await.unwrap();
+        self.app.store.record_facts(facts, entry).await.unwrap();
     }
 }
 
@@ -166,7 +171,7 @@ async fn somebody_who_left_is_turned_away_with_a_token_that_is_remembered() {
     let mut hub = serving([url("http://127.0.0.1:1/", None), url(&idp.url(), None)]).await;
     let token = bearer(&b.token(B, hub.clock.now()));
     let status = hub.find(&[&token]).await;
-    assert_eq!(reason(&status), (Code::PermissionDenied, "ACCOUNT_INACTIVE".to_owned()));
+    assert_eq!(reason(&status), (Code::PermissionDenied, "AGENCY_INACTIVE".to_owned()));
     hub.staff(None).await;
     let status = hub.find(&[&token]).await;
     assert_eq!(reason(&status), (Code::Ok, String::new()));

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 use weir::audit::entry::Kind;
 use weir::auth::issuer::Person;
-use weir::domain::{Capacity, FieldValue, ResidentId};
-use weir::store::{Fact, LocalId, Resident, ShelfRow, Store};
+use weir::domain::{Fact, FieldValue, RecordedFact, Register, ResidentId};
+use weir::policy::book::RuleBook;
+use weir::store::{LocalId, Resident, ShelfRow, Store};
 
 use super::prepared;
 
@@ -131,7 +132,7 @@ const HELD: &[Holding] = &[
 ];
 
 /// Registers everybody, and records what is held and known of them.
-pub(super) async fn people_it(store: &dyn Store, start: Timestamp) {
+pub(super) async fn people_it(store: &dyn Store, book: &RuleBook, start: Timestamp) {
     let residents = REGISTERED
         .iter()
         .map(|one| {
@@ -164,16 +165,24 @@ pub(super) async fn people_it(store: &dyn Store, start: Timestamp) {
         let (holder, category) = (holder.parse().unwrap(), category.parse().unwrap());
         store.shelve(holder, category, rows, start, prepared(Kind::Hold)).await.unwrap();
     }
-    store.record_facts(facts(start), prepared(Kind::Fact)).await.unwrap();
+    let facts = recorded(facts(book, start), start);
+    store.record_facts(facts, prepared(Kind::Fact)).await.unwrap();
 }
 
-fn facts(start: Timestamp) -> Vec<Fact> {
+/// Facts as recorded then by the operator.
+pub(crate) fn recorded(facts: Vec<Fact>, at: Timestamp) -> Vec<RecordedFact> {
+    facts.into_iter().map(|fact| RecordedFact { fact, by: None, at }).collect()
+}
+
+fn facts(book: &RuleBook, start: Timestamp) -> Vec<Fact> {
     let until = Some(jiff::civil::date(2026, 12, 31));
-    let mut facts = vec![Fact::OptOutListRead { at: start }];
-    let documents = ["oakdale-gp", "northshire-police"].into_iter();
-    let agencies: BTreeSet<&str> = STAFF.iter().map(|who| who.agency).chain(documents).collect();
-    for agency in agencies {
-        facts.push(Fact::PolicyDocument { agency: agency.parse().unwrap(), until });
+    let mut facts: Vec<Fact> = Register::ALL
+        .iter()
+        .map(|register| Fact::RegisterRead { register: *register, at: start })
+        .collect();
+    for agency in book.agencies.keys().cloned() {
+        facts.push(Fact::Agency { agency: agency.clone(), active: true });
+        facts.push(Fact::PolicyDocument { agency, until });
     }
     for who in STAFF {
         facts.push(staff(*who, None));
@@ -183,8 +192,7 @@ fn facts(start: Timestamp) -> Vec<Fact> {
         }
     }
     for one in REGISTERED {
-        let flags = one.flag.iter().map(|flag| flag.parse().unwrap()).collect();
-        facts.push(circumstances(*one, flags));
+        facts.extend(one.flag.map(|flag| flagged(*one, flag)));
     }
     facts
 }
@@ -195,6 +203,7 @@ pub(crate) fn staff(who: Person<'_>, account_ends: Option<Timestamp>) -> Fact {
         person: who.person.parse().unwrap(),
         account_ends,
         training_until: Some(jiff::civil::date(2026, 12, 31)),
+        interests_declared: Some(jiff::civil::date(2026, 4, 1)),
     }
 }
 
@@ -208,13 +217,12 @@ pub(crate) fn relationship(who: Person<'_>, one: Inhabitant, from: Timestamp) ->
     }
 }
 
-fn circumstances(one: Inhabitant, flags: BTreeSet<weir::domain::FlagId>) -> Fact {
-    Fact::Circumstances {
+/// A flag that a custodian has set.
+pub(crate) fn flagged(one: Inhabitant, flag: &str) -> Fact {
+    Fact::Flag {
         resident: one.resident(),
-        died: None,
-        flags,
-        capacity: Capacity::Has,
-        parent_of_case: false,
-        disadvantages: 0,
+        flag: flag.parse().unwrap(),
+        agency: "northfield-council-childrens".parse().unwrap(),
+        set: true,
     }
 }

@@ -10,10 +10,17 @@ use tempfile::TempDir;
 use crate::audit::checkpoint::SigningKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::clock::FixedClock;
-use crate::store::contract::{NOW, entry, local, resident, row, time, word};
+use crate::store::contract::{
+    NOW, entry, is_suspended, knowledge, local, recorded, resident, row, time, word,
+};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::log::{Log, stored_rows, verify_file};
-use crate::store::{Fact, Search, Store, StoreError};
+use crate::store::{RecordedFact, Search, Store, StoreError};
+
+/// The board says so.
+fn suspended() -> Vec<RecordedFact> {
+    recorded(vec![knowledge::suspended("befriend", true)])
+}
 
 const ORIGIN: &str = "hub.example/audit";
 
@@ -152,10 +159,9 @@ async fn a_log_that_fails_after_the_commit_gets_the_entry_first() {
         let held = Connection::open(audit(&dir)).unwrap();
         held.execute_batch("BEGIN IMMEDIATE").unwrap();
         let late = entry(Kind::Fact);
-        let fact = Fact::Suspended { agency: word("befriend"), suspended: true };
-        let made = store.record_facts(vec![fact], late.clone()).await;
+        let made = store.record_facts(suspended(), late.clone()).await;
         assert!(matches!(made, Err(StoreError::Unavailable(_))), "{made:?}");
-        let suspended = store.standing().await.unwrap().suspended.contains("befriend");
+        let suspended = is_suspended(&store, "befriend").await;
         assert!(suspended, "what is in memory is older than the file");
         assert_eq!((times(&dir, &late), outbox(&dir)), (0, 1));
         if reopened {
@@ -219,10 +225,9 @@ async fn a_full_disk_takes_no_half_change_and_goes_on_when_there_is_space() {
     assert!(told.is_some_and(|round| round > 0), "the disk was never full: {told:?}");
     // Reading and refusing go on, and both are in the log, which has a file of its own.
     store.append(vec![entry(Kind::Refuse)]).await.unwrap();
-    let fact = Fact::Suspended { agency: word("befriend"), suspended: true };
     confine(i64::from(u32::MAX - 1));
-    store.record_facts(vec![fact], entry(Kind::Fact)).await.unwrap();
-    assert!(store.standing().await.unwrap().suspended.contains("befriend"));
+    store.record_facts(suspended(), entry(Kind::Fact)).await.unwrap();
+    assert!(is_suspended(&store, "befriend").await);
     assert_eq!(count(&file, "SELECT count(*) FROM shelf"), shelved);
     let sound = "SELECT integrity_check = 'ok' FROM pragma_integrity_check";
     assert_eq!(count(&file, sound), 1);
