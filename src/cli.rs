@@ -5,6 +5,7 @@ pub mod bench;
 pub mod demo;
 pub mod facts;
 pub mod import;
+pub mod init;
 pub mod policy;
 pub mod serve;
 
@@ -34,6 +35,30 @@ enum Command {
     /// Proof that the access log is whole.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Makes an empty place: words, one agency, no rule, a configuration, keys and a first operator.
+    #[command(after_help = "Example: weir init town --name Westmere --agency westmere-council")]
+    Init {
+        /// The folder; must be empty or not there.
+        dir: PathBuf,
+        /// The name of the place.
+        #[arg(long)]
+        name: String,
+        /// The agency that runs the hub: small letters, digits and hyphens.
+        #[arg(long)]
+        agency: String,
+        /// The kind of that agency.
+        #[arg(long, default_value = "council")]
+        kind: String,
+        /// Its nation.
+        #[arg(long, default_value = "England")]
+        nation: String,
+        /// The zone whose days count.
+        #[arg(long, default_value = "Europe/London")]
+        zone: String,
+        /// The first operator.
+        #[arg(long, default_value = "operator-1")]
+        operator: String,
+    },
     /// Runs the hub.
     #[command(after_help = "Example: weir serve --config weir.toml")]
     Serve {
@@ -292,6 +317,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Facts(FactsCommand::Import { data, policies, mapping, file }) => {
             facts::import(&data, &policies, mapping.as_deref(), &file)
+        }
+        Command::Init { dir, name, agency, kind, nation, zone, operator } => {
+            init::run(&init::Wish { dir, name, agency, kind, nation, zone, operator })
         }
         Command::Serve { config } => serve::run(&config),
         Command::Token(TokenCommand::Issue {
