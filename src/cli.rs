@@ -58,6 +58,9 @@ enum Command {
         /// The first operator.
         #[arg(long, default_value = "operator-1")]
         operator: String,
+        /// Where the hub is to listen.
+        #[arg(long, default_value = "127.0.0.1:50061")]
+        listen: std::net::SocketAddr,
     },
     /// Runs the hub.
     #[command(after_help = "Example: weir serve --config weir.toml")]
@@ -318,8 +321,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Facts(FactsCommand::Import { data, policies, mapping, file }) => {
             facts::import(&data, &policies, mapping.as_deref(), &file)
         }
-        Command::Init { dir, name, agency, kind, nation, zone, operator } => {
-            init::run(&init::Wish { dir, name, agency, kind, nation, zone, operator })
+        Command::Init { dir, name, agency, kind, nation, zone, operator, listen } => {
+            init::run(&init::Wish { dir, name, agency, kind, nation, zone, operator, listen })
         }
         Command::Serve { config } => serve::run(&config),
         Command::Token(TokenCommand::Issue {

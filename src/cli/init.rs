@@ -46,6 +46,8 @@ pub struct Wish {
     pub zone: String,
     /// The first operator, as the issuer names them.
     pub operator: String,
+    /// Where the hub is to listen.
+    pub listen: std::net::SocketAddr,
 }
 
 /// Makes an empty place.
@@ -180,12 +182,12 @@ fn edited(text: &str, mut keep: impl FnMut(&mut Vec<String>) -> bool) -> String 
 }
 
 fn configuration(wish: &Wish) -> String {
-    let Wish { agency, .. } = wish;
+    let Wish { agency, listen, .. } = wish;
     format!(
         r#"# The hub's own configuration; config/weir.example.toml explains every key. Paths are relative to this file.
 # development accepts the issuer that was made beside this file; production wants each agency's own.
 mode = "development"
-listen = "127.0.0.1:50061"
+listen = "{listen}"
 data_dir = "data"
 policies_dir = "policies"
 # The name of the audit log; it is part of every signed head and must never change.
@@ -217,6 +219,7 @@ mod tests {
             nation: "England".to_owned(),
             zone: "Europe/London".to_owned(),
             operator: "operator-1".to_owned(),
+            listen: "127.0.0.1:50061".parse().unwrap(),
         }
     }
 
