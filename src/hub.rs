@@ -23,7 +23,7 @@ pub use answer::{Answer, Findings, Question};
 pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
 pub use error::{HubError, Violation};
 pub use log::{Details, EntryQuery, Looked};
-pub use records::{Extract, ExtractRow, Published};
+pub use records::{Extract, ExtractRow, Published, may_expire};
 pub use residents::{NewResident, Wanted};
 
 use crate::audit::entry::{Facet, Kind};

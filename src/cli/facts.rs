@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Outcome;
 use super::import::{ROWS_MAX, Trouble, ended, entry, failed, open, runtime, unknown};
+use crate::app::DataFolder;
 use crate::audit::entry::{Facet, Kind};
 use crate::domain::{AgencyId, ResidentId};
 use crate::policy::book::RuleBook;
@@ -12,11 +13,11 @@ use crate::store::{Fact, Store};
 
 /// `weir facts import FILE.ndjson`: one fact a line, as `{"fact":"staff",…}`.
 #[must_use]
-pub fn import(data: &Path, policies: &Path, file: &Path) -> Outcome {
+pub fn import(data: &DataFolder, policies: &Path, file: &Path) -> Outcome {
     ended(runtime().and_then(|runtime| runtime.block_on(imported(data, policies, file))))
 }
 
-async fn imported(data: &Path, policies: &Path, file: &Path) -> Result<String, Trouble> {
+async fn imported(data: &DataFolder, policies: &Path, file: &Path) -> Result<String, Trouble> {
     let policy = super::policy::open(policies).map_err(|lines| failed(lines.join("\n")))?;
     let text =
         std::fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;

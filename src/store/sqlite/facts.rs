@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::log::{sqlite, unavailable};
-use super::people::{key, resident, taken};
+use super::people::{is_registered, key, taken};
 use super::{at_micros, micros, parsed, word};
 use crate::domain::{AgencyId, CustodianRelease, DecisionId, PersonId, ResidentId, Scope};
 use crate::store::{Fact, Refusal, Standing, StoreError, StoredChoice};
@@ -121,7 +121,7 @@ pub(super) fn record_choice(
     id: ResidentId,
     choice: &StoredChoice,
 ) -> Result<(), StoreError> {
-    if resident(t, id)?.is_none() {
+    if !is_registered(t, id)? {
         return Err(StoreError::Refused(Refusal::NoResident));
     }
     let event = serde_json::to_string(&choice.event).map_err(|e| unavailable(&e))?;

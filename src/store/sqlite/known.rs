@@ -6,33 +6,35 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, Row, named_params};
 
 use super::facts::{about, at_work};
+use super::keys::Keyring;
 use super::log::sqlite;
-use super::people::key;
-use super::{parsed, word};
+use super::parsed;
+use super::people::{identity, key};
 use crate::domain::{AgencyId, CourtOrder, PersonId, PurposeId, ResidentId};
 use crate::store::{ChoiceEvent, Fact, Known, Resident, StaffRecord, StoreError};
 
-/// Rows of (tag, text, and for a resident: NHS number, date of birth, nation). Each part is a look-up
-/// by key; a part's own order is kept.
+/// Rows of (tag, text; for a resident what is sealed). Each part is a look-up by key; a part's own
+/// order is kept.
 const SQL: &str = "\
-SELECT 'resident', name, nhs_number, born, nation FROM resident WHERE id = :id \
-UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+SELECT 'resident', sealed FROM resident WHERE id = :id \
+UNION ALL SELECT 'fact', body FROM fact \
     WHERE kind = 'staff' AND about = :who AND who = '' \
-UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+UNION ALL SELECT 'fact', body FROM fact \
     WHERE kind = 'relationship' AND about = :whom AND who = :who \
-UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+UNION ALL SELECT 'fact', body FROM fact \
     WHERE kind = 'conflict' AND about = :whom AND who = :who \
-UNION ALL SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+UNION ALL SELECT 'fact', body FROM fact \
     WHERE kind = 'circumstances' AND about = :whom AND who = '' \
-UNION ALL SELECT * FROM (SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+UNION ALL SELECT * FROM (SELECT 'fact', body FROM fact \
     WHERE kind = 'order' AND about = :whom ORDER BY who) \
-UNION ALL SELECT * FROM (SELECT 'fact', body, NULL, NULL, NULL FROM fact \
+UNION ALL SELECT * FROM (SELECT 'fact', body FROM fact \
     WHERE kind = 'release' AND about = :whom ORDER BY who) \
-UNION ALL SELECT * FROM (SELECT 'choice', event, NULL, NULL, NULL FROM choice \
+UNION ALL SELECT * FROM (SELECT 'choice', event FROM choice \
     WHERE resident = :id ORDER BY seq)";
 
 pub(super) fn known(
     c: &Connection,
+    keys: &Keyring,
     agency: &AgencyId,
     person: &PersonId,
     id: ResidentId,
@@ -48,7 +50,7 @@ pub(super) fn known(
     while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
         let text = |column| row.get_ref(column).and_then(|v| Ok(v.as_str()?));
         match text(0).map_err(|e| sqlite(&e))? {
-            "resident" => known.resident = Some(resident(id, row)?),
+            "resident" => known.resident = Some(resident(keys, id, row)?),
             "fact" => {
                 let fact = parsed(text(1).map_err(|e| sqlite(&e))?)?;
                 known = with_fact(known, fact, agency, at);
@@ -66,12 +68,9 @@ pub(super) fn known(
     Ok(known)
 }
 
-fn resident(id: ResidentId, row: &Row<'_>) -> Result<Resident, StoreError> {
-    let columns = (|| Ok((row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))();
-    let (name, nhs_number, born, nation): (_, _, Option<String>, _) =
-        columns.map_err(|e: rusqlite::Error| sqlite(&e))?;
-    let born = born.map(|born| word(&born)).transpose()?;
-    Ok(Resident { id, nhs_number, name, born, nation })
+fn resident(keys: &Keyring, id: ResidentId, row: &Row<'_>) -> Result<Resident, StoreError> {
+    let sealed: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
+    identity(keys, id, &sealed)
 }
 
 fn with_fact(mut known: Known, fact: Fact, agency: &AgencyId, at: Timestamp) -> Known {
