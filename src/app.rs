@@ -50,6 +50,7 @@ impl DataFolder {
     /// When the hub key is not there, lies in the folder, is open to others or is another one.
     pub fn keys(&self, clock: &SharedClock) -> Result<Arc<Keyring>, StoreError> {
         let (file, dir) = (&self.hub_key_file, &self.dir);
+        sqlite::refuse_without_keys(dir)?;
         let makes = self.makes_key && !file.exists() && !sqlite::is_there(dir);
         let hub = if makes { HubKey::make(file, Some(dir))? } else { HubKey::read(file, dir)? };
         Keyring::open(dir, hub, clock.now()).map(Arc::new)

@@ -44,6 +44,14 @@ pub struct SqliteStore {
     standing: Arc<ArcSwapOption<Standing>>,
 }
 
+/// Refuses a folder that holds a hub without its keys: that of a version that did not encrypt.
+///
+/// # Errors
+/// When it does.
+pub fn refuse_without_keys(dir: &Path) -> Result<(), StoreError> {
+    if dir.join(keys::FILE).exists() { Ok(()) } else { keys::refuse_without_keys(dir) }
+}
+
 /// Whether a folder holds something of a hub.
 #[must_use]
 pub fn is_there(dir: &Path) -> bool {

@@ -51,8 +51,10 @@ impl HubKey {
     pub fn read(path: &Path, data: &Path) -> Result<Self, StoreError> {
         let shown = path.display();
         outside(path, data)?;
-        let mut file = File::open(path)
-            .map_err(|e| bad(format!("the hub key {shown} cannot be read: {e}")))?;
+        let mut file = File::open(path).map_err(|e| {
+            let new = "A new hub gets one with: weir keys new FILE";
+            bad(format!("the hub key {shown} cannot be read: {e}. {new}"))
+        })?;
         let about = file.metadata().map_err(|e| bad(format!("the hub key {shown}: {e}")))?;
         if !about.is_file() {
             return Err(bad(format!("the hub key {shown} is no file")));

@@ -7,50 +7,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use moka::sync::Cache;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 
-use super::super::log::{files_in, private, sqlite, unavailable};
+use super::super::log::{private, sqlite, unavailable};
+use super::file::{
+    Blind, FILE, Purpose, begin, begin_writing, bound_to, page, put, settle, unwrapped, wrapped,
+};
 use super::hub::HubKey;
 use super::seal::{OVERHEAD, Secret, mac, open, seal};
 use crate::audit::checkpoint::SigningKey;
 use crate::domain::ResidentId;
 use crate::limits::KEYS_CACHED_MAX;
 use crate::store::StoreError;
-
-/// The file of wrapped keys.
-pub(in crate::store::sqlite) const FILE: &str = "keys.db";
-/// Keys wrapped anew between two looks at the next.
-const PAGE: usize = 1_000;
-
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS hub (one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS wrapped (
-    kind INTEGER NOT NULL, name BLOB NOT NULL, key BLOB NOT NULL, PRIMARY KEY (kind, name)
-) STRICT, WITHOUT ROWID;
-";
-
-/// What a key is for. The numbers are bound into what is wrapped and never change their meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub(super) enum Purpose {
-    /// Blind names: of residents in this file, of identifiers in `hub.db`.
-    Index = 1,
-    /// The seed of the log's signing key.
-    Signing = 2,
-    /// Entries about nobody.
-    Place = 3,
-    /// Entries about somebody who is not registered.
-    Strangers = 4,
-    /// Everything in the log of one year.
-    Year = 5,
-    /// A resident's identity and records.
-    Body = 6,
-    /// Entries about a resident.
-    Slots = 7,
-}
-
-/// The name of a key: of a resident's, a blind one; of a year's, the year; of the others, nothing.
-pub(super) type Blind = [u8; 32];
 
 /// What `weir keys check` found in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +92,7 @@ impl Keyring {
     /// Makes the keys of residents who have none, durably. Blocks.
     pub(in crate::store::sqlite) fn add(&self, residents: &[ResidentId]) -> Result<(), StoreError> {
         let mut file = self.file();
-        let t = begin_writing(&mut file)?;
+        let t = begin_writing(&mut file, &self.hub)?;
         let mut names = Vec::with_capacity(residents.len().saturating_mul(2));
         for resident in residents {
             for purpose in [Purpose::Body, Purpose::Slots] {
@@ -144,7 +112,7 @@ impl Keyring {
     /// When the file cannot be written; then the keys are there still.
     pub fn destroy(&self, resident: ResidentId) -> Result<(), StoreError> {
         let mut file = self.file();
-        let t = begin_writing(&mut file)?;
+        let t = begin_writing(&mut file, &self.hub)?;
         for purpose in [Purpose::Body, Purpose::Slots] {
             let name = self.name(purpose, resident.uuid().as_bytes());
             t.execute(
@@ -180,7 +148,7 @@ impl Keyring {
     /// When a key does not open, or the file cannot be written: then all are under the old key.
     pub fn rewrap(&self, new: &HubKey, mut step: impl FnMut(&str)) -> Result<u64, StoreError> {
         let mut file = self.file();
-        let t = begin_writing(&mut file)?;
+        let t = begin_writing(&mut file, &self.hub)?;
         let (mut done, mut after) = (0, (0, Vec::new()));
         loop {
             let rows = page(&t, &after)?;
@@ -329,7 +297,7 @@ impl Keyring {
             return Ok(secret);
         }
         let mut file = self.file();
-        let t = begin_writing(&mut file)?;
+        let t = begin_writing(&mut file, &self.hub)?;
         put(&t, &self.hub, Purpose::Year, &year.to_be_bytes(), &Secret::fresh()?)?;
         t.commit().map_err(|e| sqlite(&e))?;
         drop(file);
@@ -344,119 +312,4 @@ impl Keyring {
 /// The year that an entry's key is of.
 pub(super) fn year_of(at: Timestamp) -> i16 {
     at.to_zoned(TimeZone::UTC).year()
-}
-
-fn begin_writing(file: &mut Connection) -> Result<Transaction<'_>, StoreError> {
-    file.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|e| sqlite(&e))
-}
-
-/// The place's own keys; made once, with the file.
-fn begin(file: &mut Connection, dir: &Path, hub: &HubKey) -> Result<[Secret; 4], StoreError> {
-    let t = begin_writing(file)?;
-    t.execute_batch(SCHEMA).map_err(|e| sqlite(&e))?;
-    let under: Option<Vec<u8>> = t
-        .query_row("SELECT id FROM hub", [], |row| row.get(0))
-        .optional()
-        .map_err(|e| sqlite(&e))?;
-    match under {
-        None => {
-            without_keys(dir)?;
-            t.execute("INSERT INTO hub (one, id) VALUES (1, ?1)", [hub.id()])
-                .map_err(|e| sqlite(&e))?;
-            for purpose in OWN {
-                put(&t, hub, purpose, &[], &Secret::fresh()?)?;
-            }
-        }
-        Some(id) if id == hub.id() => {}
-        Some(id) => {
-            return Err(StoreError::Keys(format!(
-                "{}: its keys are under the hub key {}, not under {}: name the file of that key",
-                dir.display(),
-                hex::encode(id),
-                hub.name()
-            )));
-        }
-    }
-    let own = |purpose| {
-        let found = wrapped(&t, purpose, &[])?
-            .ok_or_else(|| StoreError::Keys(format!("keys.db holds no {purpose:?} key")))?;
-        unwrapped(hub, purpose as u8, &[], &found)
-    };
-    let [index, signing, place, strangers] = OWN;
-    let all = [own(index)?, own(signing)?, own(place)?, own(strangers)?];
-    t.commit().map_err(|e| sqlite(&e))?;
-    Ok(all)
-}
-
-/// The keys that a place has one of.
-const OWN: [Purpose; 4] = [Purpose::Index, Purpose::Signing, Purpose::Place, Purpose::Strangers];
-
-/// New keys would open nothing of what is there.
-fn without_keys(dir: &Path) -> Result<(), StoreError> {
-    if dir.join(super::super::FILE).exists() || !files_in(dir)?.is_empty() {
-        return Err(StoreError::Keys(format!(
-            "{} holds a hub without its keys: it is of a version that did not encrypt, or keys.db is \
-             lost. A folder of such a version is not brought over: begin with an empty folder, register \
-             and publish again, and keep the old one for its log.",
-            dir.display()
-        )));
-    }
-    Ok(())
-}
-
-fn bound_to(kind: u8, name: &[u8]) -> Vec<u8> {
-    [b"weir/keys/1".as_slice(), &[kind], name].concat()
-}
-
-/// Wraps and stores a key, unless there is one.
-fn put(
-    t: &Transaction<'_>,
-    hub: &HubKey,
-    purpose: Purpose,
-    name: &[u8],
-    secret: &Secret,
-) -> Result<(), StoreError> {
-    let wrapped = seal(&hub.secret, &bound_to(purpose as u8, name), &secret.0)?;
-    t.prepare_cached("INSERT OR IGNORE INTO wrapped (kind, name, key) VALUES (?1, ?2, ?3)")
-        .and_then(|mut s| s.execute(params![purpose as u8, name, wrapped]))
-        .map(drop)
-        .map_err(|e| sqlite(&e))
-}
-
-fn wrapped(c: &Connection, purpose: Purpose, name: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    c.prepare_cached("SELECT key FROM wrapped WHERE kind = ?1 AND name = ?2")
-        .and_then(|mut s| s.query_row(params![purpose as u8, name], |row| row.get(0)).optional())
-        .map_err(|e| sqlite(&e))
-}
-
-fn unwrapped(hub: &HubKey, kind: u8, name: &[u8], wrapped: &[u8]) -> Result<Secret, StoreError> {
-    open(&hub.secret, &bound_to(kind, name), wrapped)
-        .and_then(|bytes| bytes.try_into().ok())
-        .map(Secret)
-        .ok_or_else(|| StoreError::Keys("a key in keys.db was changed or moved".to_owned()))
-}
-
-type Row = (u8, Vec<u8>, Vec<u8>);
-
-fn page(c: &Connection, after: &(u8, Vec<u8>)) -> Result<Vec<Row>, StoreError> {
-    let mut statement = c
-        .prepare_cached(
-            "SELECT kind, name, key FROM wrapped WHERE (kind, name) > (?1, ?2) \
-             ORDER BY kind, name LIMIT ?3",
-        )
-        .map_err(|e| sqlite(&e))?;
-    let rows = statement
-        .query_map(params![after.0, after.1, i64::try_from(PAGE).unwrap_or(i64::MAX)], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .map_err(|e| sqlite(&e))?;
-    rows.collect::<Result<_, _>>().map_err(|e| sqlite(&e))
-}
-
-/// Leaves nothing of what was deleted or replaced in the file's log.
-fn settle(file: &Connection) -> Result<(), StoreError> {
-    let busy: i64 = file
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-        .map_err(|e| sqlite(&e))?;
-    if busy == 0 { Ok(()) } else { Err(unavailable(&"keys.db is being read by somebody else")) }
 }

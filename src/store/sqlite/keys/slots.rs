@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 
-use super::ring::{Blind, Keyring, Purpose, year_of};
+use super::file::{Blind, Purpose};
+use super::ring::{Keyring, year_of};
 use super::seal::{OVERHEAD, Secret, mac, open, seal};
 use crate::domain::DecisionId;
 use crate::store::StoreError;

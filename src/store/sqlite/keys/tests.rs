@@ -160,7 +160,7 @@ async fn a_destroyed_key_erases_and_is_no_tampering_and_tampering_is_found_still
         assert_eq!(held(&store, bob).await.unwrap(), 1);
     }
     let keys = bytes_of(dir.path());
-    let name = store.log().keys().name(super::ring::Purpose::Slots, ann.uuid().as_bytes());
+    let name = store.log().keys().name(super::file::Purpose::Slots, ann.uuid().as_bytes());
     assert!(!holds(&keys, &name), "the key is in the files still");
     let file = Connection::open(log_file(dir.path())).unwrap();
     let tampered = "UPDATE slot SET bytes = CAST(bytes || x'00' AS BLOB) WHERE slot = 2";
