@@ -16,6 +16,7 @@ mod failing;
 mod guides;
 mod import;
 mod issuers;
+mod keys;
 mod layers;
 mod python;
 mod quiet;
