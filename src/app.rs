@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -19,10 +19,50 @@ use crate::policy::PolicySnapshot;
 use crate::source::Shelf;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::log::{Log, key_file};
+use crate::store::sqlite::keys::{HubKey, Keyring};
+use crate::store::sqlite::log::Log;
+use crate::store::{StoreError, sqlite};
 
-/// The signing key, when no other place is configured.
-pub const SIGNING_KEY: &str = "hub-signing-key";
+/// A data folder, and where the hub key is that opens it.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The file of the hub key, outside the folder.
+    pub hub_key_file: PathBuf,
+    /// For a folder that is new, a key that is not there is made. Never in production.
+    pub makes_key: bool,
+}
+
+impl DataFolder {
+    /// The folder with its key in the file named, or beside it as `DIR.hub-key`.
+    #[must_use]
+    pub fn with_key(dir: &Path, hub_key_file: Option<&Path>) -> Self {
+        let mut beside = dir.components().as_path().as_os_str().to_owned();
+        beside.push(".hub-key");
+        let hub_key_file = hub_key_file.map_or_else(|| PathBuf::from(beside), Path::to_owned);
+        Self { dir: dir.to_owned(), hub_key_file, makes_key: false }
+    }
+
+    /// Opens the keys that everything in the folder is under.
+    ///
+    /// # Errors
+    /// When the hub key is not there, lies in the folder, is open to others or is another one.
+    pub fn keys(&self, clock: &SharedClock) -> Result<Arc<Keyring>, StoreError> {
+        let (file, dir) = (&self.hub_key_file, &self.dir);
+        sqlite::refuse_without_keys(dir)?;
+        let makes = self.makes_key && !file.exists() && !sqlite::is_there(dir);
+        let hub = if makes { HubKey::make(file, Some(dir))? } else { HubKey::read(file, dir)? };
+        Keyring::open(dir, hub, clock.now()).map(Arc::new)
+    }
+}
+
+/// To try things out: the key lies beside the folder, and is made with it.
+impl<P: AsRef<Path>> From<P> for DataFolder {
+    fn from(dir: P) -> Self {
+        Self { makes_key: true, ..Self::with_key(dir.as_ref(), None) }
+    }
+}
 
 /// Why the hub cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +96,7 @@ impl App {
     /// # Errors
     /// When a part cannot be opened. Nothing is served.
     pub async fn open(
-        data: &Path,
+        data: impl Into<DataFolder>,
         origin: &str,
         policy: PolicySnapshot,
         issuers: Vec<Issuer>,
@@ -72,23 +112,24 @@ impl App {
     /// # Errors
     /// As [`App::open`].
     pub async fn open_committing(
-        data: &Path,
+        data: impl Into<DataFolder>,
         origin: &str,
         policy: PolicySnapshot,
         issuers: Vec<Issuer>,
         clock: SharedClock,
         together: usize,
     ) -> Result<Self, AppError> {
+        let data = data.into();
         // What is in it is personal: the folder is its owner's alone.
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(data)
-            .map_err(|e| crate::store::StoreError::Unavailable(e.to_string()))?;
+            .create(&data.dir)
+            .map_err(|e| StoreError::Unavailable(e.to_string()))?;
         let authenticator = Arc::new(Authenticator::new(issuers, Arc::clone(&clock))?);
-        let key = key_file(&data.join(SIGNING_KEY))?;
-        let log = Log::open_committing(data, key, origin, Arc::clone(&clock), together)?;
-        let store = Arc::new(SqliteStore::open(data, log).await?);
+        let keys = data.keys(&clock)?;
+        let log = Log::open_committing(&data.dir, keys, origin, Arc::clone(&clock), together)?;
+        let store = Arc::new(SqliteStore::open(&data.dir, log).await?);
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let source = Arc::new(Shelf::new(Arc::clone(&shared)));
         let policy = Arc::new(ArcSwap::from_pointee(policy));
@@ -108,7 +149,19 @@ impl App {
     ) -> Result<(), AppError> {
         let desk =
             Desk { hub: Arc::clone(&self.hub), authenticator: Arc::clone(&self.authenticator) };
+        let purging = tokio::spawn({
+            let hub = Arc::clone(&self.hub);
+            async move {
+                let mut turns = tokio::time::interval(limits::PURGE_EVERY);
+                turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                loop {
+                    turns.tick().await;
+                    hub.purge_expired().await;
+                }
+            }
+        });
         let served = serve(listener, desk, Options { reflection }, shutdown).await;
+        purging.abort();
         self.store.log().close();
         Ok(served?)
     }

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod facts;
 pub mod import;
 pub mod init;
+pub mod keys;
 pub mod policy;
 pub mod serve;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
+use crate::app::DataFolder;
 use crate::clock::{SampleClock, SharedClock, SystemClock};
 
 /// Weir: a local information-sharing hub.
@@ -69,6 +71,9 @@ enum Command {
         #[arg(long, default_value = "weir.toml")]
         config: PathBuf,
     },
+    /// The keys that what is stored is under.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Records on the shelf.
     #[command(subcommand)]
     Records(RecordsCommand),
@@ -118,10 +123,45 @@ enum Command {
 }
 
 #[derive(Subcommand)]
+enum KeysCommand {
+    /// Makes a hub key in a file that is not there yet. Keep it apart from the data folder.
+    #[command(after_help = "Example: weir keys new /etc/weir/hub-key")]
+    New {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Opens every key and every sealed slot of a data folder that no hub has open.
+    #[command(after_help = "Example: weir keys check --data weir-data --hub-key-file hub-key")]
+    Check {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+    },
+    /// Wraps all keys anew under a new hub key, which is made when it is not there. All or none; run it
+    /// again when it was cut off.
+    #[command(after_help = "Example: weir keys rotate --data weir-data --hub-key-file hub-key \
+                      --new-hub-key-file hub-key-2027")]
+    Rotate {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// The file of the new hub key.
+        #[arg(long)]
+        new_hub_key_file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
 enum RecordsCommand {
     /// Imports an agency's extract, whole or not at all, into a data folder that no hub has open.
     #[command(after_help = "Example: weir records import --data weir-data --agency oakdale-gp \
-                      --category health/summary extract.csv\n\nA CSV file begins with the columns \
+                      --category health/summary --expires 2026-12-31 extract.csv\n\nA CSV file begins with the columns \
                       local_id and field names of the category; an NDJSON file holds one object a row.")]
     Import {
         /// The data folder.
@@ -136,6 +176,12 @@ enum RecordsCommand {
         /// The category.
         #[arg(long)]
         category: String,
+        /// The last day on which the records are released, such as 2026-12-31; at most 400 days away.
+        #[arg(long)]
+        expires: String,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
         /// The file, .csv or .ndjson.
         file: PathBuf,
     },
@@ -160,6 +206,9 @@ enum FactsCommand {
         /// object a line.
         #[arg(long)]
         mapping: Option<PathBuf>,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
         /// The file.
         file: PathBuf,
     },
@@ -219,6 +268,9 @@ enum AuditCommand {
         /// The data folder.
         #[arg(long, default_value = "weir-data")]
         data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
         /// The agency that asked.
         #[arg(long)]
         agency: Option<String>,
@@ -302,8 +354,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Audit(AuditCommand::Verify { data, key, kept }) => {
             audit::verify(&data, key.as_deref(), kept.as_deref())
         }
+        Command::Keys(KeysCommand::New { file }) => keys::new(&file),
+        Command::Keys(KeysCommand::Check { data, hub_key_file }) => {
+            keys::check(&DataFolder::with_key(&data, hub_key_file.as_deref()))
+        }
+        Command::Keys(KeysCommand::Rotate { data, hub_key_file, new_hub_key_file }) => {
+            keys::rotate(&DataFolder::with_key(&data, hub_key_file.as_deref()), &new_hub_key_file)
+        }
         Command::Audit(AuditCommand::Search {
             data,
+            hub_key_file,
             agency,
             purpose,
             outcome,
@@ -313,13 +373,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             limit,
         }) => {
             let wish = audit::Wish { agency, purpose, outcome, code, resident, from, limit };
-            audit::search(&data, &wish)
+            audit::search(&DataFolder::with_key(&data, hub_key_file.as_deref()), &wish)
         }
-        Command::Records(RecordsCommand::Import { data, policies, agency, category, file }) => {
-            import::records(&data, &policies, &import::Wish { agency, category }, &file)
+        Command::Records(RecordsCommand::Import {
+            data,
+            policies,
+            agency,
+            category,
+            expires,
+            hub_key_file,
+            file,
+        }) => {
+            let wish = import::Wish { agency, category, expires };
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            import::records(&folder, &policies, &wish, &file)
         }
-        Command::Facts(FactsCommand::Import { data, policies, mapping, file }) => {
-            facts::import(&data, &policies, mapping.as_deref(), &file)
+        Command::Facts(FactsCommand::Import { data, policies, mapping, hub_key_file, file }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            facts::import(&folder, &policies, mapping.as_deref(), &file)
         }
         Command::Init { dir, name, agency, kind, nation, zone, operator, listen } => {
             init::run(&init::Wish { dir, name, agency, kind, nation, zone, operator, listen })

@@ -29,6 +29,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The data folder.
     pub data_dir: PathBuf,
+    /// The file of the hub key; `None`: beside the data folder, in development only.
+    pub hub_key_file: Option<PathBuf>,
     /// The policy folder.
     pub policies_dir: PathBuf,
     /// The log's name, such as `council.example/weir/audit`.
@@ -50,6 +52,7 @@ struct ConfigFile {
     mode: Mode,
     listen: SocketAddr,
     data_dir: PathBuf,
+    hub_key_file: Option<PathBuf>,
     policies_dir: PathBuf,
     audit_origin: String,
     reflection: Option<bool>,
@@ -109,6 +112,7 @@ impl Config {
             mode: file.mode,
             listen: file.listen,
             data_dir: base.join(file.data_dir),
+            hub_key_file: file.hub_key_file.map(|file| base.join(file)),
             policies_dir: base.join(file.policies_dir),
             audit_origin: file.audit_origin,
             reflection: file.reflection.unwrap_or(file.mode == Mode::Development),
@@ -121,6 +125,12 @@ impl Config {
     fn check(&self) -> Result<(), String> {
         if self.issuers.is_empty() {
             return Err("no [[issuer]]: nobody could call".to_owned());
+        }
+        if self.mode == Mode::Production && self.hub_key_file.is_none() {
+            return Err(
+                "hub_key_file is missing: make one outside data_dir with `weir keys new FILE`"
+                    .to_owned(),
+            );
         }
         if self.audit_origin.is_empty() || self.audit_origin.contains([' ', '+', '\n']) {
             return Err("audit_origin must be a name without spaces and plus signs".to_owned());
@@ -229,6 +239,7 @@ mod tests {
                 "urn:weir:development:oakdale-gp",
                 "refused in production",
             ),
+            ("hub_key_file =", "# hub_key_file =", "hub_key_file is missing"),
             ("[[issuer]]", "[[isuer]]", "unknown field `isuer`"),
             ("council.example/", "council example/", "audit_origin"),
             ("jwks_url =", "jwks_uri =", "unknown field `jwks_uri`"),

@@ -226,7 +226,7 @@ mod tests {
         type Spoil = fn(&mut ConsentEvent);
         let table: [(&str, Spoil); 7] = [
             ("state", |e| e.state = ConsentState::Withdrawn),
-            ("state", |e| e.state = ConsentState::Unknown),
+            ("state", |e| e.state = ConsentState::Invalidated),
             ("event_time", |e| e.at = at("2026-07-15T09:00:01Z")),
             ("until_date", |e| e.until = "2026-06-30".parse().unwrap()),
             ("purposes", |e| e.purposes.clear()),

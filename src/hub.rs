@@ -26,7 +26,7 @@ pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
 pub use error::{HubError, Violation};
 pub use knowledge::ListedFacts;
 pub use log::{Details, EntryQuery, Looked};
-pub use records::{Extract, ExtractRow, Published};
+pub use records::{Extract, ExtractRow, Published, may_expire};
 pub use residents::{NewResident, Wanted};
 pub use rights::Finding;
 

@@ -22,6 +22,8 @@ pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 500;
 /// Reads that may wait for a reading thread.
 pub const READ_QUEUE_MAX: usize = 4096;
+/// Residents' keys kept open in memory.
+pub const KEYS_CACHED_MAX: u64 = 200_000;
 /// Entries that may wait for the audit writer.
 pub const AUDIT_QUEUE_MAX: usize = 4096;
 /// Entries in one commit.
@@ -94,3 +96,9 @@ pub const KEY_SET_ON_DEMAND: Duration = Duration::from_secs(30);
 pub const KEY_SET_FETCH: Duration = Duration::from_secs(5);
 /// Keys that could not be read again for so long are no longer believed.
 pub const KEY_SET_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest time that a published record is kept and released. A newer extract replaces it long before.
+pub const RECORD_LIFE_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(400 * 24);
+/// Time between two looks for records that have expired. None is released meanwhile.
+pub const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// Records purged in one transaction.
+pub const PURGE_MAX: usize = 1_000;

@@ -31,6 +31,9 @@ pub enum StoreError {
     /// Another process has the data folder open.
     #[error("another process uses the data folder")]
     InUse,
+    /// A key is missing, is another one, or lies where others can read it; an operator must look.
+    #[error("{0}")]
+    Keys(String),
     /// What is stored does not make sense; an operator must look.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
@@ -178,6 +181,8 @@ pub struct HeldRecord {
     pub category: CategoryId,
     /// When it was published.
     pub published_at: Timestamp,
+    /// From when on it is released no more.
+    pub expires_at: Timestamp,
 }
 
 /// Where an entry stands in the log. Made only by the store, once the entry is durable and covered
@@ -372,14 +377,15 @@ pub trait Store: Send + Sync + 'static {
     async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError>;
 
     /// Puts a batch of one holder's extract on the shelf, all or none; a row replaces what the
-    /// holder had under the local id in that category. With an unlinked row nothing is written, the
+    /// holder had under the local id in that category. `times`: when it was published, and from when
+    /// on it is released no more. With an unlinked row nothing is written, the
     /// entry neither.
     async fn shelve(
         &self,
         holder: AgencyId,
         category: CategoryId,
         rows: Vec<ShelfRow>,
-        at: Timestamp,
+        times: (Timestamp, Timestamp),
         entry: Entry,
     ) -> Result<(ShelfReport, Option<Receipt>), StoreError>;
 
@@ -401,7 +407,12 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<HeldRecord>, StoreError>;
 
-    /// The values that `holder` holds about `resident` in `categories`.
+    /// Takes off the shelf what has expired by the hub's clock, at most `limit` records, with an
+    /// entry of their number where there are any; tells how many.
+    async fn purge_expired(&self, limit: usize) -> Result<u64, StoreError>;
+
+    /// The values that `holder` holds about `resident` in `categories`, without what has expired by
+    /// the hub's clock.
     async fn shelf_record(
         &self,
         holder: AgencyId,

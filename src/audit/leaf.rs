@@ -13,32 +13,46 @@ use crate::domain::{AgencyId, DecisionId};
 /// First bytes of every leaf.
 const MAGIC: &[u8; 4] = b"WEIR";
 /// Version of the format.
-const VERSION: u8 = 1;
-/// Domain of slot commitments.
-const SLOT_DOMAIN: &[u8] = b"weir/audit/slot/1";
+const VERSION: u8 = 2;
+/// Domain of what commits to a slot's content.
+const CONTENT_DOMAIN: &[u8] = b"weir/audit/slot/1";
+/// Domain of what the leaf holds: the content's commitment and what is sealed.
+const SLOT_DOMAIN: &[u8] = b"weir/audit/slot/2";
 
 /// A slot as it is kept beside the log: only its commitment is part of the tree.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedSlot {
     /// Which slot.
     pub id: SlotId,
-    /// Random; keeps short content from being guessed.
-    pub salt: [u8; 32],
-    /// The content.
+    /// [`content_commitment`] of what is sealed.
+    pub content: [u8; 32],
+    /// Salt and content, sealed under keys that can be destroyed.
     pub bytes: Vec<u8>,
 }
 
 impl SealedSlot {
-    /// SHA-256 over domain, slot id, salt and content.
+    /// SHA-256 over domain, slot id, the content's commitment and the hash of what is sealed: who has
+    /// no key finds every change, and who has it cannot open the slot to anything else.
     #[must_use]
     pub fn commitment(&self) -> [u8; 32] {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(SLOT_DOMAIN);
         context.update(&[self.id as u8]);
-        context.update(&self.salt);
-        context.update(&self.bytes);
+        context.update(&self.content);
+        context.update(digest::digest(&digest::SHA256, &self.bytes).as_ref());
         bytes32(&context.finish())
     }
+}
+
+/// SHA-256 over domain, slot id, salt and content. The salt is random: short content cannot be guessed.
+#[must_use]
+pub fn content_commitment(id: SlotId, salt: &[u8; 32], content: &[u8]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(CONTENT_DOMAIN);
+    context.update(&[id as u8]);
+    context.update(salt);
+    context.update(content);
+    bytes32(&context.finish())
 }
 
 pub(super) fn bytes32(digest: &digest::Digest) -> [u8; 32] {
@@ -238,7 +252,7 @@ mod tests {
         let bytes = encode(&entry, Timestamp::UNIX_EPOCH, &commitments).unwrap();
         let known = concat!(
             "57454952",
-            "01",
+            "02",
             "0000000000000000",
             "00000000000000000000000000000001",
             "02",
@@ -261,11 +275,13 @@ mod tests {
 
     #[test]
     fn a_commitment_is_this() {
-        let slot = SealedSlot { id: SlotId::Subject, salt: [7; 32], bytes: b"somebody".to_vec() };
-        let mut preimage = b"weir/audit/slot/1\x01".to_vec();
-        preimage.extend([7; 32]);
-        preimage.extend(b"somebody");
-        assert_eq!(slot.commitment(), bytes32(&digest::digest(&digest::SHA256, &preimage)));
+        let hash = |bytes: &[u8]| bytes32(&digest::digest(&digest::SHA256, bytes));
+        let content = content_commitment(SlotId::Subject, &[7; 32], b"somebody");
+        let preimage = [b"weir/audit/slot/1\x01".as_slice(), &[7; 32], b"somebody"].concat();
+        assert_eq!(content, hash(&preimage));
+        let slot = SealedSlot { id: SlotId::Subject, content, bytes: b"sealed".to_vec() };
+        let preimage = [b"weir/audit/slot/2\x01".as_slice(), &content, &hash(b"sealed")].concat();
+        assert_eq!(slot.commitment(), hash(&preimage));
     }
 
     proptest! {

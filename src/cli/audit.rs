@@ -6,11 +6,11 @@ use std::path::Path;
 use uuid::Uuid;
 
 use super::Outcome;
-use crate::app::SIGNING_KEY;
+use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::domain::{Code, DecisionId, ResidentId};
-use crate::store::sqlite::log::{Log, files_in, key_file, verify_file};
+use crate::store::sqlite::log::{Log, files_in, verify_file};
 use crate::store::{Search, StoredEntry};
 
 /// `weir audit verify --data DIR [--key KEY] [--kept SIZE:ROOT]`. Without a key that the auditor has kept, the one in
@@ -95,7 +95,7 @@ pub struct Wish {
 
 /// `weir audit search --data DIR …`. Reading the log is an entry of its own, made first.
 #[must_use]
-pub fn search(data: &Path, wish: &Wish) -> Outcome {
+pub fn search(data: &DataFolder, wish: &Wish) -> Outcome {
     let found = tokio::runtime::Runtime::new()
         .map_err(|e| e.to_string())
         .and_then(|runtime| runtime.block_on(searched(data, wish)));
@@ -105,7 +105,8 @@ pub fn search(data: &Path, wish: &Wish) -> Outcome {
     }
 }
 
-async fn searched(data: &Path, wish: &Wish) -> Result<String, String> {
+async fn searched(folder: &DataFolder, wish: &Wish) -> Result<String, String> {
+    let data = folder.dir.as_path();
     let shown = data.display();
     let vkey = std::fs::read_to_string(data.join("audit.vkey"))
         .map_err(|e| format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder?"))?;
@@ -144,8 +145,9 @@ async fn searched(data: &Path, wish: &Wish) -> Result<String, String> {
         search.slot = Some((SlotId::Subject, bytes.clone()));
         slots.insert(SlotId::Subject, bytes);
     }
-    let key = key_file(&data.join(SIGNING_KEY)).map_err(|e| e.to_string())?;
-    let log = Log::open(data, key, origin.name(), super::clock_in(data)).map_err(|e| {
+    let clock = super::clock_in(data);
+    let keys = folder.keys(&clock).map_err(|e| e.to_string())?;
+    let log = Log::open(data, keys, origin.name(), clock).map_err(|e| {
         format!("{shown}: {e}. While a hub runs, ask it: AuditService.SearchEntries.")
     })?;
     // What was looked for stands in one facet: a search for a code finds refusals, not searches.

@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 
 use super::Outcome;
 use super::import::{ROWS_MAX, Trouble, ended, entry, failed, open, runtime, unknown};
+use crate::app::DataFolder;
 use crate::audit::entry::{Facet, Kind};
 use crate::domain::{AgencyId, Fact, RecordedFact};
 use crate::policy::book::RuleBook;
@@ -22,13 +23,13 @@ const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// `weir facts import FILE.ndjson`, one fact a line as `{"fact":"staff",…}`; with a mapping, of
 /// `FILE.csv`.
 #[must_use]
-pub fn import(data: &Path, policies: &Path, mapping: Option<&Path>, file: &Path) -> Outcome {
+pub fn import(data: &DataFolder, policies: &Path, mapping: Option<&Path>, file: &Path) -> Outcome {
     let imported = imported(data, policies, mapping, file);
     ended(runtime().and_then(|runtime| runtime.block_on(imported)))
 }
 
 async fn imported(
-    data: &Path,
+    data: &DataFolder,
     policies: &Path,
     mapping: Option<&Path>,
     file: &Path,
@@ -54,7 +55,7 @@ async fn imported(
     kinds.dedup();
     let facets = [(Facet::What, kinds.join("|")), (Facet::Count, count.to_string())];
     let new = entry(Kind::Fact, "weir facts import", &facets);
-    let at = super::clock_in(data).now();
+    let at = super::clock_in(&data.dir).now();
     let facts = facts.into_iter().map(|fact| RecordedFact { fact, by: None, at }).collect();
     let receipt = store.record_facts(facts, new).await.map_err(failed)?;
     Ok(format!("Facts imported: {count}; audit entry {}", receipt.index()))

@@ -5,16 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use indicatif::ProgressBar;
+use jiff::Timestamp;
+use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::Outcome;
-use crate::app::SIGNING_KEY;
+use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{CategoryId, DecisionId, FieldId, FieldValue};
+use crate::hub::may_expire;
 use crate::policy::book::RuleBook;
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::log::{Log, key_file};
+use crate::store::sqlite::log::Log;
 use crate::store::{ShelfRow, Store};
 
 /// Most rows of a file.
@@ -29,6 +32,8 @@ pub struct Wish {
     pub agency: String,
     /// The category.
     pub category: String,
+    /// The last day on which the records are released.
+    pub expires: String,
 }
 
 /// Why a file was not taken.
@@ -64,15 +69,17 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
 }
 
 /// Opens the data folder of a hub that is not running.
-pub(super) async fn open(data: &Path) -> Result<SqliteStore, Trouble> {
+pub(super) async fn open(folder: &DataFolder) -> Result<SqliteStore, Trouble> {
+    let data = folder.dir.as_path();
     let shown = data.display();
     let vkey = std::fs::read_to_string(data.join("audit.vkey")).map_err(|e| {
         failed(format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder?"))
     })?;
     let origin =
         VerifierKey::parse(&vkey).map_err(|e| failed(format!("{shown}/audit.vkey: {e}")))?;
-    let key = key_file(&data.join(SIGNING_KEY)).map_err(failed)?;
-    let log = Log::open(data, key, origin.name(), super::clock_in(data))
+    let clock = super::clock_in(data);
+    let keys = folder.keys(&clock).map_err(failed)?;
+    let log = Log::open(data, keys, origin.name(), clock)
         .map_err(|e| failed(format!("{shown}: {e}. Stop the hub first.")))?;
     SqliteStore::open(data, log).await.map_err(failed)
 }
@@ -84,11 +91,16 @@ pub(super) fn entry(kind: Kind, rpc: &str, facets: &[(Facet, String)]) -> Entry 
 
 /// `weir records import`.
 #[must_use]
-pub fn records(data: &Path, policies: &Path, wish: &Wish, file: &Path) -> Outcome {
+pub fn records(data: &DataFolder, policies: &Path, wish: &Wish, file: &Path) -> Outcome {
     ended(runtime().and_then(|runtime| runtime.block_on(import(data, policies, wish, file))))
 }
 
-async fn import(data: &Path, policies: &Path, wish: &Wish, file: &Path) -> Result<String, Trouble> {
+async fn import(
+    data: &DataFolder,
+    policies: &Path,
+    wish: &Wish,
+    file: &Path,
+) -> Result<String, Trouble> {
     let policy = super::policy::open(policies).map_err(|lines| failed(lines.join("\n")))?;
     let book = policy.book();
     let Some((agency, _)) = book.agencies.get_key_value(wish.agency.as_str()) else {
@@ -99,6 +111,11 @@ async fn import(data: &Path, policies: &Path, wish: &Wish, file: &Path) -> Resul
         let valid = book.categories.keys().map(CategoryId::as_str);
         return Err(failed(unknown("--category", &wish.category, valid)));
     };
+    let at = super::clock_in(&data.dir).now();
+    let expires = end_of(&wish.expires, book).filter(|expires| may_expire(at, *expires));
+    let expires = expires.ok_or_else(|| {
+        failed("--expires must be a day like 2026-12-31, today or up to 400 days from now")
+    })?;
     let text =
         std::fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
     let rows = match file.extension().and_then(|e| e.to_str()) {
@@ -118,7 +135,7 @@ async fn import(data: &Path, policies: &Path, wish: &Wish, file: &Path) -> Resul
     ];
     let new = entry(Kind::Hold, "weir records import", &facets);
     let (report, receipt) = store
-        .shelve(agency.clone(), category.clone(), rows, super::clock_in(data).now(), new)
+        .shelve(agency.clone(), category.clone(), rows, (at, expires), new)
         .await
         .map_err(failed)?;
     bar.finish_and_clear();
@@ -136,6 +153,12 @@ async fn import(data: &Path, policies: &Path, wish: &Wish, file: &Path) -> Resul
         "{} records of {category} imported for {agency}; audit entry {place}",
         report.stored
     ))
+}
+
+/// The end of a day at the place.
+fn end_of(day: &str, book: &RuleBook) -> Option<Timestamp> {
+    let next = day.parse::<Date>().ok()?.tomorrow().ok()?;
+    Some(next.to_zoned(book.place.zone.clone()).ok()?.timestamp())
 }
 
 pub(super) fn unknown<'a>(flag: &str, found: &str, valid: impl Iterator<Item = &'a str>) -> String {

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::Outcome;
 use super::import::unknown;
-use crate::app::App;
+use crate::app::{App, DataFolder};
 use crate::auth::Issuer;
 use crate::auth::issuer::{DevelopmentIssuer, Person};
 use crate::clock::{Clock, SampleClock, SharedClock, SystemClock};
@@ -39,7 +39,12 @@ async fn serve(path: &Path) -> Result<(), String> {
         None => Arc::new(SystemClock),
     };
     check_issuers(&config.issuers, policy.book()).map_err(|wrong| wrong.join("\n"))?;
-    let app = App::open(&config.data_dir, &config.audit_origin, policy, config.issuers, clock)
+    let key_file = config.hub_key_file.as_deref();
+    let folder = DataFolder {
+        makes_key: config.mode == Mode::Development,
+        ..DataFolder::with_key(&config.data_dir, key_file)
+    };
+    let app = App::open(folder, &config.audit_origin, policy, config.issuers, clock)
         .await
         .map_err(|e| e.to_string())?;
     if let Some(start) = sample {

@@ -71,7 +71,9 @@ impl From<StoreError> for HubError {
             StoreError::Unavailable(_) | StoreError::Full | StoreError::InUse => {
                 Self::StoreUnavailable
             }
-            StoreError::Corrupt(_) | StoreError::Refused(Refusal::EventTaken) => Self::Broken,
+            StoreError::Corrupt(_)
+            | StoreError::Keys(_)
+            | StoreError::Refused(Refusal::EventTaken) => Self::Broken,
             StoreError::Refused(Refusal::NoResident | Refusal::NoLink) => Self::NotFound,
             StoreError::Refused(Refusal::LocalIdTaken | Refusal::IdentifierTaken) => Self::Taken,
             StoreError::Refused(Refusal::EntryTooLarge) => Self::TooMuch,

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::entry::fresh_id;
 use super::words::Words;
-use super::{Hub, HubError};
+use super::{Hub, HubError, Violation};
 use crate::audit::entry::{Facet, Kind};
 use crate::auth::{Caller, HubFunction};
 use crate::domain::{CategoryId, FieldId, FieldValue};
@@ -16,6 +18,8 @@ use crate::store::{HeldRecord, Receipt, ShelfReport, ShelfRow};
 pub struct Extract {
     /// The category.
     pub category: CategoryId,
+    /// From when on nothing of it is released any more.
+    pub expires: Timestamp,
     /// The rows.
     pub rows: Vec<ExtractRow>,
 }
@@ -34,6 +38,13 @@ pub struct Published {
     pub report: ShelfReport,
     /// The proof; `None`: nothing was stored.
     pub receipt: Option<Receipt>,
+}
+
+/// Whether a record published at `at` may be kept until `expires`: everything ends, and not too late.
+#[must_use]
+pub fn may_expire(at: Timestamp, expires: Timestamp) -> bool {
+    let life = expires.duration_since(at);
+    life.is_positive() && life <= limits::RECORD_LIFE_MAX
 }
 
 impl Hub {
@@ -63,7 +74,7 @@ impl Hub {
         let rpc = "weir.hub.v1.RecordService/PublishRecords";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Publisher).await?;
-        let Extract { category, rows } = extract;
+        let Extract { category, expires, rows } = extract;
         let mut words = Words::of(policy.book());
         words.category("header.category", &category);
         for (n, row) in rows.iter().enumerate() {
@@ -72,12 +83,17 @@ impl Hub {
             }
         }
         words.done()?;
+        if !may_expire(at, expires) {
+            let what = "must be in the future, and not more than 400 days away";
+            return Err(HubError::Invalid(vec![Violation::new("header.expire_time", what)]));
+        }
         let facets = BTreeMap::from([
             (Facet::Holder, caller.agency().as_str().to_owned()),
             (Facet::What, category.as_str().to_owned()),
             (Facet::Count, rows.len().to_string()),
         ]);
-        let request = serde_json::json!({ "publish": category, "rows": rows.len() });
+        let request =
+            serde_json::json!({ "publish": category, "rows": rows.len(), "expires": expires });
         let none = BTreeMap::new();
         let entry = call.entry(fresh_id(at), Kind::Hold, facets, None, none, &request);
         let rows = rows
@@ -85,8 +101,23 @@ impl Hub {
             .map(|row| ShelfRow { local_id: row.local_id, values: row.values })
             .collect();
         let holder = caller.agency().clone();
-        let (report, receipt) = self.store.shelve(holder, category, rows, at, entry).await?;
+        let (report, receipt) =
+            self.store.shelve(holder, category, rows, (at, expires), entry).await?;
         Ok(Published { report, receipt })
+    }
+
+    /// Takes off the shelf what has expired, a bounded number at a time.
+    pub async fn purge_expired(&self) {
+        loop {
+            match self.store.purge_expired(limits::PURGE_MAX).await {
+                Ok(gone) if gone < u64::try_from(limits::PURGE_MAX).unwrap_or(u64::MAX) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error, "Expired records could not be purged");
+                    return;
+                }
+            }
+        }
     }
 
     /// Takes records back; tells how many there were.

@@ -17,11 +17,11 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::sqlite::SqliteStore;
+use super::sqlite::keys::{HubKey, Keyring};
 use super::sqlite::log::Log;
 use super::{
     ChoiceEvent, Fact, Known, LocalId, Receipt, Resident, ShelfRow, Store, StoreError, StoredChoice,
 };
-use crate::audit::checkpoint::SigningKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::clock::{FixedClock, SharedClock};
 use crate::domain::{
@@ -96,7 +96,10 @@ impl Ground {
 
     pub(super) async fn shelve(&self, holder: &str, category: &str, rows: Vec<ShelfRow>) {
         let (holder, category) = (word(holder), word(category));
-        let made = self.store.shelve(holder, category, rows, time(NOW), entry(Kind::Hold)).await;
+        let made = self
+            .store
+            .shelve(holder, category, rows, (time(NOW), time(LATER)), entry(Kind::Hold))
+            .await;
         assert!(made.unwrap().1.is_some(), "a row is not linked");
     }
 
@@ -137,6 +140,8 @@ pub(super) async fn flagged(ground: &Ground) -> (ResidentId, ResidentId, Residen
 }
 
 pub(super) const NOW: &str = "2026-07-15T10:00:00+01:00";
+/// When what is shelved in the cases expires.
+pub(super) const LATER: &str = "2026-12-31T00:00:00Z";
 
 pub(super) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -255,9 +260,8 @@ pub(super) struct Sqlite;
 
 impl Engine for Sqlite {
     async fn open(dir: &Path, clock: SharedClock) -> Result<Arc<dyn Store>, StoreError> {
-        let key = SigningKey::from_seed(&[1; 32])
-            .map_err(|_| StoreError::Unavailable("no key".to_owned()))?;
-        let log = Log::open(dir, key, "hub.example/audit", clock)?;
+        let keys = Keyring::open(dir, HubKey::from_bytes([1; 32]), clock.now())?;
+        let log = Log::open(dir, Arc::new(keys), "hub.example/audit", clock)?;
         Ok(Arc::new(SqliteStore::open(dir, log).await?))
     }
 }

@@ -61,6 +61,12 @@ impl Site {
         (path, port)
     }
 
+    /// The keys of the folder, with the hub key beside it.
+    fn keys(&self) -> std::sync::Arc<weir::store::sqlite::keys::Keyring> {
+        let clock: weir::clock::SharedClock = std::sync::Arc::new(weir::clock::SystemClock);
+        weir::app::DataFolder::with_key(&self.data(), None).keys(&clock).unwrap()
+    }
+
     /// The nurse's case in the story, who is not sealed; theirs since long before the sample clock's
     /// start.
     fn case(&self) -> String {
@@ -269,7 +275,7 @@ fn what_was_acknowledged_survives_every_kill() {
         let receipts = told.receipts.lock().unwrap();
         assert!(receipts.len() > before, "{report}: nobody was told anything in round {round}");
         verified(&site.data());
-        let log = Log::read(&site.file("audit-2026.db"));
+        let log = Log::read(&site.file("audit-2026.db"), &site.keys());
         let wrong: Vec<String> = receipts.iter().filter_map(|r| log.wrong(r)).collect();
         assert_eq!(wrong, Vec::<String>::new(), "{report}: round {round}");
         let more = receipts.len() - before;
@@ -280,7 +286,7 @@ fn what_was_acknowledged_survives_every_kill() {
     runtime.block_on(reach(&mut hub, port));
     hub.kill();
     verified(&site.data());
-    let log = Log::read(&site.file("audit-2026.db"));
+    let log = Log::read(&site.file("audit-2026.db"), &site.keys());
     let there: BTreeMap<String, usize> = site
         .file("hub.db")
         .prepare(

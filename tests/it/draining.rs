@@ -12,7 +12,10 @@ use weir::grpc::pb;
 use crate::support::{AISHA, BEN, GP_PUBLISHER, Place};
 
 fn header(category: &str) -> pb::PublishRecordsRequest {
-    let header = pb::PublishHeader { category: category.to_owned() };
+    let header = pb::PublishHeader {
+        category: category.to_owned(),
+        expire_time: crate::support::expire_time(),
+    };
     pb::PublishRecordsRequest { part: Some(pb::publish_records_request::Part::Header(header)) }
 }
 

@@ -148,7 +148,8 @@ async fn what_a_source_could_not_give_is_recorded_as_asked_and_not_answered() {
     let place = Place::open().await;
     // Housing's shelf is damaged; the practice's is whole.
     let other = rusqlite::Connection::open(place.data().join("hub.db")).unwrap();
-    let damaged = "UPDATE shelf SET body = 'x' WHERE holder = 'oakdale-gp' AND local_id = ?1";
+    let damaged = "UPDATE shelf SET sealed = zeroblob(64) \
+                   WHERE holder = 'oakdale-gp' AND local_id = ?1";
     assert!(other.execute(damaged, [BEN.local_id()]).unwrap() > 0);
     let before = place.log_size();
     let asked = pb::RequestRecordsRequest {

@@ -22,7 +22,17 @@ fn a_file_is_imported_whole_or_not_at_all() {
         std::fs::write(&path, text).unwrap();
         let arguments = ["records", "import", "--data", data, "--agency", "oakdale-gp"];
         let (exit, said) = weir(
-            &[&arguments[..], &["--category", "health/summary", path.to_str().unwrap()]].concat(),
+            &[
+                &arguments[..],
+                &[
+                    "--category",
+                    "health/summary",
+                    "--expires",
+                    "2026-12-31",
+                    path.to_str().unwrap(),
+                ],
+            ]
+            .concat(),
         );
         assert!(!said.contains("penicillin"), "a value is repeated: {said}");
         (exit, said)
@@ -118,7 +128,7 @@ fn facts_are_read_strictly() {
         let path = std::path::Path::new(data).join(name);
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
     };
-    for name in ["hub.db", "audit-2026.db", "hub-signing-key"] {
+    for name in ["hub.db", "audit-2026.db", "keys.db"] {
         assert_eq!(mode(name), 0o600, "{name} is its owner's alone");
     }
 }

@@ -18,6 +18,7 @@ mod failing;
 mod guides;
 mod import;
 mod issuers;
+mod keys;
 mod layers;
 mod python;
 mod quiet;

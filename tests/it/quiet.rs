@@ -66,7 +66,10 @@ async fn calls(place: &Place) {
     }
     let odd = pb::CanShareRequest { purpose: "Aisha Rahman".to_owned(), ..question(AISHA) };
     place.sharing().can_share(place.from(NURSE, odd)).await.map(|_| ()).unwrap_err();
-    let header = pb::PublishHeader { category: "contact/home".to_owned() };
+    let header = pb::PublishHeader {
+        category: "contact/home".to_owned(),
+        expire_time: crate::support::expire_time(),
+    };
     let value = pb::FieldText {
         field: "contact/home.address".to_owned(),
         text: "7 Larkspur Mews".to_owned(),
@@ -86,7 +89,7 @@ async fn calls(place: &Place) {
 
     // Now things break, and are said to break.
     let other = rusqlite::Connection::open(place.data().join("hub.db")).unwrap();
-    other.execute("UPDATE shelf SET body = '{\"7 Larkspur Mews'", []).unwrap();
+    other.execute("UPDATE shelf SET sealed = CAST('7 Larkspur Mews' AS BLOB)", []).unwrap();
     let asked = place.from(NURSE, request(question(AISHA)));
     place.sharing().request_records(asked).await.map(|_| ()).unwrap_err();
     other.execute("UPDATE choice SET event = 'x'", []).unwrap();

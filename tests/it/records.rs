@@ -20,7 +20,10 @@ const HOSPITAL_PUBLISHER: Person =
     Person { agency: "northfield-hospital", person: "feed-2", roles: &["hub-publisher"] };
 
 fn header(category: &str) -> Piece {
-    let header = pb::PublishHeader { category: category.to_owned() };
+    let header = pb::PublishHeader {
+        category: category.to_owned(),
+        expire_time: crate::support::expire_time(),
+    };
     Piece { part: Some(pb::publish_records_request::Part::Header(header)) }
 }
 

@@ -22,6 +22,7 @@ use weir::auth::{HubFunction, Issuer, KeySource};
 use weir::clock::{Clock, FixedClock, SharedClock};
 use weir::domain::DecisionId;
 use weir::grpc::pb;
+use weir::store::sqlite::keys::Opened;
 use weir::store::{Fact, Store};
 
 pub(crate) use people::*;
@@ -169,17 +170,26 @@ impl Place {
         });
         rows.unwrap()
             .map(Result::unwrap)
-            .map(|(index, leaf)| Logged {
-                index,
-                entry: weir::audit::leaf::decode(&leaf).unwrap().entry,
-                leaf_len: leaf.len(),
-                slots: slots
+            .map(|(index, leaf)| {
+                let entry = weir::audit::leaf::decode(&leaf).unwrap().entry;
+                let sealed: BTreeMap<u8, Vec<u8>> = slots
                     .query_map([index], |r| Ok((r.get(0)?, r.get(1)?)))
                     .unwrap()
                     .map(Result::unwrap)
-                    .collect(),
+                    .collect();
+                let open = |(slot, sealed): (&u8, &Vec<u8>)| self.opened(&entry, *slot, sealed);
+                let slots = sealed.iter().filter_map(open).collect();
+                Logged { index, entry, leaf_len: leaf.len(), sealed, slots }
             })
             .collect()
+    }
+
+    /// What a slot says to who has the keys; `None`: it is erased.
+    fn opened(&self, entry: &Entry, slot: u8, sealed: &[u8]) -> Option<(u8, Vec<u8>)> {
+        match self.app.store.log().keys().open_slot(entry.event, slot, sealed).unwrap() {
+            Opened::Content(salted) => Some((slot, salted[32..].to_vec())),
+            Opened::Erased => None,
+        }
     }
 
     /// A connection of one's own to the log's file.
@@ -193,6 +203,9 @@ pub(crate) struct Logged {
     pub(crate) index: i64,
     pub(crate) entry: Entry,
     pub(crate) leaf_len: usize,
+    /// The slots as they stand in the file.
+    pub(crate) sealed: BTreeMap<u8, Vec<u8>>,
+    /// What they say.
     pub(crate) slots: BTreeMap<u8, Vec<u8>>,
 }
 

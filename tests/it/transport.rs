@@ -264,7 +264,10 @@ async fn a_message_over_its_bound_is_too_much() {
     let asked = pb::ListHeldRecordsRequest { category, ..Default::default() };
     let reply = place.records().list_held_records(place.from(GP_PUBLISHER, asked)).await;
     too_large("ListHeldRecords", reply.map(|r| r.map(|_| ())));
-    let header = pb::PublishHeader { category: "a".repeat(5 << 20) };
+    let header = pb::PublishHeader {
+        category: "a".repeat(5 << 20),
+        expire_time: crate::support::expire_time(),
+    };
     let part = Some(pb::publish_records_request::Part::Header(header));
     let stream = tokio_stream::iter([pb::PublishRecordsRequest { part }]);
     let reply = place.records().publish_records(place.from(GP_PUBLISHER, stream)).await;

@@ -180,6 +180,8 @@ pub(in crate::cli) async fn shelve(
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} records {msg}") {
         bar.set_style(style);
     }
+    let expires = now.checked_add(jiff::SignedDuration::from_hours(365 * 24));
+    let expires = expires.map_err(|e| bad(&e))?;
     let mut stored = 0;
     for extract in &place.extracts {
         let category: crate::domain::CategoryId = extract.category.parse().map_err(|e| bad(&e))?;
@@ -206,7 +208,7 @@ pub(in crate::cli) async fn shelve(
             ];
             let holder = extract.agency.parse().map_err(|e| bad(&e))?;
             let (report, _) = store
-                .shelve(holder, category.clone(), rows, now, entry(Kind::Hold, &facets))
+                .shelve(holder, category.clone(), rows, (now, expires), entry(Kind::Hold, &facets))
                 .await
                 .map_err(|e| bad(&e))?;
             stored += report.stored;

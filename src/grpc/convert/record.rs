@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Check, Violations, receipt_message, time_message};
@@ -13,7 +14,7 @@ use crate::store::HeldRecord;
 
 /// The header of an extract.
 #[derive(Debug)]
-pub struct Header(pub CategoryId);
+pub struct Header(pub CategoryId, pub Timestamp);
 
 /// Reads the first message of a publishing stream.
 ///
@@ -23,8 +24,14 @@ pub fn read_header(message: pb::PublishRecordsRequest) -> Result<Header, Violati
     let pb::PublishRecordsRequest { part } = message;
     let mut check = Check::default();
     let header = match part {
-        Some(pb::publish_records_request::Part::Header(pb::PublishHeader { category })) => {
-            check.word("header.category", &category).map(Header)
+        Some(pb::publish_records_request::Part::Header(header)) => {
+            let pb::PublishHeader { category, expire_time } = header;
+            let category = check.word("header.category", &category);
+            if expire_time.is_none() {
+                check.wrong("header.expire_time", "is required");
+            }
+            let expires = check.time("header.expire_time", expire_time);
+            category.zip(expires).map(|(category, expires)| Header(category, expires))
         }
         Some(pb::publish_records_request::Part::Row(_)) | None => {
             check.wrong("header", "must come first");
@@ -148,6 +155,7 @@ pub fn held_response(
             local_id: record.local_id,
             category: record.category.into(),
             publish_time: Some(time_message(record.published_at)),
+            expire_time: Some(time_message(record.expires_at)),
         })
         .collect();
     pb::ListHeldRecordsResponse { records, next_page_token }

@@ -173,6 +173,7 @@ fn a_page_token_belongs_to_its_question() {
         local_id: "77".to_owned(),
         category: "health/summary".parse().unwrap(),
         published_at: Timestamp::UNIX_EPOCH,
+        expires_at: Timestamp::UNIX_EPOCH,
     }];
     let of = "health/summary".parse().unwrap();
     let token = held_response(held.clone(), true, Some(&of)).next_page_token;

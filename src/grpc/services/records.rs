@@ -60,7 +60,7 @@ async fn collect(mut stream: Streaming<pb::PublishRecordsRequest>) -> Result<Ext
         return Err(wrong("header".to_owned(), "must come first"));
     };
     let header = convert::read_header(first);
-    let convert::Header(category) = header.map_err(|wrong| status::invalid(wrong.0))?;
+    let convert::Header(category, expires) = header.map_err(|wrong| status::invalid(wrong.0))?;
     let mut rows = Vec::new();
     let mut seen = BTreeSet::new();
     let mut len = 0_usize;
@@ -79,7 +79,7 @@ async fn collect(mut stream: Streaming<pb::PublishRecordsRequest>) -> Result<Ext
     if rows.is_empty() {
         return Err(wrong("rows".to_owned(), "must have at least one"));
     }
-    Ok(Extract { category, rows })
+    Ok(Extract { category, expires, rows })
 }
 
 /// The next message of a stream; the next must not be long in coming.

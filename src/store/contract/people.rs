@@ -112,7 +112,13 @@ pub(super) async fn a_link_undone_takes_its_records_along<E: Engine>() {
     let (holder, rows) = (word("oakdale-gp"), vec![row("p-1", &values)]);
     let (report, receipt) = ground
         .store
-        .shelve(holder, word("health/summary"), rows, time(super::NOW), entry(Kind::Hold))
+        .shelve(
+            holder,
+            word("health/summary"),
+            rows,
+            (time(super::NOW), time(super::LATER)),
+            entry(Kind::Hold),
+        )
         .await
         .unwrap();
     assert_eq!((report.unlinked, receipt.is_none()), (vec![0], true));

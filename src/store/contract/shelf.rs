@@ -1,6 +1,6 @@
 //! The shelf: extracts that holders publish.
 
-use super::{Engine, Ground, NOW, entry, local, row, time, word};
+use super::{Engine, Ground, LATER, NOW, entry, local, row, time, word};
 use crate::audit::entry::Kind;
 use crate::store::{ShelfReport, ShelfRow};
 
@@ -9,8 +9,13 @@ const ALLERGIES: &str = "health/summary.allergies";
 const MEDICINES: &str = "health/summary.medicines";
 
 async fn shelve(ground: &Ground, rows: Vec<ShelfRow>) -> (ShelfReport, bool) {
-    let made =
-        ground.store.shelve(word("oakdale-gp"), word(SUMMARY), rows, time(NOW), entry(Kind::Hold));
+    let made = ground.store.shelve(
+        word("oakdale-gp"),
+        word(SUMMARY),
+        rows,
+        (time(NOW), time(LATER)),
+        entry(Kind::Hold),
+    );
     let (report, receipt) = made.await.unwrap();
     (report, receipt.is_some())
 }
@@ -78,7 +83,11 @@ pub(super) async fn of_two_local_ids_the_later_publication_wins<E: Engine>() {
     let publish = async |id: &str, at: &str, value: &str| {
         let rows = vec![row(id, &[(ALLERGIES, value)])];
         let (holder, category) = (word("oakdale-gp"), word(SUMMARY));
-        ground.store.shelve(holder, category, rows, time(at), entry(Kind::Hold)).await.unwrap();
+        ground
+            .store
+            .shelve(holder, category, rows, (time(at), time(LATER)), entry(Kind::Hold))
+            .await
+            .unwrap();
         ground.held_of("oakdale-gp", ann, &[SUMMARY]).await.remove(0)
     };
     assert_eq!(publish("p-2", "2026-07-01T00:00:00Z", "a").await, format!("{ALLERGIES}=a"));

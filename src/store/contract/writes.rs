@@ -59,7 +59,9 @@ async fn write(
         Write::Choice => store.record_choice(ann, choice(objection("2026-07-10")), entry).await,
         Write::Shelve => {
             let rows = vec![row("p-1", &[("health/summary.allergies", "peanuts")])];
-            let made = store.shelve(holder, category, rows, time(super::NOW), entry).await;
+            let made = store
+                .shelve(holder, category, rows, (time(super::NOW), time(super::LATER)), entry)
+                .await;
             made.map(|(_, receipt)| receipt.unwrap())
         }
         Write::Retract => {

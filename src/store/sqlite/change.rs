@@ -5,12 +5,16 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::log::{Log, sqlite, unavailable};
-use super::parsed;
+use super::keys::Opened;
+use super::log::{Log, sqlite, subject_of, unavailable};
 use crate::audit::entry::Entry;
+use crate::domain::DecisionId;
 use crate::store::{Receipt, StoreError};
+
+/// What seals an entry on its way; no slot of the log has this number.
+const OUTBOX: u8 = 0;
 
 /// The one writer of the operational file, and the log that it tells.
 pub(super) struct Changes {
@@ -82,13 +86,16 @@ impl Changes {
         self.flush().await?;
         // What the log would turn down must not be committed: it would stand in the outbox for ever.
         self.log.would_take(&entry)?;
-        let text = serde_json::to_string(&entry).map_err(|e| unavailable(&e))?;
+        let (log, outgoing) = (Arc::clone(&self.log), entry.clone());
         let out = self
             .write(move |transaction| {
                 let out = work(transaction)?;
                 if out.is_ok() {
                     transaction
-                        .execute("INSERT INTO outbox (entry) VALUES (?1)", [text])
+                        .execute(
+                            "INSERT INTO outbox (event, sealed) VALUES (?1, ?2)",
+                            params![outgoing.event.uuid().as_bytes(), sealed(&log, &outgoing)?],
+                        )
                         .map_err(|e| sqlite(&e))?;
                 }
                 Ok((out.is_ok(), out))
@@ -122,19 +129,26 @@ impl Changes {
     }
 
     async fn flush(&self) -> Result<(), StoreError> {
-        let waiting: Vec<String> = self
-            .write(|transaction| {
+        let log = Arc::clone(&self.log);
+        let waiting: Vec<Entry> = self
+            .write(move |transaction| {
                 let mut statement = transaction
-                    .prepare_cached("SELECT entry FROM outbox ORDER BY seq")
+                    .prepare_cached("SELECT event, sealed FROM outbox ORDER BY seq")
                     .map_err(|e| sqlite(&e))?;
-                let rows = statement.query_map([], |row| row.get(0)).map_err(|e| sqlite(&e))?;
-                let rows = rows.collect::<Result<_, _>>().map_err(|e| sqlite(&e))?;
-                Ok((true, rows))
+                let rows = statement
+                    .query_map([], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?)))
+                    .map_err(|e| sqlite(&e))?;
+                let rows: Vec<([u8; 16], Vec<u8>)> =
+                    rows.collect::<Result<_, _>>().map_err(|e| sqlite(&e))?;
+                let opened = rows.into_iter().map(|(event, sealed)| {
+                    let event = DecisionId::from_uuid(uuid::Uuid::from_bytes(event));
+                    opened(&log, event, &sealed)
+                });
+                Ok((true, opened.collect::<Result<_, _>>()?))
             })
             .await?;
         if !waiting.is_empty() {
-            for text in waiting {
-                let entry: Entry = parsed(&text)?;
+            for entry in waiting {
                 self.log.append_once(entry).await?;
             }
             self.empty_outbox().await?;
@@ -186,6 +200,20 @@ impl Changes {
             Ok(out)
         });
         done.await.map_err(|_| unavailable(&"a worker was stopped"))?
+    }
+}
+
+/// An entry on its way to the log says nothing that it would not say there.
+fn sealed(log: &Log, entry: &Entry) -> Result<Vec<u8>, StoreError> {
+    let plain = serde_json::to_vec(entry).map_err(|e| unavailable(&e))?;
+    log.keys().sealer(subject_of(entry), entry.event, log.now())?.seal(OUTBOX, &plain)
+}
+
+fn opened(log: &Log, event: DecisionId, sealed: &[u8]) -> Result<Entry, StoreError> {
+    let damaged = || StoreError::Corrupt("an entry on its way to the log".to_owned());
+    match log.keys().open_slot(event, OUTBOX, sealed)? {
+        Opened::Content(plain) => serde_json::from_slice(&plain).map_err(|_| damaged()),
+        Opened::Erased => Err(damaged()),
     }
 }
 

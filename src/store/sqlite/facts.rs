@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use uuid::Uuid;
 
 use super::log::{sqlite, unavailable};
-use super::people::{key, resident, taken};
+use super::people::{is_registered, key, taken};
 use super::{at_micros, micros, parsed, word};
 use crate::domain::{AgencyId, DecisionId, Fact, RecordedFact, ResidentId, about, at_work};
 use crate::store::{FactsAbout, Refusal, Standing, StoreError, StoredChoice};
@@ -25,7 +25,7 @@ pub(super) fn record(t: &Transaction<'_>, facts: &[RecordedFact]) -> Result<(), 
         .map_err(|e| sqlite(&e))?;
     for RecordedFact { fact, by, at } in facts {
         for one in [fact.resident(), child(fact)].into_iter().flatten() {
-            if resident(t, one)?.is_none() {
+            if !is_registered(t, one)? {
                 return Err(StoreError::Refused(Refusal::NoResident));
             }
         }
@@ -126,7 +126,7 @@ pub(super) fn record_choice(
     id: ResidentId,
     choice: &StoredChoice,
 ) -> Result<(), StoreError> {
-    if resident(t, id)?.is_none() {
+    if !is_registered(t, id)? {
         return Err(StoreError::Refused(Refusal::NoResident));
     }
     let event = serde_json::to_string(&choice.event).map_err(|e| unavailable(&e))?;

@@ -5,32 +5,34 @@ use rusqlite::{Connection, Row, named_params};
 use uuid::Uuid;
 
 use super::facts::recorded;
+use super::keys::Keyring;
 use super::log::sqlite;
-use super::people::key;
-use super::{parsed, word};
+use super::parsed;
+use super::people::{identity, key};
 use crate::domain::{
     AgencyId, ChoiceEvent, DecisionId, PersonId, PurposeId, ResidentId, about, at_work,
 };
 use crate::store::{Known, Resident, StoreError};
 
-/// Rows of (tag, then for a resident: name, NHS number, date of birth, nation; for a fact: body, by
-/// whom, when; for a choice: event, -, -, id). Each part is a look-up by key; a part's own order is kept.
+/// Rows of (tag, then for a resident what is sealed; for a fact: body, by whom, when; for a choice: event,
+/// its id, -). Each part is a look-up by key; a part's own order is kept.
 const SQL: &str = "\
-SELECT 'resident', name, nhs_number, born, nation FROM resident WHERE id = :id \
-UNION ALL SELECT 'fact', body, recorded_by, recorded_us, NULL FROM fact \
+SELECT 'resident', sealed, NULL, NULL FROM resident WHERE id = :id \
+UNION ALL SELECT 'fact', body, recorded_by, recorded_us FROM fact \
     WHERE about = :who AND kind = 'staff' AND who = '' \
-UNION ALL SELECT 'fact', body, recorded_by, recorded_us, NULL FROM fact \
+UNION ALL SELECT 'fact', body, recorded_by, recorded_us FROM fact \
     WHERE about = :whom AND kind = 'relationship' AND who = :who \
-UNION ALL SELECT 'fact', body, recorded_by, recorded_us, NULL FROM fact \
+UNION ALL SELECT 'fact', body, recorded_by, recorded_us FROM fact \
     WHERE about = :whom AND kind = 'conflict' AND who = :who \
-UNION ALL SELECT * FROM (SELECT 'fact', body, recorded_by, recorded_us, NULL FROM fact \
+UNION ALL SELECT * FROM (SELECT 'fact', body, recorded_by, recorded_us FROM fact \
     WHERE about = :whom AND kind IN ('capacity', 'death', 'factors', 'flag', 'gillick', 'household', \
     'match', 'opt-out', 'order', 'release') ORDER BY kind, who) \
-UNION ALL SELECT * FROM (SELECT 'choice', event, NULL, NULL, id FROM choice \
+UNION ALL SELECT * FROM (SELECT 'choice', event, id, NULL FROM choice \
     WHERE resident = :id ORDER BY seq)";
 
 pub(super) fn known(
     c: &Connection,
+    keys: &Keyring,
     agency: &AgencyId,
     person: &PersonId,
     id: ResidentId,
@@ -45,7 +47,7 @@ pub(super) fn known(
     while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
         let text = |column| row.get_ref(column).and_then(|v| Ok(v.as_str()?));
         match text(0).map_err(|e| sqlite(&e))? {
-            "resident" => known.resident = Some(resident(id, row)?),
+            "resident" => known.resident = Some(resident(keys, id, row)?),
             "fact" => known.facts.push(recorded(row, 1)?),
             "choice" => match parsed(text(1).map_err(|e| sqlite(&e))?)? {
                 ChoiceEvent::Consent(event) if event.purposes.contains(purpose) => {
@@ -55,7 +57,7 @@ pub(super) fn known(
                 other @ (ChoiceEvent::Choice(_)
                 | ChoiceEvent::Decided { .. }
                 | ChoiceEvent::Lifted { .. }) => {
-                    let id: [u8; 16] = row.get(4).map_err(|e| sqlite(&e))?;
+                    let id: [u8; 16] = row.get(2).map_err(|e| sqlite(&e))?;
                     known.choices.push((DecisionId::from_uuid(Uuid::from_bytes(id)), other));
                 }
             },
@@ -65,10 +67,7 @@ pub(super) fn known(
     Ok(known)
 }
 
-fn resident(id: ResidentId, row: &Row<'_>) -> Result<Resident, StoreError> {
-    let columns = (|| Ok((row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))();
-    let (name, nhs_number, born, nation): (_, _, Option<String>, _) =
-        columns.map_err(|e: rusqlite::Error| sqlite(&e))?;
-    let born = born.map(|born| word(&born)).transpose()?;
-    Ok(Resident { id, nhs_number, name, born, nation })
+fn resident(keys: &Keyring, id: ResidentId, row: &Row<'_>) -> Result<Resident, StoreError> {
+    let sealed: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
+    identity(keys, id, &sealed)
 }

@@ -3,12 +3,12 @@
 
 mod check;
 mod file;
-mod keys;
 mod read;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,9 +17,10 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::audit::checkpoint::{SigningKey, VerifierKey};
+use super::keys::{Keyring, Sealer};
+use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, SlotId};
-use crate::audit::leaf::{SealedSlot, encode};
+use crate::audit::leaf::{SealedSlot, content_commitment, encode};
 use crate::clock::SharedClock;
 use crate::domain::DecisionId;
 use crate::limits::{AUDIT_BATCH_MAX, AUDIT_QUEUE_MAX};
@@ -29,8 +30,7 @@ pub use check::verify_file;
 #[cfg(test)]
 pub(super) use file::confine;
 pub use file::{file_in, files_in, stored_heads, stored_rows};
-pub use keys::key_file;
-use keys::write_whole;
+pub use read::{SlotsFound, check_slots};
 
 /// The folder's lock, held as long as the log is open.
 const LOCK: &str = "lock";
@@ -69,23 +69,26 @@ pub struct Log {
     published: Arc<Mutex<Published>>,
     path: PathBuf,
     verifier: VerifierKey,
+    keys: Arc<Keyring>,
+    clock: SharedClock,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     _lock: File,
 }
 
 impl Log {
-    /// Opens the log of a data folder, or begins one. Verifies what is there against `key` first.
+    /// Opens the log of a data folder, or begins one. Verifies what is there against the signing key
+    /// of `keys` first.
     ///
     /// # Errors
     /// `InUse` when another process has the folder, `Corrupt` when the log is not what its signed
     /// head says.
     pub fn open(
         dir: &Path,
-        key: SigningKey,
+        keys: Arc<Keyring>,
         origin: &str,
         clock: SharedClock,
     ) -> Result<Self, StoreError> {
-        Self::open_committing(dir, key, origin, clock, AUDIT_BATCH_MAX)
+        Self::open_committing(dir, keys, origin, clock, AUDIT_BATCH_MAX)
     }
 
     /// As [`Log::open`], with at most `together` entries gathered for one commit.
@@ -94,13 +97,14 @@ impl Log {
     /// As [`Log::open`].
     pub fn open_committing(
         dir: &Path,
-        key: SigningKey,
+        keys: Arc<Keyring>,
         origin: &str,
         clock: SharedClock,
         together: usize,
     ) -> Result<Self, StoreError> {
         std::fs::create_dir_all(dir).map_err(|e| unavailable(&e))?;
         let lock = lock(dir)?;
+        let key = keys.signing_key()?;
         let verifier = key.verifier(origin);
         let path = file_in(dir, clock.now())?;
         let (state, places) = file::State::open(&path, &verifier)?;
@@ -111,7 +115,7 @@ impl Log {
             path.clone(),
             key,
             origin.to_owned(),
-            clock,
+            Arc::clone(&clock),
             Arc::clone(&published),
         )?;
         let thread = std::thread::Builder::new()
@@ -125,6 +129,8 @@ impl Log {
             published,
             path,
             verifier,
+            keys,
+            clock,
             writer: Mutex::new(Some(thread)),
             _lock: lock,
         })
@@ -139,16 +145,17 @@ impl Log {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        let drafts = entries.into_iter().map(draft).collect::<Result<Vec<_>, _>>()?;
+        entries.iter().try_for_each(fits)?;
+        let full = || StoreError::Unavailable("too many entries are waiting".to_owned());
+        let count = u32::try_from(entries.len()).map_err(|_| full())?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(count).map_err(|_| full())?;
+        let drafts = self.drafts(entries).await?;
         let (reply, answer) = oneshot::channel();
         let queue = {
             let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             queue.clone()
         };
         let queue = queue.ok_or_else(|| StoreError::Unavailable("the log is closed".to_owned()))?;
-        let full = || StoreError::Unavailable("too many entries are waiting".to_owned());
-        let entries = u32::try_from(drafts.len()).map_err(|_| full())?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(entries).map_err(|_| full())?;
         queue.try_send(Job { drafts, reply, room }).map_err(|error| match error {
             TrySendError::Full(_) => full(),
             TrySendError::Closed(_) => StoreError::Unavailable("the log is closed".to_owned()),
@@ -165,7 +172,45 @@ impl Log {
         if self.place(entry.event).is_some() {
             return Err(StoreError::Refused(Refusal::EventTaken));
         }
-        draft(entry.clone()).map(drop)
+        fits(entry)
+    }
+
+    /// Salts and seals; without leaving the thread where all keys are at hand.
+    async fn drafts(&self, entries: Vec<Entry>) -> Result<Vec<Draft>, StoreError> {
+        let at = self.clock.now();
+        let mut sealers = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            match self.keys.sealer_at_hand(subject_of(entry), entry.event, at)? {
+                Some(sealer) => sealers.push(sealer),
+                None => break,
+            }
+        }
+        let seal = |entries: Vec<Entry>, sealers: Vec<Sealer>| {
+            entries.into_iter().zip(sealers).map(|(e, s)| draft(e, Some(&s))).collect()
+        };
+        if sealers.len() == entries.len() {
+            return seal(entries, sealers);
+        }
+        let keys = Arc::clone(&self.keys);
+        blocking(move || {
+            let sealers = entries
+                .iter()
+                .map(|entry| keys.sealer(subject_of(entry), entry.event, at))
+                .collect::<Result<_, _>>()?;
+            seal(entries, sealers)
+        })
+        .await
+    }
+
+    /// The keys that the slots are under.
+    #[must_use]
+    pub const fn keys(&self) -> &Arc<Keyring> {
+        &self.keys
+    }
+
+    /// The time by the hub's clock.
+    pub(in crate::store::sqlite) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Appends an entry unless one with its id is in the log: for what is told twice after a crash.
@@ -214,7 +259,8 @@ impl Log {
     /// When the file cannot be read.
     pub async fn search(&self, search: Search) -> Result<Page, StoreError> {
         let (path, size) = (self.path.clone(), self.head().size);
-        blocking(move || read::search(&path, &search, size)).await
+        let keys = Arc::clone(&self.keys);
+        blocking(move || read::search(&path, &keys, &search, size)).await
     }
 
     /// The entry with this id.
@@ -225,8 +271,8 @@ impl Log {
         let Some(index) = self.place(event) else {
             return Ok(None);
         };
-        let path = self.path.clone();
-        blocking(move || read::entry_at(&path, index)).await
+        let (path, keys) = (self.path.clone(), Arc::clone(&self.keys));
+        blocking(move || read::entry_at(&path, &keys, index)).await
     }
 
     /// Ends the writer after what is queued, and waits for it.
@@ -255,22 +301,64 @@ async fn blocking<T: Send + 'static>(
         .map_err(|_| StoreError::Unavailable("a reader was stopped".to_owned()))?
 }
 
-/// Salts and commits to the slots, and makes sure that the leaf will fit.
-fn draft(mut entry: Entry) -> Result<Draft, StoreError> {
+/// Whom the slots say that an entry is about.
+pub(in crate::store::sqlite) fn subject_of(entry: &Entry) -> &[u8] {
+    entry.slots.get(&SlotId::Subject).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Makes sure that the log can hold an entry.
+fn fits(entry: &Entry) -> Result<(), StoreError> {
     let too_large = || StoreError::Refused(Refusal::EntryTooLarge);
+    if entry.slots.values().any(|bytes| bytes.len() > Entry::SLOT_LEN_MAX) {
+        return Err(too_large());
+    }
+    let commitments = entry.slots.keys().map(|slot| (*slot, [0; 32])).collect();
+    encode(entry, Timestamp::UNIX_EPOCH, &commitments).map(drop).map_err(|_| too_large())
+}
+
+/// Salts, commits to and seals the slots; an entry without slots needs no key.
+fn draft(mut entry: Entry, sealer: Option<&Sealer>) -> Result<Draft, StoreError> {
+    fits(&entry)?;
     let random = SystemRandom::new();
     let mut slots = Vec::with_capacity(entry.slots.len());
-    for (id, bytes) in std::mem::take(&mut entry.slots) {
-        if bytes.len() > Entry::SLOT_LEN_MAX {
-            return Err(too_large());
-        }
+    for (id, content) in std::mem::take(&mut entry.slots) {
+        let sealer =
+            sealer.ok_or_else(|| StoreError::Corrupt("a slot without a key".to_owned()))?;
         let mut salt = [0; 32];
         random.fill(&mut salt).map_err(|_| StoreError::Unavailable("no randomness".to_owned()))?;
-        slots.push(SealedSlot { id, salt, bytes });
+        let commitment = content_commitment(id, &salt, &content);
+        let bytes = sealer.seal(id as u8, &[salt.as_slice(), &content].concat())?;
+        slots.push(SealedSlot { id, content: commitment, bytes });
     }
     let commitments = slots.iter().map(|slot| (slot.id, slot.commitment())).collect();
-    encode(&entry, Timestamp::UNIX_EPOCH, &commitments).map_err(|_| too_large())?;
     Ok(Draft { entry, slots, commitments })
+}
+
+/// Puts a file in its place whole: a crash leaves the old one or the new one.
+fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let new = path.with_extension("new");
+    // What a crash left has the mode it was made with.
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(unavailable(&error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(mode)
+        .open(&new)
+        .map_err(|e| unavailable(&e))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&new, path))
+        .and_then(|()| match path.parent() {
+            Some(dir) if dir != Path::new("") => File::open(dir)?.sync_all(),
+            Some(_) | None => File::open(".")?.sync_all(),
+        })
+        .map_err(|e| unavailable(&e))
 }
 
 /// Makes the file of a database that its owner alone may read; SQLite gives what it makes beside it the

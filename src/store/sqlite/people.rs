@@ -4,8 +4,9 @@ use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
+use super::keys::Keyring;
 use super::log::sqlite;
-use super::word;
+use super::{parsed, word};
 use crate::domain::ResidentId;
 use crate::store::{LocalId, Refusal, Resident, StoreError};
 
@@ -32,32 +33,65 @@ pub(super) fn taken(error: &rusqlite::Error, refusal: Refusal) -> StoreError {
     }
 }
 
+/// A resident's identity as it is sealed.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Identity {
+    nhs_number: Option<String>,
+    name: String,
+    born: Option<Date>,
+    nation: String,
+}
+
+/// Where an identity stands, for its seal.
+const IDENTITY: &[&[u8]] = &[b"identity"];
+
+/// The keys come first and are durable first: a resident without a key must not be.
 pub(super) fn register(
     t: &Transaction<'_>,
+    keys: &Keyring,
     residents: &[(Resident, Vec<LocalId>)],
 ) -> Result<(), StoreError> {
+    let ids: Vec<ResidentId> = residents.iter().map(|(resident, _)| resident.id).collect();
+    keys.add(&ids)?;
     let mut insert = t
         .prepare_cached(
-            "INSERT INTO resident (id, nhs_number, name, folded, born, nation) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO resident (id, number_tag, match_tag, sealed) VALUES (?1, ?2, ?3, ?4)",
         )
         .map_err(|e| sqlite(&e))?;
     for (resident, local_ids) in residents {
+        let Resident { id, nhs_number, name, born, nation } = resident.clone();
+        let number = nhs_number.as_ref().map(|n| keys.blind("weir/number/1", &[n.as_bytes()]));
+        let same = nhs_number.as_ref().zip(born).map(|(n, born)| same(keys, n, &name, born));
+        let identity = serde_json::to_vec(&Identity { nhs_number, name, born, nation })
+            .map_err(|_| StoreError::Corrupt("an identity cannot be written".to_owned()))?;
+        let sealed = keys.seal_about(id, IDENTITY, &identity)?;
         insert
-            .execute(params![
-                key(resident.id),
-                resident.nhs_number,
-                resident.name,
-                folded(&resident.name),
-                resident.born.map(|born| born.to_string()),
-                resident.nation
-            ])
+            .execute(params![key(id), number, same, sealed])
             .map_err(|e| taken(&e, Refusal::IdentifierTaken))?;
         for local in local_ids {
-            link(t, resident.id, local)?;
+            link(t, id, local)?;
         }
     }
     Ok(())
+}
+
+/// The blind name of number, name and birth date together.
+fn same(keys: &Keyring, nhs_number: &str, name: &str, born: Date) -> [u8; 32] {
+    let (name, born) = (folded(name), born.to_string());
+    keys.blind("weir/match/1", &[nhs_number.as_bytes(), name.as_bytes(), born.as_bytes()])
+}
+
+/// Opens an identity as it stands in its row.
+pub(super) fn identity(
+    keys: &Keyring,
+    id: ResidentId,
+    sealed: &[u8],
+) -> Result<Resident, StoreError> {
+    let plain = keys.open_about(id, IDENTITY, sealed)?;
+    let plain =
+        std::str::from_utf8(&plain).map_err(|_| StoreError::Corrupt("a stored row".to_owned()))?;
+    let Identity { nhs_number, name, born, nation } = parsed(plain)?;
+    Ok(Resident { id, nhs_number, name, born, nation })
 }
 
 pub(super) fn link(
@@ -100,19 +134,15 @@ pub(super) fn unlink(t: &Transaction<'_>, local: &LocalId) -> Result<(), StoreEr
 
 pub(super) fn find(
     c: &Connection,
+    keys: &Keyring,
     nhs_number: &str,
     name: &str,
     born: Date,
 ) -> Result<Vec<ResidentId>, StoreError> {
-    let mut statement = c
-        .prepare_cached(
-            "SELECT id FROM resident WHERE nhs_number = ?1 AND folded = ?2 AND born = ?3",
-        )
-        .map_err(|e| sqlite(&e))?;
+    let mut statement =
+        c.prepare_cached("SELECT id FROM resident WHERE match_tag = ?1").map_err(|e| sqlite(&e))?;
     let rows = statement
-        .query_map(params![nhs_number, folded(name), born.to_string()], |row| {
-            row.get::<_, Vec<u8>>(0)
-        })
+        .query_map([same(keys, nhs_number, name, born)], |row| row.get::<_, Vec<u8>>(0))
         .map_err(|e| sqlite(&e))?;
     rows.map(|row| resident_id(&row.map_err(|e| sqlite(&e))?)).collect()
 }
@@ -150,20 +180,4 @@ pub(super) fn local_ids(c: &Connection, resident: ResidentId) -> Result<Vec<Loca
         Ok(LocalId { agency: word(&agency)?, id })
     })
     .collect()
-}
-
-pub(super) fn resident(c: &Connection, id: ResidentId) -> Result<Option<Resident>, StoreError> {
-    type Row = (Option<String>, String, Option<String>, String);
-    let row: Option<Row> = c
-        .prepare_cached("SELECT nhs_number, name, born, nation FROM resident WHERE id = ?1")
-        .and_then(|mut s| {
-            s.query_row([key(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-                .optional()
-        })
-        .map_err(|e| sqlite(&e))?;
-    row.map(|(nhs_number, name, born, nation)| {
-        let born = born.map(|born| word(&born)).transpose()?;
-        Ok(Resident { id, nhs_number, name, born, nation })
-    })
-    .transpose()
 }

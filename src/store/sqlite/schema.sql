@@ -1,17 +1,20 @@
--- Version 2. A change of this file is a new file with the next number.
+-- Version 2. What is sealed is under a key of its resident; a tag is a blind name (see docs/adr/0008). A
+-- change of this file is a new file with the next number.
 CREATE TABLE resident (
-    id BLOB PRIMARY KEY, nhs_number TEXT UNIQUE, name TEXT NOT NULL, folded TEXT NOT NULL,
-    born TEXT, nation TEXT NOT NULL
+    id BLOB PRIMARY KEY, number_tag BLOB UNIQUE, match_tag BLOB, sealed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX resident_match ON resident (match_tag);
 CREATE TABLE identity (
     agency TEXT NOT NULL, local_id TEXT NOT NULL, resident BLOB NOT NULL REFERENCES resident (id),
     PRIMARY KEY (agency, local_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX identity_resident ON identity (resident, agency);
 CREATE TABLE shelf (
-    holder TEXT NOT NULL, local_id TEXT NOT NULL, category TEXT NOT NULL, body TEXT NOT NULL,
-    published_us INTEGER NOT NULL, PRIMARY KEY (holder, local_id, category)
+    holder TEXT NOT NULL, local_id TEXT NOT NULL, category TEXT NOT NULL, sealed BLOB NOT NULL,
+    published_us INTEGER NOT NULL, expires_us INTEGER NOT NULL,
+    PRIMARY KEY (holder, local_id, category)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX shelf_expiry ON shelf (expires_us);
 CREATE INDEX shelf_category ON shelf (holder, category, local_id);
 CREATE TABLE choice (
     seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, resident BLOB NOT NULL REFERENCES resident (id),
@@ -27,5 +30,5 @@ CREATE TABLE fact (
 CREATE TABLE fact_history (
     seq INTEGER PRIMARY KEY, body TEXT NOT NULL, recorded_by TEXT, recorded_us INTEGER NOT NULL
 ) STRICT;
--- Entries whose change is committed and that the log may not have yet.
-CREATE TABLE outbox (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL) STRICT;
+-- Entries whose change is committed and that the log may not have yet; sealed like a slot.
+CREATE TABLE outbox (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, sealed BLOB NOT NULL) STRICT;

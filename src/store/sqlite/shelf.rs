@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::keys::Keyring;
 use super::log::sqlite;
-use super::people::key;
-use super::{at_micros, micros, parsed, word};
+use super::people::{key, resident_of};
+use super::{at_micros, micros, word};
 use crate::domain::{AgencyId, CategoryId, FieldId, FieldValue, Record, ResidentId};
-use crate::store::{HeldRecord, ShelfRow, StoreError};
+use crate::store::{HeldRecord, LocalId, ShelfRow, StoreError};
 
 /// Positions of rows whose local id is linked to nobody.
 pub(super) fn unlinked(
@@ -33,28 +34,51 @@ pub(super) fn unlinked(
     Ok(missing)
 }
 
+/// Where a record stands, for its seal: it cannot be moved, and its times cannot be changed.
+fn at<T>(
+    holder: &AgencyId,
+    local_id: &str,
+    category: &CategoryId,
+    (published_us, expires_us): (i64, i64),
+    then: impl FnOnce(&[&[u8]]) -> T,
+) -> T {
+    let (published, expires) = (published_us.to_be_bytes(), expires_us.to_be_bytes());
+    let (holder, category) = (holder.as_str().as_bytes(), category.as_str().as_bytes());
+    then(&[b"record", holder, local_id.as_bytes(), category, &published, &expires])
+}
+
 pub(super) fn shelve(
     t: &Transaction<'_>,
+    keys: &Keyring,
     holder: &AgencyId,
     category: &CategoryId,
     rows: &[ShelfRow],
-    at: Timestamp,
+    (published, expires): (Timestamp, Timestamp),
 ) -> Result<u64, StoreError> {
     let mut insert = t
         .prepare_cached(
-            "INSERT INTO shelf (holder, local_id, category, body, published_us) \
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (holder, local_id, category) \
-             DO UPDATE SET body = excluded.body, published_us = excluded.published_us",
+            "INSERT INTO shelf (holder, local_id, category, sealed, published_us, expires_us) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (holder, local_id, category) \
+             DO UPDATE SET sealed = excluded.sealed, published_us = excluded.published_us, \
+             expires_us = excluded.expires_us",
         )
         .map_err(|e| sqlite(&e))?;
+    let times = (micros(published), micros(expires));
     let mut stored = 0;
     for row in rows {
+        let local = LocalId { agency: holder.clone(), id: row.local_id.clone() };
+        let resident = resident_of(t, &local)?
+            .ok_or_else(|| StoreError::Corrupt("a row is linked to nobody".to_owned()))?;
         let body: BTreeMap<&str, &str> =
             row.values.iter().map(|(field, value)| (field.as_str(), value.expose())).collect();
-        let body = serde_json::to_string(&body)
+        let body = serde_json::to_vec(&body)
             .map_err(|_| StoreError::Corrupt("a row cannot be written".to_owned()))?;
+        let sealed = at(holder, &row.local_id, category, times, |place| {
+            keys.seal_about(resident, place, &body)
+        })?;
+        let (holder, category) = (holder.as_str(), category.as_str());
         insert
-            .execute(params![holder.as_str(), row.local_id, category.as_str(), body, micros(at)])
+            .execute(params![holder, row.local_id, category, sealed, times.0, times.1])
             .map_err(|e| sqlite(&e))?;
         stored += 1;
     }
@@ -91,7 +115,7 @@ pub(super) fn held(
         after.map_or(("", ""), |(category, id)| (category.as_str(), id.as_str()));
     let mut statement = c
         .prepare_cached(
-            "SELECT local_id, category, published_us FROM shelf \
+            "SELECT local_id, category, published_us, expires_us FROM shelf \
              WHERE holder = ?1 AND (?2 IS NULL OR category = ?2) \
              AND (category, local_id) > (?3, ?4) ORDER BY category, local_id LIMIT ?5",
         )
@@ -105,40 +129,69 @@ pub(super) fn held(
                 after_id,
                 i64::try_from(limit).unwrap_or(i64::MAX)
             ],
-            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)),
+            |row| {
+                let times = (row.get::<_, i64>(2)?, row.get::<_, i64>(3)?);
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, times))
+            },
         )
         .map_err(|e| sqlite(&e))?;
     rows.map(|row| {
-        let (local_id, category, us) = row.map_err(|e| sqlite(&e))?;
-        Ok(HeldRecord { local_id, category: word(&category)?, published_at: at_micros(us)? })
+        let (local_id, category, (published, expires)) = row.map_err(|e| sqlite(&e))?;
+        Ok(HeldRecord {
+            local_id,
+            category: word(&category)?,
+            published_at: at_micros(published)?,
+            expires_at: at_micros(expires)?,
+        })
     })
     .collect()
 }
 
-/// Where an agency has more than one local id for a resident, the later publication wins. The order
-/// of the join is fixed: left to itself, SQLite reads all that the holder has.
+/// Takes off the shelf what has expired by `now`, at most `limit` records; tells how many.
+pub(super) fn purge(t: &Transaction<'_>, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+    let gone = t
+        .execute(
+            "DELETE FROM shelf WHERE (holder, local_id, category) IN \
+             (SELECT holder, local_id, category FROM shelf WHERE expires_us <= ?1 LIMIT ?2)",
+            params![micros(now), i64::try_from(limit).unwrap_or(i64::MAX)],
+        )
+        .map_err(|e| sqlite(&e))?;
+    Ok(u64::try_from(gone).unwrap_or_default())
+}
+
+/// What has not expired at `now`. Where an agency has more than one local id for a resident, the later
+/// publication wins. The order of the join is fixed: left to itself, SQLite reads all that the holder
+/// has.
 pub(super) fn record(
     c: &Connection,
+    keys: &Keyring,
     holder: &AgencyId,
     resident: ResidentId,
     categories: &[CategoryId],
+    now: Timestamp,
 ) -> Result<Record, StoreError> {
     let mut statement = c
         .prepare_cached(
-            "SELECT s.body FROM identity i CROSS JOIN shelf s \
+            "SELECT s.sealed, s.local_id, s.published_us, s.expires_us \
+             FROM identity i CROSS JOIN shelf s \
              ON s.holder = i.agency AND s.local_id = i.local_id AND s.category = ?3 \
-             WHERE i.resident = ?1 AND i.agency = ?2 ORDER BY s.published_us, s.local_id",
+             WHERE i.resident = ?1 AND i.agency = ?2 AND s.expires_us > ?4 \
+             ORDER BY s.published_us, s.local_id",
         )
         .map_err(|e| sqlite(&e))?;
     let mut record = Record::default();
     for category in categories {
-        let rows = statement
-            .query_map(params![key(resident), holder.as_str(), category.as_str()], |row| {
-                row.get::<_, String>(0)
-            })
-            .map_err(|e| sqlite(&e))?;
-        for row in rows {
-            let body: BTreeMap<FieldId, String> = parsed(&row.map_err(|e| sqlite(&e))?)?;
+        let asked = params![key(resident), holder.as_str(), category.as_str(), micros(now)];
+        let mut rows = statement.query(asked).map_err(|e| sqlite(&e))?;
+        while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+            let columns = (|| Ok((row.get(0)?, row.get(1)?, (row.get(2)?, row.get(3)?))))();
+            let (sealed, local_id, times): (Vec<u8>, String, (i64, i64)) =
+                columns.map_err(|e: rusqlite::Error| sqlite(&e))?;
+            let body = at(holder, &local_id, category, times, |place| {
+                keys.open_about(resident, place, &sealed)
+            })?;
+            let body: BTreeMap<FieldId, String> = serde_json::from_slice(&body)
+                .map_err(|_| StoreError::Corrupt("a stored row".to_owned()))?;
             for (field, text) in body {
                 if let Some(value) = FieldValue::new(text) {
                     record.values.insert(field, value);

@@ -148,7 +148,7 @@ pub(super) fn left(logged: Vec<Logged>) -> Vec<Left> {
         policy: logged.entry.policy,
         facets: logged.entry.facets,
         leaf_len: logged.leaf_len,
-        slot_lens: logged.slots.iter().map(|(slot, bytes)| (*slot, bytes.len())).collect(),
+        slot_lens: logged.sealed.iter().map(|(slot, bytes)| (*slot, bytes.len())).collect(),
     };
     logged.into_iter().map(left).collect()
 }

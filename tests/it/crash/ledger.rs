@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use weir::audit::entry::{Facet, Kind, SlotId};
 use weir::audit::tree::{Edge, Hash, leaf_hash};
 use weir::grpc::pb;
+use weir::store::sqlite::keys::{Keyring, Opened};
 
 /// The log as its file has it: event, leaf hash, and the root of every size; and whom its entries
 /// say were registered.
@@ -16,7 +17,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn read(file: &Connection) -> Self {
+    pub(super) fn read(file: &Connection, keys: &Keyring) -> Self {
         let mut log = Self { entries: Vec::new(), roots: Vec::new(), registered: BTreeMap::new() };
         let mut edge = Edge::default();
         let mut statement = file
@@ -34,7 +35,10 @@ impl Log {
             log.entries.push((entry.event.to_string(), leaf_hash(&leaf)));
             let what = entry.facets.get(&Facet::What).map(String::as_str);
             if entry.kind == Kind::Hold && what == Some("register") {
-                let subject: Vec<u8> = row.get(1).unwrap();
+                let sealed: Vec<u8> = row.get(1).unwrap();
+                let slot = keys.open_slot(entry.event, SlotId::Subject as u8, &sealed).unwrap();
+                let Opened::Content(salted) = slot else { continue };
+                let subject = &salted[32..];
                 *log.registered.entry(hex::encode(subject)).or_default() += 1;
             }
         }

@@ -32,7 +32,8 @@ async fn serving(sources: [KeySource; 2]) -> Hub {
     let clock = FixedClock::at(NOW.parse().unwrap());
     let shared: SharedClock = Arc::new(clock.clone());
     let issuers = [A, B].into_iter().zip(sources).map(|(name, keys)| issuer(name, keys)).collect();
-    let app = App::open(dir.path(), "northfield.example/it", policy, issuers, shared).await;
+    let app =
+        App::open(dir.path().join("data"), "northfield.example/it", policy, issuers, shared).await;
     let app = Arc::new(app.unwrap());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -239,7 +239,11 @@ impl<'p> Set<'p> {
             .collect();
         for category in categories {
             let Some(known) = policy.book().categories.get(&category) else { continue };
-            let header = pb::PublishHeader { category: category.to_string() };
+            let expires = case.at + SignedDuration::from_hours(24 * 30);
+            let header = pb::PublishHeader {
+                category: category.to_string(),
+                expire_time: Some(wire(expires)),
+            };
             let values = known
                 .fields
                 .iter()

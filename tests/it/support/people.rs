@@ -163,7 +163,10 @@ pub(super) async fn people_it(store: &dyn Store, book: &RuleBook, start: Timesta
             .map(|one| ShelfRow { local_id: one.local_id(), values: values.clone() })
             .collect();
         let (holder, category) = (holder.parse().unwrap(), category.parse().unwrap());
-        store.shelve(holder, category, rows, start, prepared(Kind::Hold)).await.unwrap();
+        store
+            .shelve(holder, category, rows, (start, EXPIRES.parse().unwrap()), prepared(Kind::Hold))
+            .await
+            .unwrap();
     }
     let facts = recorded(facts(book, start), start);
     store.record_facts(facts, prepared(Kind::Fact)).await.unwrap();
@@ -225,4 +228,13 @@ pub(crate) fn flagged(one: Inhabitant, flag: &str) -> Fact {
         agency: "northfield-council-childrens".parse().unwrap(),
         set: true,
     }
+}
+
+/// When what the holders have published expires.
+pub(crate) const EXPIRES: &str = "2027-01-01T00:00:00Z";
+
+/// The same on the wire.
+pub(crate) fn expire_time() -> Option<prost_types::Timestamp> {
+    let at: jiff::Timestamp = EXPIRES.parse().unwrap();
+    Some(prost_types::Timestamp { seconds: at.as_second(), nanos: 0 })
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::audit::checkpoint::SigningKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::clock::FixedClock;
 use crate::store::contract::{
-    NOW, entry, is_suspended, knowledge, local, recorded, resident, row, time, word,
+    LATER, NOW, entry, is_suspended, knowledge, local, recorded, resident, row, time, word,
 };
 use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::keys::{HubKey, Keyring};
 use crate::store::sqlite::log::{Log, stored_rows, verify_file};
 use crate::store::{RecordedFact, Search, Store, StoreError};
 
@@ -24,12 +24,13 @@ fn suspended() -> Vec<RecordedFact> {
 
 const ORIGIN: &str = "hub.example/audit";
 
-fn key() -> SigningKey {
-    SigningKey::from_seed(&[1; 32]).unwrap()
+fn keys(dir: &TempDir) -> Arc<Keyring> {
+    let hub = HubKey::from_bytes([1; 32]);
+    Arc::new(Keyring::open(dir.path(), hub, time(NOW)).unwrap())
 }
 
 fn log(dir: &TempDir) -> Log {
-    Log::open(dir.path(), key(), ORIGIN, Arc::new(FixedClock::at(time(NOW)))).unwrap()
+    Log::open(dir.path(), keys(dir), ORIGIN, Arc::new(FixedClock::at(time(NOW)))).unwrap()
 }
 
 async fn open(dir: &TempDir) -> SqliteStore {
@@ -60,15 +61,18 @@ fn times(dir: &TempDir, wanted: &Entry) -> usize {
 }
 
 fn whole(dir: &TempDir) {
-    let verdict = verify_file(&audit(dir), key().verifier(ORIGIN), None).unwrap();
+    let verdict =
+        verify_file(&audit(dir), keys(dir).signing_key().unwrap().verifier(ORIGIN), None).unwrap();
     assert_eq!(verdict.findings, Vec::<String>::new());
 }
 
 /// Writes the outbox row that a change leaves that was cut off after its commit.
 fn left_behind(dir: &TempDir, entry: &Entry) {
-    let text = serde_json::to_string(entry).unwrap();
+    let plain = serde_json::to_vec(entry).unwrap();
+    let sealer = keys(dir).sealer(b"somebody", entry.event, time(NOW)).unwrap();
+    let row = (*entry.event.uuid().as_bytes(), sealer.seal(0, &plain).unwrap());
     let file = Connection::open(dir.path().join("hub.db")).unwrap();
-    file.execute("INSERT INTO outbox (entry) VALUES (?1)", [text]).unwrap();
+    file.execute("INSERT INTO outbox (event, sealed) VALUES (?1, ?2)", row).unwrap();
 }
 
 #[tokio::test]
@@ -104,7 +108,10 @@ async fn a_crash_after_both_commits_appends_nothing_twice() {
 async fn an_outbox_that_cannot_be_read_opens_nothing() {
     let dir = TempDir::new().unwrap();
     drop(open(&dir).await);
-    sql(&dir.path().join("hub.db"), "INSERT INTO outbox (entry) VALUES ('{')");
+    sql(
+        &dir.path().join("hub.db"),
+        "INSERT INTO outbox (event, sealed) VALUES (zeroblob(16), zeroblob(200))",
+    );
     let opened = SqliteStore::open(dir.path(), log(&dir)).await;
     assert!(matches!(opened, Err(StoreError::Corrupt(_))));
     assert_eq!(outbox(&dir), 1, "what is damaged is kept for an operator");
@@ -204,7 +211,13 @@ async fn a_full_disk_takes_no_half_change_and_goes_on_when_there_is_space() {
         let category = word(&format!("a/b{round}"));
         let new = entry(Kind::Hold);
         let made = store
-            .shelve(word("oakdale-gp"), category, rows.collect(), time(NOW), new.clone())
+            .shelve(
+                word("oakdale-gp"),
+                category,
+                rows.collect(),
+                (time(NOW), time(LATER)),
+                new.clone(),
+            )
             .await;
         match made {
             Ok((report, receipt)) => {

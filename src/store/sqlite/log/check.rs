@@ -32,7 +32,7 @@ pub fn verify_file(
     let mut entries =
         connection.prepare("SELECT idx, leaf FROM entry ORDER BY idx").map_err(|e| sqlite(&e))?;
     let mut slots = connection
-        .prepare("SELECT slot, salt, bytes FROM slot WHERE idx = ?1 ORDER BY slot")
+        .prepare("SELECT slot, content, bytes FROM slot WHERE idx = ?1 ORDER BY slot")
         .map_err(|e| sqlite(&e))?;
     let mut rows = entries.query([]).map_err(|e| sqlite(&e))?;
     while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
@@ -42,10 +42,10 @@ pub fn verify_file(
         let mut found = slots.query([index]).map_err(|e| sqlite(&e))?;
         while let Some(row) = found.next().map_err(|e| sqlite(&e))? {
             let id: u8 = row.get(0).map_err(|e| sqlite(&e))?;
-            let salt: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
+            let content: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
             let bytes: Vec<u8> = row.get(2).map_err(|e| sqlite(&e))?;
-            match (SlotId::from_number(id), salt.try_into()) {
-                (Some(id), Ok(salt)) => sealed.push(SealedSlot { id, salt, bytes }),
+            match (SlotId::from_number(id), content.try_into()) {
+                (Some(id), Ok(content)) => sealed.push(SealedSlot { id, content, bytes }),
                 (_, _) => verifier.find(format!("entry {index}: slot {id} is malformed")),
             }
         }

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::super::keys::{Keyring, Opened};
 use super::file::reader;
 use super::sqlite;
 use crate::audit::entry::{Entry, SlotId};
-use crate::audit::leaf::decode;
+use crate::audit::leaf::{Leaf, content_commitment, decode};
 use crate::audit::tree::{Hash, leaf_hash};
 use crate::store::{Page, Search, StoreError, StoredEntry};
 
@@ -32,27 +33,110 @@ pub(super) fn leaf_hash_at(path: &Path, index: u64) -> Result<Hash, StoreError> 
         .ok_or_else(|| StoreError::Corrupt(format!("entry {index} is missing")))
 }
 
-pub(super) fn entry_at(path: &Path, index: u64) -> Result<Option<StoredEntry>, StoreError> {
+pub(super) fn entry_at(
+    path: &Path,
+    keys: &Keyring,
+    index: u64,
+) -> Result<Option<StoredEntry>, StoreError> {
     let connection = reader(path)?;
-    leaf_at(&connection, index)?.map(|leaf| stored(&connection, index, &leaf)).transpose()
+    let Some(leaf) = leaf_at(&connection, index)? else { return Ok(None) };
+    let leaf = decoded(index, &leaf)?;
+    let slots = sealed(&connection, index)?;
+    stored(keys, index, leaf, slots).map(Some)
 }
 
-fn stored(connection: &Connection, index: u64, leaf: &[u8]) -> Result<StoredEntry, StoreError> {
-    let decoded = decode(leaf).map_err(|e| StoreError::Corrupt(format!("entry {index}: {e}")))?;
-    let slots = slots(connection, index)?;
-    Ok(StoredEntry {
-        index,
-        committed_at: decoded.committed_at,
-        entry: Entry { slots, ..decoded.entry },
-    })
+fn decoded(index: u64, leaf: &[u8]) -> Result<Leaf, StoreError> {
+    decode(leaf).map_err(|e| StoreError::Corrupt(format!("entry {index}: {e}")))
 }
 
-fn slots(connection: &Connection, index: u64) -> Result<BTreeMap<SlotId, Vec<u8>>, StoreError> {
+/// An entry with the slots that can be opened; what was erased is not there.
+fn stored(
+    keys: &Keyring,
+    index: u64,
+    leaf: Leaf,
+    sealed: BTreeMap<SlotId, Slot>,
+) -> Result<StoredEntry, StoreError> {
+    let mut slots = BTreeMap::new();
+    for (id, slot) in sealed {
+        if let Some(content) = opened(keys, &leaf.entry, id, &slot)? {
+            slots.insert(id, content);
+        }
+    }
+    Ok(StoredEntry { index, committed_at: leaf.committed_at, entry: Entry { slots, ..leaf.entry } })
+}
+
+/// A slot's content; `None`: erased.
+fn opened(
+    keys: &Keyring,
+    entry: &Entry,
+    id: SlotId,
+    slot: &Slot,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let changed = || StoreError::Corrupt("a sealed slot is not what was committed to".to_owned());
+    match keys.open_slot(entry.event, id as u8, &slot.bytes)? {
+        Opened::Erased => Ok(None),
+        Opened::Content(plain) => {
+            let (salt, content) = plain.split_first_chunk::<32>().ok_or_else(changed)?;
+            if content_commitment(id, salt, content).as_slice() != slot.content {
+                return Err(changed());
+            }
+            Ok(Some(content.to_vec()))
+        }
+    }
+}
+
+/// What [`check_slots`] found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SlotsFound {
+    /// Slots that open to what was committed to.
+    pub open: u64,
+    /// Slots whose key was destroyed.
+    pub erased: u64,
+    /// Slots that were changed or moved.
+    pub wrong: u64,
+}
+
+/// Opens every slot of a log.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn check_slots(path: &Path, keys: &Keyring) -> Result<SlotsFound, StoreError> {
+    let connection = reader(path)?;
+    let mut found = SlotsFound::default();
+    let mut statement =
+        connection.prepare("SELECT idx, leaf FROM entry ORDER BY idx").map_err(|e| sqlite(&e))?;
+    let mut rows = statement.query([]).map_err(|e| sqlite(&e))?;
+    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+        let leaf: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
+        let index = row.get::<_, i64>(0).map_err(|e| sqlite(&e))?;
+        let index = u64::try_from(index).unwrap_or_default();
+        let leaf = decoded(index, &leaf)?;
+        for (id, slot) in sealed(&connection, index)? {
+            match opened(keys, &leaf.entry, id, &slot) {
+                Ok(Some(_)) => found.open += 1,
+                Ok(None) => found.erased += 1,
+                Err(StoreError::Corrupt(_)) => found.wrong += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A slot as it stands in the file.
+struct Slot {
+    content: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+fn sealed(connection: &Connection, index: u64) -> Result<BTreeMap<SlotId, Slot>, StoreError> {
     let mut statement = connection
-        .prepare_cached("SELECT slot, bytes FROM slot WHERE idx = ?1 ORDER BY slot")
+        .prepare_cached("SELECT slot, content, bytes FROM slot WHERE idx = ?1 ORDER BY slot")
         .map_err(|e| sqlite(&e))?;
     let rows = statement
-        .query_map([number(index)], |row| Ok((row.get::<_, u8>(0)?, row.get(1)?)))
+        .query_map([number(index)], |row| {
+            Ok((row.get::<_, u8>(0)?, Slot { content: row.get(1)?, bytes: row.get(2)? }))
+        })
         .map_err(|e| sqlite(&e))?;
     let mut slots = BTreeMap::new();
     for row in rows {
@@ -66,7 +150,12 @@ fn slots(connection: &Connection, index: u64) -> Result<BTreeMap<SlotId, Vec<u8>
 
 /// Reads on from `from_index` until the page is full, the log ends at `size`, or the bound on rows
 /// read is met; `next_index` tells where to go on.
-pub(super) fn search(path: &Path, search: &Search, size: u64) -> Result<Page, StoreError> {
+pub(super) fn search(
+    path: &Path,
+    keys: &Keyring,
+    search: &Search,
+    size: u64,
+) -> Result<Page, StoreError> {
     let connection = reader(path)?;
     let limit = search.limit.max(1);
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_mul(READ_AHEAD);
@@ -82,19 +171,23 @@ pub(super) fn search(path: &Path, search: &Search, size: u64) -> Result<Page, St
         let leaf: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
         let index = u64::try_from(index)
             .map_err(|_| StoreError::Corrupt("a row has a negative number".to_owned()))?;
-        let entry = stored(&connection, index, &leaf)?;
-        if !meant(search, &entry) {
+        let leaf = decoded(index, &leaf)?;
+        if !meant(search, &leaf) {
+            continue;
+        }
+        let slots = sealed(&connection, index)?;
+        if !slot_is_meant(search, keys, &leaf.entry, &slots)? {
             continue;
         }
         if entries.len() == limit {
             return Ok(Page { entries, next_index: Some(index), size });
         }
-        entries.push(entry);
+        entries.push(stored(keys, index, leaf, slots)?);
     }
     Ok(Page { entries, next_index: (end < size).then_some(end), size })
 }
 
-fn meant(search: &Search, stored: &StoredEntry) -> bool {
+fn meant(search: &Search, stored: &Leaf) -> bool {
     let entry = &stored.entry;
     (search.kinds.is_empty() || search.kinds.contains(&entry.kind))
         && search.agency.as_ref().is_none_or(|agency| entry.agency.as_ref() == Some(agency))
@@ -104,5 +197,19 @@ fn meant(search: &Search, stored: &StoredEntry) -> bool {
         && search.facets.iter().all(|(facet, word)| {
             entry.facets.get(facet).is_some_and(|words| words.split('|').any(|w| w == word))
         })
-        && search.slot.as_ref().is_none_or(|(slot, bytes)| entry.slots.get(slot) == Some(bytes))
+}
+
+/// Whom an entry is about is found without opening what it says, and also when that is erased.
+fn slot_is_meant(
+    search: &Search,
+    keys: &Keyring,
+    entry: &Entry,
+    slots: &BTreeMap<SlotId, Slot>,
+) -> Result<bool, StoreError> {
+    let Some((id, wanted)) = &search.slot else { return Ok(true) };
+    let Some(slot) = slots.get(id) else { return Ok(false) };
+    if *id == SlotId::Subject {
+        return keys.is_about(entry.event, &slot.bytes, wanted);
+    }
+    Ok(opened(keys, entry, *id, slot)?.as_ref() == Some(wanted))
 }

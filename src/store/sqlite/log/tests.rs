@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::super::keys::HubKey;
 use super::*;
 use crate::audit::entry::{Facet, Kind};
 use crate::clock::FixedClock;
@@ -16,12 +17,17 @@ fn clock() -> SharedClock {
     Arc::new(FixedClock::at("2026-07-15T10:00:00+01:00".parse().unwrap()))
 }
 
-fn key() -> SigningKey {
-    SigningKey::from_seed(&[1; 32]).unwrap()
+fn keys(dir: &TempDir) -> Arc<Keyring> {
+    let hub = HubKey::from_bytes([1; 32]);
+    Arc::new(Keyring::open(dir.path(), hub, clock().now()).unwrap())
+}
+
+fn verifier(dir: &TempDir) -> VerifierKey {
+    keys(dir).signing_key().unwrap().verifier(ORIGIN)
 }
 
 fn open(dir: &TempDir) -> Log {
-    Log::open(dir.path(), key(), ORIGIN, clock()).unwrap()
+    Log::open(dir.path(), keys(dir), ORIGIN, clock()).unwrap()
 }
 
 fn entry(kind: Kind, purpose: &str) -> Entry {
@@ -45,7 +51,7 @@ fn file(dir: &TempDir) -> PathBuf {
 }
 
 fn findings(dir: &TempDir) -> Vec<String> {
-    verify_file(&file(dir), key().verifier(ORIGIN), None).unwrap().findings
+    verify_file(&file(dir), verifier(dir), None).unwrap().findings
 }
 
 #[tokio::test]
@@ -116,7 +122,7 @@ async fn a_reopened_log_goes_on_where_it_was() {
 async fn a_second_process_is_turned_away() {
     let dir = TempDir::new().unwrap();
     let _log = open(&dir);
-    let second = Log::open(dir.path(), key(), ORIGIN, clock());
+    let second = Log::open(dir.path(), keys(&dir), ORIGIN, clock());
     assert!(matches!(second, Err(StoreError::InUse)));
 }
 
@@ -124,8 +130,8 @@ async fn a_second_process_is_turned_away() {
 async fn a_key_that_did_not_sign_does_not_open_the_log() {
     let dir = TempDir::new().unwrap();
     drop(open(&dir));
-    let other = SigningKey::from_seed(&[2; 32]).unwrap();
-    let opened = Log::open(dir.path(), other, ORIGIN, clock());
+    let elsewhere = TempDir::new().unwrap();
+    let opened = Log::open(dir.path(), keys(&elsewhere), ORIGIN, clock());
     assert!(matches!(opened, Err(StoreError::Corrupt(_))));
 }
 
@@ -224,8 +230,11 @@ async fn every_kind_of_tampering_is_found_and_named() {
         ("DELETE FROM entry WHERE idx = 5; DELETE FROM slot WHERE idx = 5", "head 6"),
         ("UPDATE entry SET idx = 9 WHERE idx = 5", "entry 5: missing"),
         ("UPDATE slot SET bytes = x'00' WHERE idx = 3", "entry 3: slot Subject was changed"),
-        ("UPDATE slot SET salt = zeroblob(32) WHERE idx = 3", "entry 3: slot Subject was changed"),
-        ("UPDATE slot SET salt = x'00' WHERE idx = 3", "entry 3: slot 1 is malformed"),
+        (
+            "UPDATE slot SET content = zeroblob(32) WHERE idx = 3",
+            "entry 3: slot Subject was changed",
+        ),
+        ("UPDATE slot SET content = x'00' WHERE idx = 3", "entry 3: slot 1 is malformed"),
         ("DELETE FROM slot WHERE idx = 3", "entry 3: slot Subject is missing"),
         ("INSERT INTO slot VALUES (3, 4, zeroblob(32), x'00')", "entry 3: slot Decision is not"),
         ("INSERT INTO slot VALUES (77, 1, zeroblob(32), x'00')", "entry 77: is missing"),
@@ -253,20 +262,6 @@ async fn every_kind_of_tampering_is_found_and_named() {
     }
 }
 
-#[test]
-fn a_key_file_is_its_owners_alone() {
-    use std::os::unix::fs::PermissionsExt;
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("key");
-    let made = key_file(&path).unwrap();
-    assert_eq!(key_file(&path).unwrap().verifier("a"), made.verifier("a"));
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(key_file(&path).unwrap_err().to_string().contains("chmod 600"));
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    std::fs::write(&path, "nonsense").unwrap();
-    assert!(key_file(&path).unwrap_err().to_string().contains("no signing key"));
-}
-
 #[tokio::test]
 async fn a_log_put_back_to_an_older_copy_is_found_by_what_was_kept() {
     let dir = TempDir::new().unwrap();
@@ -276,7 +271,7 @@ async fn a_log_put_back_to_an_older_copy_is_found_by_what_was_kept() {
     log.close();
     drop(log);
     let kept = |size, root| {
-        let verdict = verify_file(&file(&dir), key().verifier(ORIGIN), Some((size, root)));
+        let verdict = verify_file(&file(&dir), verifier(&dir), Some((size, root)));
         verdict.unwrap().findings.join("; ")
     };
     assert_eq!(kept(head.size, head.root), "");

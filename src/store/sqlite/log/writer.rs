@@ -61,7 +61,7 @@ impl Writer {
         let mut writer =
             Self { state: Some(state), path, key, origin, clock, published, missed: 0 };
         if fresh {
-            let genesis = vec![draft(own_entry(Kind::Genesis, BTreeMap::new()))?];
+            let genesis = vec![draft(own_entry(Kind::Genesis, BTreeMap::new()), None)?];
             writer.commit(&genesis)?;
         }
         Ok(writer)
@@ -117,6 +117,7 @@ impl Writer {
                 StoreError::Full => StoreError::Full,
                 StoreError::Unavailable(_)
                 | StoreError::InUse
+                | StoreError::Keys(_)
                 | StoreError::Corrupt(_)
                 | StoreError::Refused(_) => {
                     StoreError::Unavailable("the audit log could not be written".to_owned())
@@ -163,7 +164,7 @@ impl Writer {
         let gap = usize::from(self.missed > 0);
         if self.missed > 0 {
             let count = BTreeMap::from([(Facet::Count, self.missed.to_string())]);
-            drafts.insert(0, draft(own_entry(Kind::Gap, count))?);
+            drafts.insert(0, draft(own_entry(Kind::Gap, count), None)?);
         }
         let receipts = self.commit(&drafts)?;
         self.missed = 0;
@@ -229,12 +230,18 @@ fn insert(
     {
         let mut entry =
             transaction.prepare_cached("INSERT INTO entry (idx, leaf) VALUES (?1, ?2)")?;
-        let mut slot = transaction
-            .prepare_cached("INSERT INTO slot (idx, slot, salt, bytes) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut slot = transaction.prepare_cached(
+            "INSERT INTO slot (idx, slot, content, bytes) VALUES (?1, ?2, ?3, ?4)",
+        )?;
         for ((index, leaf, _), draft) in batch.leaves.iter().zip(drafts) {
             entry.execute(params![number(*index), leaf])?;
             for sealed in &draft.slots {
-                slot.execute(params![number(*index), sealed.id as u8, sealed.salt, sealed.bytes])?;
+                slot.execute(params![
+                    number(*index),
+                    sealed.id as u8,
+                    sealed.content,
+                    sealed.bytes
+                ])?;
             }
         }
         transaction
