@@ -11,13 +11,13 @@ mod record;
 pub use code::{Code, Duty};
 pub use facts::{
     AgreementAmendment, AgreementStatus, Amendments, Capacity, Choice, ChoiceKind, ConsentEvent,
-    ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts, GatewayAmendment, Giver,
+    ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts, GatewayAmendment, Giver, Grant,
     MatchQuality, ObjectionState, RequesterFacts, ResidentFacts, StatutoryPart,
 };
 pub use ids::{
     AgencyId, AgreementId, BasisId, CategoryId, DecisionId, FieldId, FlagId, GatewayId, IdError,
     OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
 };
-pub use inquiry::{Answer, Approver, Ask, Asked, OverrideClaim};
+pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
 pub use nhs::nhs_number;
 pub use record::{FieldValue, Record};

@@ -10,6 +10,7 @@ mod facts;
 mod log;
 mod records;
 mod residents;
+mod reviews;
 mod share;
 mod words;
 
@@ -25,6 +26,7 @@ pub use error::{HubError, Violation};
 pub use log::{Details, EntryQuery, Looked};
 pub use records::{Extract, ExtractRow, Published};
 pub use residents::{NewResident, Wanted};
+pub use reviews::{Approving, Deciding, Fulfilling, Review, Verdict};
 
 use crate::audit::entry::{Facet, Kind};
 use crate::auth::{Caller, HubFunction};
@@ -184,6 +186,7 @@ const fn what(why: &HubError) -> &'static str {
         HubError::Taken => "taken",
         HubError::Referred => "referred",
         HubError::TooMuch => "too-much",
+        HubError::Review(why) => why.as_str(),
         HubError::SourceUnavailable => "source",
         HubError::Invalid(_) | HubError::StoreUnavailable | HubError::Broken => "other",
     }

@@ -6,6 +6,7 @@ mod choice;
 mod policy;
 mod record;
 mod resident;
+mod review;
 mod sharing;
 
 use std::collections::BTreeSet;

@@ -22,6 +22,7 @@ use super::pb::choice_service_server::ChoiceServiceServer;
 use super::pb::policy_service_server::PolicyServiceServer;
 use super::pb::record_service_server::RecordServiceServer;
 use super::pb::resident_service_server::ResidentServiceServer;
+use super::pb::review_service_server::ReviewServiceServer;
 use super::pb::sharing_service_server::SharingServiceServer;
 use super::services::Desk;
 use super::strict::StrictLayer;
@@ -46,7 +47,7 @@ pub enum ServeError {
 }
 
 /// All services, for health.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "",
     "weir.hub.v1.SharingService",
     "weir.hub.v1.RecordService",
@@ -54,6 +55,7 @@ const SERVICES: [&str; 7] = [
     "weir.hub.v1.ChoiceService",
     "weir.hub.v1.AuditService",
     "weir.hub.v1.PolicyService",
+    "weir.hub.v1.ReviewService",
 ];
 
 /// Serves on `listener` until `shutdown`, then says so to health checks, finishes running calls and
@@ -110,6 +112,7 @@ pub async fn serve(
         .add_service(unary!(ChoiceServiceServer))
         .add_service(unary!(AuditServiceServer))
         .add_service(unary!(PolicyServiceServer))
+        .add_service(unary!(ReviewServiceServer))
         .serve_with_incoming_shutdown(incoming(listener), async {
             // A dropped sender also means that it is time to stop.
             let _ = stopped.await;

@@ -5,6 +5,7 @@ mod choices;
 mod policy;
 mod records;
 mod residents;
+mod reviews;
 mod sharing;
 
 use std::sync::Arc;

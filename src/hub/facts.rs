@@ -62,6 +62,7 @@ pub fn gather(
         order: known.order,
         custodian_releases: known.releases,
         amendments: Amendments::default(),
+        grant: None,
     }
 }
 

@@ -34,6 +34,14 @@ struct Common {
     claim: Option<Claim>,
 }
 
+/// What counts as met when casbin is asked again.
+#[derive(Clone, Copy)]
+struct Lift<'c> {
+    claim: Option<&'c Claim>,
+    /// Codes that a person granted for this field.
+    granted: &'c Codes,
+}
+
 /// An override that was asserted.
 struct Claim {
     kind: OverrideId,
@@ -63,8 +71,8 @@ struct Judged {
     duties: BTreeSet<Duty>,
     ends: Option<Timestamp>,
     shortfalls: Vec<Shortfall>,
-    /// For some path every failure left is a person's to decide.
-    refers: bool,
+    /// The failures left of the paths on which every one left is a person's to decide.
+    referred: Codes,
     /// A duty was refused for want of paper or of a ground.
     alarm: bool,
 }
@@ -146,11 +154,12 @@ impl PolicySnapshot {
         found
     }
 
-    fn disposition(&self, code: Code, rule: &Rule) -> Disposition {
-        if code == Code::CnfNoBasis && rule.ground == Some(Ground::Holder) {
-            return Disposition::Referred;
-        }
-        self.book.codes.get(&code).map_or(Disposition::Hard, |meaning| meaning.disposition)
+    /// Whether a failure is a person's to decide: by the code, or because the rule leaves it to the
+    /// holder.
+    fn is_referred(&self, code: Code, ground: Option<Ground>) -> bool {
+        let meaning = self.book.codes.get(&code);
+        (code == Code::CnfNoBasis && ground == Some(Ground::Holder))
+            || meaning.is_some_and(|meaning| meaning.disposition == Disposition::Referred)
     }
 }
 
@@ -307,7 +316,7 @@ impl Judged {
             duties: BTreeSet::new(),
             ends: None,
             shortfalls: Vec::new(),
-            refers: false,
+            referred: Codes::new(),
             alarm: false,
         }
     }

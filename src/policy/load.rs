@@ -6,6 +6,7 @@ mod cross;
 mod figures;
 mod promises;
 mod read;
+mod reviews;
 mod rules;
 mod sheet;
 mod words;
@@ -131,10 +132,12 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             bases: words.bases,
             codes: words.codes,
             duties: words.duties,
+            referrals: words.referrals,
             overrides: words.overrides,
             agreements,
             rules,
         };
+        reviews::check(&book, &mut findings);
         promises::check(&texts, &book, &mut findings);
         cross::check(&texts, &book, &mut findings);
         if findings.0.is_empty() {

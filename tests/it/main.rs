@@ -21,6 +21,7 @@ mod python;
 mod quiet;
 mod records;
 mod residents;
+mod reviews;
 mod sharing;
 mod story;
 mod support;

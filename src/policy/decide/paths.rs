@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::rollup::earlier;
-use super::{Candidate, Claim, Codes, Decider, FieldGates, Judged};
+use super::{Candidate, Codes, Decider, FieldGates, Judged, Lift};
 use crate::domain::{ChoiceKind, Code, Duty, FieldId};
 use crate::policy::EngineError;
 use crate::policy::age::end_of;
-use crate::policy::book::{ChoiceForce, Disposition, Effect, Field, Rule};
+use crate::policy::book::{ChoiceForce, Effect, Field, Rule};
 use crate::policy::decision::{FieldOutcome, Path, Shortfall};
 use crate::policy::engine::{SCOPE, TERMS};
 use crate::policy::gates::{has_force, is_online};
@@ -34,7 +34,7 @@ impl Decider<'_> {
         field: &FieldId,
         about: &Field,
         gates: &FieldGates,
-        claim: Option<(&Claim, &Codes)>,
+        lifted: Option<(Lift<'_>, &Codes)>,
     ) -> Result<Judged, EngineError> {
         let rule = self.rule(row)?;
         let broken = || EngineError(format!("row {} allows without gateway or basis", rule.id));
@@ -65,6 +65,11 @@ impl Decider<'_> {
         {
             duties.insert(Duty::LabelAccuracyContested);
         }
+        let claim = lifted.and_then(|(lift, failures)| Some((lift.claim?, failures)));
+        let granted = lifted.is_some_and(|(lift, failures)| {
+            let tests = lift.claim.iter().flat_map(|claim| &claim.tests);
+            failures.iter().chain(tests).any(|code| lift.granted.contains(code))
+        });
         if let Some((claim, failures)) = claim {
             duties.extend(claim.duties.iter().copied());
             ends = earlier(ends, claim.ends);
@@ -90,6 +95,7 @@ impl Decider<'_> {
             ground: ground.word(),
             consent: consent.or(opt_out),
             override_used: claim.map(|(claim, _)| claim.kind.clone()),
+            granted,
             because: rule.because.clone(),
         };
         Ok(Judged {
@@ -97,7 +103,7 @@ impl Decider<'_> {
             duties,
             ends,
             shortfalls: Vec::new(),
-            refers: false,
+            referred: Codes::new(),
             alarm: false,
         })
     }
@@ -130,16 +136,20 @@ impl Decider<'_> {
         if paths.is_empty() {
             return self.unlisted(field, about, denials);
         }
+        let granted = self.granted(field, &denials);
+        let claim = self.common.claim.as_ref().filter(|claim| claim.role_allowed);
+        let claimed_in_vain = self.common.claim.is_some() && claim.is_none();
         let mut lifted_verdict = None;
-        if let Some(claim) = self.common.claim.as_ref().filter(|claim| claim.role_allowed) {
-            let request = self.request(Some((field, about)), gates, Some(claim));
+        if claim.is_some() || (!granted.is_empty() && !claimed_in_vain) {
+            let lift = Lift { claim, granted: &granted };
+            let request = self.request(Some((field, about)), gates, Some(lift));
             let (verdict, _) = self.ask_casbin(request, listing, about)?;
             lifted_verdict = Some(verdict);
         }
         let mut codes = denials;
         let mut shortfalls = Vec::new();
         let mut could = Vec::new();
-        let (mut refers, mut alarm) = (false, false);
+        let (mut referred, mut alarm) = (Codes::new(), false);
         for (row, terms, failures) in paths {
             let rule = self.rule(row)?;
             let mut listed = failures.clone();
@@ -149,17 +159,18 @@ impl Decider<'_> {
                     left.retain(|code| !claim.lifts.contains(code));
                     left.extend(claim.tests.iter().copied());
                     listed.extend(claim.tests.iter().copied());
-                    if left.is_empty() {
-                        could.push((row, failures.clone()));
-                    }
                 } else {
                     left.insert(Code::OvrRoleNotAllowed);
                     listed.insert(Code::OvrRoleNotAllowed);
                 }
             }
-            let referred =
-                |code: &Code| self.policy.disposition(*code, rule) == Disposition::Referred;
-            refers |= !left.is_empty() && left.iter().all(referred);
+            let is_referred = |code: &Code| self.policy.is_referred(*code, rule.ground);
+            left.retain(|code| !(granted.contains(code) && is_referred(code)));
+            if left.is_empty() {
+                could.push((row, failures.clone()));
+            } else if left.iter().all(is_referred) {
+                referred.extend(left.iter().copied());
+            }
             alarm |= rule.gateway.as_ref().is_some_and(|g| self.q.is_duty_in_force(g))
                 && failures.iter().all(|code| is_alarming(*code));
             codes.extend(listed);
@@ -170,21 +181,29 @@ impl Decider<'_> {
         if yes == could.is_empty() {
             return Err(EngineError("the override's verdict and its codes disagree".to_owned()));
         }
-        if let (true, Some(verdict), Some(claim)) = (yes, lifted_verdict, &self.common.claim) {
+        if let (true, Some(verdict)) = (yes, lifted_verdict) {
             let row = self.best(&verdict.hits)?;
             let failures = could.into_iter().find(|(r, _)| *r == row).map(|(_, f)| f);
             let failures = failures
                 .ok_or_else(|| EngineError("the override's row has failures left".to_owned()))?;
-            return self.released(row, field, about, gates, Some((claim, &failures)));
+            let claim = self.common.claim.as_ref().filter(|claim| claim.role_allowed);
+            let lift = Lift { claim, granted: &granted };
+            return self.released(row, field, about, gates, Some((lift, &failures)));
         }
         Ok(Judged {
             outcome: FieldOutcome::Withheld(codes),
             duties: BTreeSet::new(),
             ends: None,
             shortfalls,
-            refers,
+            referred,
             alarm,
         })
+    }
+
+    /// What a person granted for the field; a deny row's code is nobody's to grant.
+    fn granted(&self, field: &FieldId, denials: &Codes) -> Codes {
+        let grant = self.q.facts.grant.as_ref().and_then(|grant| grant.fields.get(field));
+        grant.map(|codes| codes.difference(denials).copied().collect()).unwrap_or_default()
     }
 
     /// A field that no rule lists for this agency and role.

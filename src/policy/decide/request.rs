@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Claim, Codes, Decider, FieldGates};
+use super::{Codes, Decider, FieldGates, Lift};
 use crate::domain::{Code, FieldId};
 use crate::policy::EngineError;
-use crate::policy::book::{Effect, Field};
+use crate::policy::book::{Effect, Field, Ground};
 use crate::policy::engine::Request;
 use crate::policy::gates::{Question, is_online};
 
@@ -52,33 +52,39 @@ impl Decider<'_> {
         Ok(gates)
     }
 
-    /// The words for casbin. With `claim`, what its override lifts counts as met.
+    /// The words for casbin. What `lift` lifts counts as met.
     pub(super) fn request(
         &self,
         field: Option<(&FieldId, &Field)>,
         gates: &FieldGates,
-        claim: Option<&Claim>,
+        lift: Option<Lift<'_>>,
     ) -> Request {
         let q = &self.q;
-        let none = Codes::new();
-        let lifts = claim.map_or(&none, |claim| &claim.lifts);
-        let met = |codes: &Codes| codes.iter().all(|code| lifts.contains(code));
+        let lifts = |code: &Code, ground: Option<Ground>| {
+            lift.is_some_and(|lift| {
+                lift.claim.is_some_and(|claim| claim.lifts.contains(code))
+                    || (lift.granted.contains(code) && self.policy.is_referred(*code, ground))
+            })
+        };
+        let met = |codes: &Codes| codes.iter().all(|code| lifts(code, None));
         let mut stops: Vec<&str> = gates
             .stops
             .iter()
-            .filter(|code| !lifts.contains(code))
+            .filter(|code| !lifts(code, None))
             .map(|code| code.as_str())
             .collect();
+        let claim = lift.and_then(|lift| lift.claim);
         if let Some(claim) = claim {
-            stops.extend(claim.tests.iter().map(|code| code.as_str()));
+            let failed = claim.tests.iter().filter(|code| !lifts(code, None));
+            stops.extend(failed.map(|code| code.as_str()));
         }
-        let grounds = gates.grounds.iter().filter(|(_, result)| match result {
+        let grounds = gates.grounds.iter().filter(|((ground, _), result)| match result {
             Ok(_) => true,
-            Err(codes) => met(codes),
+            Err(codes) => codes.iter().all(|code| lifts(code, Some(*ground))),
         });
-        let apd = q.apd_lapsed() && !lifts.contains(&Code::LawApdMissing);
-        let death = q.dead() && !lifts.contains(&Code::SubjDeceasedRoute);
-        let bulk = q.bulk() && !lifts.contains(&Code::MinBulkNotJustified);
+        let apd = q.apd_lapsed() && !lifts(&Code::LawApdMissing, None);
+        let death = q.dead() && !lifts(&Code::SubjDeceasedRoute, None);
+        let bulk = q.bulk() && !lifts(&Code::MinBulkNotJustified, None);
         let apd9 = match field {
             Some((_, about)) if apd && about.special => {
                 joined(self.policy.book.figures.apd_conditions.iter().map(|b| b.as_str()))

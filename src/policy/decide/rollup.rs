@@ -18,7 +18,7 @@ impl Decider<'_> {
             Outcome::Permit
         } else if released > 0 {
             Outcome::Partial
-        } else if judged.iter().any(|(_, j)| j.refers) {
+        } else if judged.iter().any(|(_, j)| !j.referred.is_empty()) {
             Outcome::Refer
         } else {
             Outcome::Deny
@@ -33,6 +33,7 @@ impl Decider<'_> {
         let mut duties_by_field = BTreeMap::new();
         let mut permit = BTreeMap::new();
         let mut expires_at = None;
+        let mut referred = BTreeMap::new();
         let (mut fields, mut shortfalls, mut alarm) = (Vec::new(), Vec::new(), false);
         for (field, one) in judged {
             match &one.outcome {
@@ -45,6 +46,9 @@ impl Decider<'_> {
                 FieldOutcome::Withheld(why) => codes.extend(why.iter().copied()),
             }
             alarm |= one.alarm;
+            if !one.referred.is_empty() {
+                referred.insert(field.clone(), one.referred);
+            }
             if !one.shortfalls.is_empty() {
                 shortfalls.push((field.clone(), one.shortfalls));
             }
@@ -60,6 +64,7 @@ impl Decider<'_> {
             beside,
             duties,
             duties_by_field,
+            referred,
             duty_alarm: alarm && matches!(outcome, Outcome::Deny | Outcome::Refer),
             closed: self.closed(),
             outside: self.outside(),
@@ -101,6 +106,7 @@ impl Decider<'_> {
             beside: Codes::new(),
             duties: BTreeSet::new(),
             duties_by_field: BTreeMap::new(),
+            referred: BTreeMap::new(),
             duty_alarm: false,
             closed: false,
             outside: Codes::new(),

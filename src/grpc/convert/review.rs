@@ -1,0 +1,83 @@
+//! Approvals, referrals and duties.
+
+use super::{Check, Violations};
+use crate::domain::{DecisionId, Duty, Scope};
+use crate::grpc::pb;
+use crate::hub::{Approving, Deciding, Fulfilling, Verdict};
+
+fn some_scopes(check: &mut Check, texts: &[String]) -> Vec<Scope> {
+    if texts.is_empty() { Vec::new() } else { check.scopes("fields", texts, 1) }
+}
+
+impl TryFrom<pb::ApproveOverrideRequest> for Approving {
+    type Error = Violations;
+
+    fn try_from(message: pb::ApproveOverrideRequest) -> Result<Self, Violations> {
+        let pb::ApproveOverrideRequest { disclosure, fields, expire_time } = message;
+        let mut check = Check::default();
+        let disclosure = check.event("disclosure", "disclosures", &disclosure);
+        let fields = some_scopes(&mut check, &fields);
+        let until = check.time("expire_time", expire_time);
+        check.done(disclosure.map(|disclosure| Self { disclosure, fields, until }))
+    }
+}
+
+impl TryFrom<pb::DecideReferralRequest> for Deciding {
+    type Error = Violations;
+
+    fn try_from(message: pb::DecideReferralRequest) -> Result<Self, Violations> {
+        let pb::DecideReferralRequest { name, decision, fields, until_time, reason } = message;
+        let mut check = Check::default();
+        let referral = check.event("name", "referrals", &name);
+        let fields = some_scopes(&mut check, &fields);
+        let until = check.time("until_time", until_time);
+        let reason = check.text("reason", reason);
+        let verdict = match pb::ReferralDecision::try_from(decision) {
+            Ok(pb::ReferralDecision::Grant) => Some(Verdict::Grant),
+            Ok(pb::ReferralDecision::Decline) => {
+                if !fields.is_empty() {
+                    check.wrong("fields", "belong to a grant");
+                }
+                if until.is_some() {
+                    check.wrong("until_time", "belongs to a grant");
+                }
+                Some(Verdict::Decline)
+            }
+            Ok(pb::ReferralDecision::Unspecified) | Err(_) => {
+                check.wrong("decision", "must be GRANT or DECLINE");
+                None
+            }
+        };
+        let done = referral.zip(verdict);
+        check.done(done.map(|(referral, verdict)| Self {
+            referral,
+            verdict,
+            fields,
+            until,
+            reason,
+        }))
+    }
+}
+
+impl TryFrom<pb::FulfilObligationRequest> for Fulfilling {
+    type Error = Violations;
+
+    fn try_from(message: pb::FulfilObligationRequest) -> Result<Self, Violations> {
+        let pb::FulfilObligationRequest { name, note } = message;
+        let mut check = Check::default();
+        let parts: Option<(DecisionId, Duty)> =
+            name.split_once("/obligations/").and_then(|(disclosure, duty)| {
+                let disclosure =
+                    disclosure.strip_prefix("disclosures/").and_then(super::uuid_of)?;
+                Some((disclosure, duty.parse().ok()?))
+            });
+        if parts.is_none() {
+            check.wrong("name", "must be disclosures/{uuid}/obligations/{DUTY}");
+        }
+        let note = check.text("note", note);
+        if note.trim().is_empty() {
+            check.wrong("note", "must not be empty");
+        }
+        check.done(parts.map(|(disclosure, duty)| Self { disclosure, duty, note }))
+    }
+}
