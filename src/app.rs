@@ -13,7 +13,7 @@ use crate::auth::{Authenticator, Issuer};
 use crate::clock::SharedClock;
 use crate::grpc::server::{Options, serve};
 use crate::grpc::services::Desk;
-use crate::hub::Hub;
+use crate::hub::{Hub, Sweep};
 use crate::limits;
 use crate::policy::PolicySnapshot;
 use crate::source::Shelf;
@@ -108,7 +108,11 @@ impl App {
     ) -> Result<(), AppError> {
         let desk =
             Desk { hub: Arc::clone(&self.hub), authenticator: Arc::clone(&self.authenticator) };
+        let hub = Arc::clone(&self.hub);
+        let mut sweeping = tokio::task::JoinSet::new();
+        sweeping.spawn(async move { sweep(&hub).await });
         let served = serve(listener, desk, Options { reflection }, shutdown).await;
+        sweeping.shutdown().await;
         self.store.log().close();
         Ok(served?)
     }
@@ -123,6 +127,21 @@ impl App {
             self.serve(listener, reflection, ended).await
         });
         Running { stop, serving }
+    }
+}
+
+/// Enters late duties in the log until it is ended.
+async fn sweep(hub: &Hub) {
+    let mut state = Sweep::default();
+    loop {
+        match hub.sweep(&mut state).await {
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) => tokio::time::sleep(limits::SWEEP).await,
+            Err(error) => {
+                tracing::warn!(error = %error, "Late duties could not be entered in the log");
+                tokio::time::sleep(limits::SWEEP).await;
+            }
+        }
     }
 }
 

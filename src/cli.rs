@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod bench;
 pub mod demo;
+pub mod due;
 pub mod facts;
 pub mod import;
 pub mod policy;
@@ -34,6 +35,17 @@ enum Command {
     /// Proof that the access log is whole.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Lists duties of releases that are open or late, in a data folder that no hub has open. Exit code 1
+    /// where one is late.
+    #[command(after_help = "Example: weir due --data weir-data")]
+    Due {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Runs the hub.
     #[command(after_help = "Example: weir serve --config weir.toml")]
     Serve {
@@ -287,6 +299,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Facts(FactsCommand::Import { data, policies, file }) => {
             facts::import(&data, &policies, &file)
         }
+        Command::Due { data, json } => due::run(&data, json),
         Command::Serve { config } => serve::run(&config),
         Command::Token(TokenCommand::Issue {
             issuer_dir,

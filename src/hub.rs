@@ -26,7 +26,10 @@ pub use error::{HubError, Violation};
 pub use log::{Details, EntryQuery, Looked};
 pub use records::{Extract, ExtractRow, Published};
 pub use residents::{NewResident, Wanted};
-pub use reviews::{Approving, Deciding, Fulfilling, Review, Verdict};
+pub use reviews::{
+    Approving, Deciding, DutyState, Fulfilling, ListedDuty, ListedReferral, ReferralState, Review,
+    Sweep, Verdict, duties,
+};
 
 use crate::audit::entry::{Facet, Kind};
 use crate::auth::{Caller, HubFunction};

@@ -92,3 +92,7 @@ pub const KEY_SET_ON_DEMAND: Duration = Duration::from_secs(30);
 pub const KEY_SET_FETCH: Duration = Duration::from_secs(5);
 /// Keys that could not be read again for so long are no longer believed.
 pub const KEY_SET_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Duties that the sweep keeps in mind; it reads on when some of them are late or done.
+pub const DUTIES_WAITING_MAX: usize = 500_000;
+/// Time between two sweeps for duties that are late.
+pub const SWEEP: Duration = Duration::from_secs(60);

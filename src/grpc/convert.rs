@@ -22,6 +22,7 @@ pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
 };
 pub use resident::{Link, Unlink};
+pub use review::{TaskPage, obligation_message, referral_message};
 pub use sharing::{Questions, answer_message, disclosure_message};
 
 use super::pb;

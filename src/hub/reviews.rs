@@ -2,6 +2,7 @@
 //! log: what happens once has an id that follows from what it is about, and the log takes no id twice.
 
 mod approvals;
+mod lists;
 mod obligations;
 mod referrals;
 
@@ -21,6 +22,7 @@ use crate::policy::{Decision, Outcome, View};
 use crate::store::{Receipt, Refusal, StoreError, StoredEntry};
 
 pub use approvals::Approving;
+pub use lists::{DutyState, ListedDuty, ListedReferral, ReferralState, Sweep, duties};
 pub use obligations::Fulfilling;
 pub(super) use referrals::Relied;
 pub use referrals::{Deciding, Verdict};

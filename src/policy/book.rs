@@ -44,7 +44,7 @@ pub struct RuleBook {
     pub codes: BTreeMap<Code, CodeMeaning>,
     /// `words/duties.csv`: every [`Duty`] exactly once.
     pub duties: BTreeMap<Duty, DutyMeaning>,
-    /// `words/referrals.csv`: every code that a person may decide, exactly once.
+    /// `words/referrals.csv`: every code that a person may decide; others do no harm.
     pub referrals: BTreeMap<Code, ReferralRule>,
     /// `words/overrides.csv`.
     pub overrides: BTreeMap<OverrideId, OverrideRule>,

@@ -442,6 +442,84 @@ async fn a_duty_is_met_once_by_the_agency_that_owes_it() {
     }
 }
 
+async fn waiting(place: &Place, who: Person) -> Vec<pb::Referral> {
+    let message = pb::ListReferralsRequest::default();
+    let reply = place.reviews().list_referrals(place.from(who, message)).await.unwrap();
+    reply.into_inner().referrals
+}
+
+#[tokio::test]
+async fn referrals_are_listed_for_who_decides_and_who_asked() {
+    let place = place().await;
+    let name = id(&answer(&place, CONSTABLE, enquiry(AISHA)).await);
+    for (who, count) in [
+        (OFFICER, 1),
+        (GUARDIAN, 1),
+        (CONSTABLE, 1),
+        (HOUSING, 0),
+        (INSPECTOR, 0),
+        (GP_GUARDIAN, 0),
+    ] {
+        assert_eq!(waiting(&place, who).await.len(), count, "{}", who.person);
+    }
+    let listed = waiting(&place, OFFICER).await.pop().unwrap();
+    assert_eq!(listed.name, name.replace("disclosures/", "referrals/"));
+    assert_eq!((listed.resident, listed.fields), (AISHA.path(), enquiry(AISHA).fields));
+    assert_eq!(listed.due_time, stamp(place.clock.now() + SignedDuration::from_hours(24)));
+    assert_eq!(listed.state, i32::from(pb::ReferralState::Open));
+    decide(&place, OFFICER, grant(&name)).await.unwrap();
+    let state = async || waiting(&place, CONSTABLE).await[0].state;
+    assert_eq!(state().await, i32::from(pb::ReferralState::Decided));
+    answer(&place, CONSTABLE, with(enquiry(AISHA), &name)).await;
+    assert_eq!(state().await, i32::from(pb::ReferralState::Used));
+}
+
+async fn owed(place: &Place, who: Person) -> Vec<(String, &'static str)> {
+    let message = pb::ListObligationsRequest::default();
+    let reply = place.reviews().list_obligations(place.from(who, message)).await.unwrap();
+    let all = reply.into_inner().obligations.into_iter();
+    all.map(|one| (one.duty, pb::ObligationState::try_from(one.state).unwrap().as_str_name()))
+        .collect()
+}
+
+async fn swept(place: &Place) -> Vec<String> {
+    let before = place.log_size();
+    let mut sweep = weir::hub::Sweep::default();
+    while place.app.hub.sweep(&mut sweep).await.unwrap() {}
+    let entries = place.entries(before);
+    entries.iter().map(|e| format!("{} {}", e.facet(Facet::What), e.facet(Facet::Duties))).collect()
+}
+
+#[tokio::test]
+async fn a_duty_that_is_not_met_in_time_is_late_in_the_log_once() {
+    let place = place().await;
+    let refused = id(&answer(&place, INSPECTOR, request(serious(AISHA, TENANCY))).await);
+    approve(&place, OFFICER, &refused).await.unwrap();
+    let released = answer(&place, INSPECTOR, request(serious(AISHA, TENANCY))).await;
+    let state = |duty: &str, all: &[(String, &'static str)]| {
+        all.iter().find(|(name, _)| name == duty).unwrap().1
+    };
+    let all = owed(&place, INSPECTOR).await;
+    assert_eq!(state("RECORD_REASON", &all), "OBLIGATION_STATE_OPEN");
+    assert!(all.iter().all(|(duty, _)| duty != "UPDATE_RECIPIENT_LEDGER"), "the hub's own");
+    assert_eq!(owed(&place, OFFICER).await, [], "another agency's");
+    let message = pb::FulfilObligationRequest {
+        name: format!("{}/obligations/REVIEW_BY", id(&released)),
+        note: "Looked at by the superintendent".to_owned(),
+    };
+    place.reviews().fulfil_obligation(place.from(INSPECTOR, message)).await.unwrap();
+    assert_eq!(swept(&place).await, [""; 0], "nothing is late");
+    later(&place, 24);
+    let mut late = swept(&place).await;
+    late.sort();
+    assert_eq!(late, ["overdue EXPIRE_AT", "overdue RECORD_REASON"]);
+    assert_eq!(swept(&place).await, [""; 0], "once, also for a sweep that begins anew");
+    let all = owed(&place, INSPECTOR).await;
+    assert_eq!(state("RECORD_REASON", &all), "OBLIGATION_STATE_OVERDUE");
+    assert_eq!(state("REVIEW_BY", &all), "OBLIGATION_STATE_MET");
+    assert_eq!(state("NO_ONWARD", &all), "OBLIGATION_STATE_OPEN", "it is never late");
+}
+
 #[test]
 fn an_approver_is_nothing_that_a_claim_can_name() {
     let text = r#"{"kind":"SERIOUS_CRIME","answers":{},"asserted_at":null,"approver":null,

@@ -3,7 +3,9 @@
 use tonic::{Request, Response};
 
 use super::{Desk, Reply};
-use crate::grpc::convert::{receipt_message, time_message};
+use crate::grpc::convert::{
+    TaskPage, obligation_message, receipt_message, referral_message, time_message,
+};
 use crate::grpc::{pb, status};
 use crate::hub::{Approving, Deciding, Fulfilling};
 
@@ -32,6 +34,32 @@ impl pb::review_service_server::ReviewService for Desk {
         Ok(Response::new(pb::DecideReferralResponse {
             until_time: until.map(time_message),
             receipt: Some(receipt_message("events", &receipt)),
+        }))
+    }
+
+    async fn list_referrals(
+        &self,
+        request: Request<pb::ListReferralsRequest>,
+    ) -> Reply<pb::ListReferralsResponse> {
+        let (caller, page): (_, TaskPage) = self.open(request).await?;
+        let listed = self.hub.list_referrals(&caller, page.from, page.size).await;
+        let (all, next) = listed.map_err(status::of_hub)?;
+        Ok(Response::new(pb::ListReferralsResponse {
+            referrals: all.into_iter().map(referral_message).collect(),
+            next_page_token: next.map(|next| next.to_string()).unwrap_or_default(),
+        }))
+    }
+
+    async fn list_obligations(
+        &self,
+        request: Request<pb::ListObligationsRequest>,
+    ) -> Reply<pb::ListObligationsResponse> {
+        let (caller, page): (_, TaskPage) = self.open(request).await?;
+        let listed = self.hub.list_obligations(&caller, page.from, page.size).await;
+        let (all, next) = listed.map_err(status::of_hub)?;
+        Ok(Response::new(pb::ListObligationsResponse {
+            obligations: all.into_iter().map(obligation_message).collect(),
+            next_page_token: next.map(|next| next.to_string()).unwrap_or_default(),
         }))
     }
 
