@@ -527,3 +527,25 @@ fn an_approver_is_nothing_that_a_claim_can_name() {
     let claim: OverrideClaim = serde_json::from_str(text).unwrap();
     assert!(claim.approver.is_none() && claim.named.is_some());
 }
+
+#[test]
+fn an_operator_lists_what_is_due_and_is_told_by_the_exit_code_that_something_is_late() {
+    use crate::story::weir;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let shown = data.to_str().unwrap();
+    assert_eq!(weir(&["demo", "--exit", "--data", shown]).0, 0);
+    let (exit, said) = weir(&["due", "--data", shown]);
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("REVIEW_BY") && said.contains("0 of them late"), "{said}");
+    let start: Timestamp =
+        std::fs::read_to_string(data.join("sample-clock")).unwrap().trim().parse().unwrap();
+    let late = start + SignedDuration::from_hours(48);
+    std::fs::write(data.join("sample-clock"), format!("{late}\n")).unwrap();
+    let (exit, said) = weir(&["due", "--data", shown, "--json"]);
+    assert_eq!(exit, 1, "{said}");
+    let rows: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let review = rows.iter().find(|r| r["name"].as_str().unwrap().ends_with("REVIEW_BY")).unwrap();
+    assert_eq!(review["state"], "overdue");
+}
