@@ -13,7 +13,7 @@ use crate::auth::{Authenticator, Issuer};
 use crate::clock::SharedClock;
 use crate::grpc::server::{Options, serve};
 use crate::grpc::services::Desk;
-use crate::hub::Hub;
+use crate::hub::{Hub, Sweep};
 use crate::limits;
 use crate::policy::PolicySnapshot;
 use crate::source::Shelf;
@@ -149,19 +149,13 @@ impl App {
     ) -> Result<(), AppError> {
         let desk =
             Desk { hub: Arc::clone(&self.hub), authenticator: Arc::clone(&self.authenticator) };
-        let purging = tokio::spawn({
-            let hub = Arc::clone(&self.hub);
-            async move {
-                let mut turns = tokio::time::interval(limits::PURGE_EVERY);
-                turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                loop {
-                    turns.tick().await;
-                    hub.purge_expired().await;
-                }
-            }
-        });
+        let mut sweeping = tokio::task::JoinSet::new();
+        let hub = Arc::clone(&self.hub);
+        sweeping.spawn(async move { purge(&hub).await });
+        let hub = Arc::clone(&self.hub);
+        sweeping.spawn(async move { sweep(&hub).await });
         let served = serve(listener, desk, Options { reflection }, shutdown).await;
-        purging.abort();
+        sweeping.shutdown().await;
         self.store.log().close();
         Ok(served?)
     }
@@ -176,6 +170,32 @@ impl App {
             self.serve(listener, reflection, ended).await
         });
         Running { stop, serving }
+    }
+}
+
+/// Enters late duties in the log until it is ended.
+/// Takes what has expired off the shelf, again and again. What has expired is released no more anyway.
+async fn purge(hub: &Hub) {
+    let mut turns = tokio::time::interval(limits::PURGE_EVERY);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        hub.purge_expired().await;
+    }
+}
+
+/// Enters duties that are late, again and again.
+async fn sweep(hub: &Hub) {
+    let mut state = Sweep::default();
+    loop {
+        match hub.sweep(&mut state).await {
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) => tokio::time::sleep(limits::SWEEP).await,
+            Err(error) => {
+                tracing::warn!(error = %error, "Late duties could not be entered in the log");
+                tokio::time::sleep(limits::SWEEP).await;
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod bench;
 pub mod demo;
+pub mod due;
 pub mod facts;
 pub mod import;
 pub mod init;
@@ -63,6 +64,20 @@ enum Command {
         /// Where the hub is to listen.
         #[arg(long, default_value = "127.0.0.1:50061")]
         listen: std::net::SocketAddr,
+    },
+    /// Lists duties of releases that are open or late, in a data folder that no hub has open. Exit code 1
+    /// where one is late.
+    #[command(after_help = "Example: weir due --data weir-data")]
+    Due {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
     },
     /// Runs the hub.
     #[command(after_help = "Example: weir serve --config weir.toml")]
@@ -394,6 +409,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Init { dir, name, agency, kind, nation, zone, operator, listen } => {
             init::run(&init::Wish { dir, name, agency, kind, nation, zone, operator, listen })
+        }
+        Command::Due { data, hub_key_file, json } => {
+            due::run(&DataFolder::with_key(&data, hub_key_file.as_deref()), json)
         }
         Command::Serve { config } => serve::run(&config),
         Command::Token(TokenCommand::Issue {

@@ -15,13 +15,13 @@ pub use fact::{Fact, FactKind, RecordedFact, Register, about, at_work};
 pub use facts::{
     AgreementAmendment, AgreementStatus, Amendments, Capacity, Choice, ChoiceEvent, ChoiceKind,
     ConsentEvent, ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts, GatewayAmendment,
-    Giver, MatchQuality, ObjectionState, RequesterFacts, ResidentFacts, StatutoryPart,
+    Giver, Grant, MatchQuality, ObjectionState, RequesterFacts, ResidentFacts, StatutoryPart,
 };
 pub use function::HubFunction;
 pub use ids::{
     AgencyId, AgreementId, BasisId, CategoryId, DecisionId, FieldId, FlagId, GatewayId, IdError,
     OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
 };
-pub use inquiry::{Answer, Approver, Ask, Asked, OverrideClaim};
+pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
 pub use nhs::nhs_number;
 pub use record::{FieldValue, Record};

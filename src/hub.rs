@@ -11,6 +11,7 @@ mod knowledge;
 mod log;
 mod records;
 mod residents;
+mod reviews;
 mod rights;
 mod share;
 mod words;
@@ -28,6 +29,10 @@ pub use knowledge::ListedFacts;
 pub use log::{Details, EntryQuery, Looked};
 pub use records::{Extract, ExtractRow, Published, may_expire};
 pub use residents::{NewResident, Wanted};
+pub use reviews::{
+    Approving, Deciding, DutyState, Fulfilling, ListedDuty, ListedReferral, ReferralState, Review,
+    Sweep, Verdict, duties,
+};
 pub use rights::Finding;
 
 use crate::audit::entry::{Facet, Kind};
@@ -232,6 +237,7 @@ const fn what(why: &HubError) -> &'static str {
         HubError::Taken => "taken",
         HubError::Referred => "referred",
         HubError::TooMuch => "too-much",
+        HubError::Review(why) => why.as_str(),
         HubError::SourceUnavailable => "source",
         HubError::Invalid(_) | HubError::StoreUnavailable | HubError::Broken => "other",
     }

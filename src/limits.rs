@@ -102,3 +102,7 @@ pub const RECORD_LIFE_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hou
 pub const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// Records purged in one transaction.
 pub const PURGE_MAX: usize = 1_000;
+/// Duties that the sweep keeps in mind; it reads on when some of them are late or done.
+pub const DUTIES_WAITING_MAX: usize = 500_000;
+/// Time between two sweeps for duties that are late.
+pub const SWEEP: Duration = Duration::from_secs(60);

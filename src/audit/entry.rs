@@ -35,6 +35,8 @@ pub enum Kind {
     Gap = 11,
     /// The hub started or its configuration of callers changed.
     Operation = 12,
+    /// A person approved, decided or used what waited for a person; a duty was met or is overdue.
+    Review = 13,
 }
 
 impl Kind {
@@ -54,6 +56,7 @@ impl Kind {
             10 => Some(Self::TurnedAway),
             11 => Some(Self::Gap),
             12 => Some(Self::Operation),
+            13 => Some(Self::Review),
             _ => None,
         }
     }
@@ -198,6 +201,8 @@ pub enum Facet {
     Count = 17,
     /// The log that came before, or the version that came before.
     Previous = 18,
+    /// The referral or approval that was used, or the decision that a review is about.
+    Review = 19,
 }
 
 impl Facet {
@@ -223,6 +228,7 @@ impl Facet {
             16 => Some(Self::What),
             17 => Some(Self::Count),
             18 => Some(Self::Previous),
+            19 => Some(Self::Review),
             _ => None,
         }
     }

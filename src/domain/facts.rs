@@ -8,8 +8,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, AgreementId, CategoryId, DecisionId, FlagId, GatewayId, PersonId, PurposeId, RoleId,
-    Scope,
+    AgencyId, AgreementId, CategoryId, Code, DecisionId, FieldId, FlagId, GatewayId, PersonId,
+    PurposeId, RoleId, Scope,
 };
 
 /// Everything a decision relies on besides the policy, the ask and the time.
@@ -37,6 +37,18 @@ pub struct Facts {
     pub custodian_releases: Vec<CustodianRelease>,
     /// Changes to the rule book that a scenario or a trial makes; the running hub has none.
     pub amendments: Amendments,
+    /// What a person at the holder granted to this asker for this case; not in older entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+}
+
+/// A person's yes to what was referred to them. It lifts nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The referral, which is the refused decision.
+    pub referral: DecisionId,
+    /// By granted field, the codes that were referred.
+    pub fields: BTreeMap<FieldId, BTreeSet<Code>>,
 }
 
 /// Who asks: from the verified token and the staff register.

@@ -64,6 +64,18 @@ pub struct OverrideClaim {
     pub asserted_at: Option<Timestamp>,
     /// The second person, confirmed by that person's own token.
     pub approver: Option<Approver>,
+    /// Whom the asker names as the second person: a wish, which confirms nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<NamedApprover>,
+}
+
+/// Whom an asker would have approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedApprover {
+    /// Their agency.
+    pub agency: AgencyId,
+    /// The person.
+    pub person: PersonId,
 }
 
 /// An answer to a test question of an override.
@@ -76,13 +88,33 @@ pub enum Answer {
     Text(String),
 }
 
-/// Who approved an override.
+/// Who approved an override, confirmed. There is no way to one from what an asker writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approver {
+    person: PersonId,
+    agency: AgencyId,
+    role: RoleId,
+}
+
+impl Approver {
+    /// Takes who confirmed with their own token; a scenario's approver is such a one.
+    #[must_use]
+    pub const fn confirmed(person: PersonId, agency: AgencyId, role: RoleId) -> Self {
+        Self { person, agency, role }
+    }
     /// The person.
-    pub person: PersonId,
+    #[must_use]
+    pub const fn person(&self) -> &PersonId {
+        &self.person
+    }
     /// Their agency.
-    pub agency: AgencyId,
+    #[must_use]
+    pub const fn agency(&self) -> &AgencyId {
+        &self.agency
+    }
     /// Their role.
-    pub role: RoleId,
+    #[must_use]
+    pub const fn role(&self) -> &RoleId {
+        &self.role
+    }
 }

@@ -7,6 +7,7 @@ mod fact;
 mod policy;
 mod record;
 mod resident;
+mod review;
 mod sharing;
 
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
 };
 pub use resident::{Link, Unlink};
+pub use review::{TaskPage, obligation_message, referral_message};
 pub use sharing::{Questions, answer_message, disclosure_message};
 
 use super::pb;

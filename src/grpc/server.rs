@@ -23,6 +23,7 @@ use super::pb::fact_service_server::FactServiceServer;
 use super::pb::policy_service_server::PolicyServiceServer;
 use super::pb::record_service_server::RecordServiceServer;
 use super::pb::resident_service_server::ResidentServiceServer;
+use super::pb::review_service_server::ReviewServiceServer;
 use super::pb::sharing_service_server::SharingServiceServer;
 use super::services::Desk;
 use super::strict::StrictLayer;
@@ -47,7 +48,7 @@ pub enum ServeError {
 }
 
 /// All services, for health.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "",
     "weir.hub.v1.SharingService",
     "weir.hub.v1.RecordService",
@@ -56,6 +57,7 @@ const SERVICES: [&str; 8] = [
     "weir.hub.v1.FactService",
     "weir.hub.v1.AuditService",
     "weir.hub.v1.PolicyService",
+    "weir.hub.v1.ReviewService",
 ];
 
 /// Serves on `listener` until `shutdown`, then says so to health checks, finishes running calls and
@@ -113,6 +115,7 @@ pub async fn serve(
         .add_service(unary!(FactServiceServer))
         .add_service(unary!(AuditServiceServer))
         .add_service(unary!(PolicyServiceServer))
+        .add_service(unary!(ReviewServiceServer))
         .serve_with_incoming_shutdown(incoming(listener), async {
             // A dropped sender also means that it is time to stop.
             let _ = stopped.await;

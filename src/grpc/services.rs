@@ -6,6 +6,7 @@ mod facts;
 mod policy;
 mod records;
 mod residents;
+mod reviews;
 mod sharing;
 
 use std::sync::Arc;

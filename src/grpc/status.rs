@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::auth::{AuthError, HubFunction};
-use crate::hub::{HubError, Violation};
+use crate::hub::{HubError, Review, Violation};
 
 /// The domain of every reason.
 pub const DOMAIN: &str = "weir.hub";
@@ -117,6 +117,54 @@ reasons! {
     RegistrationReferred = "REGISTRATION_REFERRED", FailedPrecondition,
         "the registration cannot be made by a machine; a person must decide",
         "see whether the local id is linked already, and find the resident by number, name and birth date; otherwise the hub's registrar decides";
+    /// May not approve.
+    ApproverNotEntitled = "APPROVER_NOT_ENTITLED", PermissionDenied,
+        "the caller may not approve this override",
+        "a person in a role that the policy names for the override approves, at the agency that it names, who does not know the resident";
+    /// Own request.
+    OwnRequest = "OWN_REQUEST", PermissionDenied,
+        "nobody approves or decides their own request",
+        "ask another person";
+    /// Nothing to approve.
+    NothingToApprove = "NOTHING_TO_APPROVE", FailedPrecondition,
+        "the request asserted no override that takes an approver, or was answered in full",
+        "approve the refused request, by the name on the asker's receipt";
+    /// Approved.
+    ApprovedAlready = "APPROVED_ALREADY", FailedPrecondition,
+        "the request has had its approval, or one for the same question is open",
+        "the asker uses the open approval, or asks anew to be approved anew";
+    /// May not decide.
+    DeciderNotEntitled = "DECIDER_NOT_ENTITLED", PermissionDenied,
+        "the caller may not decide this referral",
+        "a person at the holder decides, in a role that words/referrals.csv names, who does not know the resident";
+    /// Decided.
+    ReferralDecided = "REFERRAL_DECIDED", FailedPrecondition,
+        "the referral was decided",
+        "the first decision stands; for another the asker asks anew";
+    /// Not decided.
+    ReferralOpen = "REFERRAL_OPEN", FailedPrecondition,
+        "nobody has decided the referral yet",
+        "wait for the holder's decision";
+    /// Declined.
+    ReferralDeclined = "REFERRAL_DECLINED", FailedPrecondition,
+        "the holder declined the referral",
+        "speak with the holder; ask anew when something has changed";
+    /// Ended.
+    GrantExpired = "GRANT_EXPIRED", FailedPrecondition,
+        "the grant has ended",
+        "ask anew; the holder decides again";
+    /// Used.
+    GrantUsed = "GRANT_USED", FailedPrecondition,
+        "the grant or approval was used by another release",
+        "what was released has its receipt; for more ask anew";
+    /// Another question.
+    GrantMismatch = "GRANT_MISMATCH", FailedPrecondition,
+        "the grant is for another resident, holder, purpose or case",
+        "ask exactly what was referred";
+    /// Not open.
+    DutyNotOpen = "DUTY_NOT_OPEN", FailedPrecondition,
+        "the duty was met already",
+        "nothing: the first record stands";
     /// Too much.
     TooMuch = "TOO_MUCH", ResourceExhausted,
         "the answer or its audit entry would be too large",
@@ -210,12 +258,30 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::AccountInactive => Reason::AccountInactive,
         HubError::Taken => Reason::LocalIdTaken,
         HubError::Referred => Reason::RegistrationReferred,
+        HubError::Review(why) => of_review(why),
         HubError::TooMuch => Reason::TooMuch,
         HubError::SourceUnavailable => Reason::SourceUnavailable,
         HubError::StoreUnavailable => Reason::StoreUnavailable,
         HubError::Broken => Reason::Internal,
     };
     refuse(reason)
+}
+
+const fn of_review(why: Review) -> Reason {
+    match why {
+        Review::ApproverNotEntitled => Reason::ApproverNotEntitled,
+        Review::OwnRequest => Reason::OwnRequest,
+        Review::NothingToApprove => Reason::NothingToApprove,
+        Review::ApprovedAlready => Reason::ApprovedAlready,
+        Review::DeciderNotEntitled => Reason::DeciderNotEntitled,
+        Review::ReferralDecided => Reason::ReferralDecided,
+        Review::ReferralOpen => Reason::ReferralOpen,
+        Review::ReferralDeclined => Reason::ReferralDeclined,
+        Review::GrantExpired => Reason::GrantExpired,
+        Review::GrantUsed => Reason::GrantUsed,
+        Review::GrantMismatch => Reason::GrantMismatch,
+        Review::DutyNotOpen => Reason::DutyNotOpen,
+    }
 }
 
 /// An unproven caller as a status. The reason says which check failed; the phrase does not.

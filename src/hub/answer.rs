@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::{AgencyId, Ask, FieldId, FieldValue, ResidentId};
+use crate::domain::{AgencyId, Ask, DecisionId, FieldId, FieldValue, ResidentId};
 use crate::policy::{Explanation, View};
 use crate::store::Receipt;
 
@@ -14,6 +14,8 @@ pub struct Question {
     pub resident: ResidentId,
     /// What is asked, of whom, why.
     pub ask: Ask,
+    /// The referral that a person granted.
+    pub referral: Option<DecisionId>,
 }
 
 /// What was found for one question, as the requester may see it.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::reviews::Tasks;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::auth::Caller;
 use crate::domain::{Answer, Ask, Code, DecisionId, Facts, FieldId, ResidentId, RoleId};
@@ -58,6 +59,13 @@ pub fn subject(resident: Option<ResidentId>) -> Vec<u8> {
     resident.unwrap_or(nobody()).uuid().as_bytes().to_vec()
 }
 
+/// The resident that an entry is about; nobody's id where it is about nobody.
+#[must_use]
+pub fn about(entry: &Entry) -> Option<ResidentId> {
+    let bytes = entry.slots.get(&SlotId::Subject)?;
+    Uuid::from_slice(bytes).ok().map(ResidentId::from_uuid)
+}
+
 /// The asker slot: who called and what they wrote.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Asker {
@@ -77,6 +85,9 @@ pub struct Recorded {
     pub facts: Facts,
     /// The full decision, as a data protection officer sees it.
     pub decision: serde_json::Value,
+    /// What it leaves to be done; older entries say nothing of it.
+    #[serde(default)]
+    pub tasks: Tasks,
 }
 
 impl Call<'_> {
@@ -108,11 +119,12 @@ impl Call<'_> {
         facts: Facts,
         decision: &Decision,
         view: &View,
+        tasks: Tasks,
     ) -> Entry {
         let facets = decision_facets(book, &facts, ask, view);
         let (ask, words) = apart(ask.clone());
         let request = json(&ask);
-        let found = decision_slot(self.at, facts, decision);
+        let found = decision_slot(self.at, facts, decision, tasks);
         self.with_slots(event, kind, facets, Some(resident), words, request, found)
     }
 
@@ -274,6 +286,8 @@ fn decision_facets(
         })),
     );
     put(Facet::Duties, joined(view.duties.iter().map(|d| d.as_str())));
+    let grant = facts.grant.as_ref().map(|grant| grant.referral.to_string());
+    put(Facet::Review, grant.unwrap_or_default());
     if view.duty_alarm {
         put(Facet::Alarm, "yes".to_owned());
     }
@@ -289,9 +303,9 @@ fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.into_iter().collect::<Vec<_>>().join("|")
 }
 
-fn decision_slot(as_of: Timestamp, facts: Facts, decision: &Decision) -> Vec<u8> {
+fn decision_slot(as_of: Timestamp, facts: Facts, decision: &Decision, tasks: Tasks) -> Vec<u8> {
     let least = (decision.fields.len() / FIELDS_IN_PAD + 1).saturating_mul(PAD);
-    let mut recorded = Recorded { as_of, facts, decision: decision_json(decision) };
+    let mut recorded = Recorded { as_of, facts, decision: decision_json(decision), tasks };
     let mut slot = padded(json(&recorded));
     if slot.len() <= Entry::SLOT_LEN_MAX {
         slot.resize(slot.len().max(least.min(Entry::SLOT_LEN_MAX)), b' ');
@@ -385,6 +399,7 @@ mod tests {
                 ]),
                 asserted_at: None,
                 approver: None,
+                named: None,
             }),
         }
     }

@@ -1,5 +1,6 @@
 //! What can go wrong in a use case that is no decision. A refusal to share is never an error.
 
+use super::reviews::Review;
 use crate::auth::HubFunction;
 use crate::source::SourceError;
 use crate::store::{Refusal, StoreError};
@@ -51,6 +52,9 @@ pub enum HubError {
     /// there is somebody nor who.
     #[error("a person must decide")]
     Referred,
+    /// What waits for a person cannot go on so.
+    #[error("what waits for a person cannot go on so")]
+    Review(Review),
     /// The answer or its audit entry would be too large.
     #[error("too much was asked for")]
     TooMuch,

@@ -75,6 +75,7 @@ pub fn gather(
         order,
         custodian_releases,
         amendments: Amendments::default(),
+        grant: None,
     }
 }
 

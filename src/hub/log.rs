@@ -171,7 +171,7 @@ impl Hub {
         Ok(self.store.head().await?)
     }
 
-    async fn look(
+    pub(super) async fn look(
         &self,
         call: &Call<'_>,
         what: &str,

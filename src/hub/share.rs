@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::answer::{Answer, Findings, Question};
 use super::bulk::Window;
 use super::entry::{Call, fresh_id};
+use super::reviews::{Relied, Review, Tasks};
 use super::{Hub, HubError, Violation, facts, what};
 use crate::audit::entry::{Entry, Kind};
 use crate::auth::Caller;
@@ -15,7 +16,7 @@ use crate::disclose::Disclosure;
 use crate::domain::{Ask, FieldId, PurposeId, ResidentId, RoleId};
 use crate::limits;
 use crate::policy::{Permit, PolicySnapshot};
-use crate::store::{Known, Standing};
+use crate::store::{Known, Refusal, Standing, StoreError};
 
 const BATCH: &str = "weir.hub.v1.SharingService/BatchCanShare";
 
@@ -95,14 +96,41 @@ impl Hub {
             return Err(HubError::Invalid(vec![violation]));
         }
         self.count_subjects(&policy, caller, &mut questions, at);
-        match self.settle_all(&call, &policy, &role, &questions, wish).await {
+        let relied = match self.bring(&call, &policy, &mut questions).await {
+            Ok(relied) => relied,
+            Err(error) => {
+                return Err(self.unanswered(&call, &policy, &role, &questions, error).await);
+            }
+        };
+        match self.settle_all(&call, &policy, &role, &questions, &relied, wish).await {
             Ok((findings, entries)) => match self.record(findings, entries).await {
+                // Another release was quicker: nothing of this one is in the log.
+                Err(HubError::Review(why)) => {
+                    let why = HubError::Review(why);
+                    Err(self.unanswered(&call, &policy, &role, &questions, why).await)
+                }
                 // Too much even for the log: nothing is in it yet.
                 Err(HubError::TooMuch) => Err(self.turned_away(&call, HubError::TooMuch).await),
                 answered => answered,
             },
             Err(error) => Err(self.unanswered(&call, &policy, &role, &questions, error).await),
         }
+    }
+
+    /// What the questions rely on that only one release may use.
+    async fn bring(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        questions: &mut [Question],
+    ) -> Result<Vec<Relied>, HubError> {
+        let mut all = Vec::with_capacity(questions.len());
+        for question in questions {
+            let grant = self.bring_grant(call, question).await?;
+            let approval = self.bring_approval(call, policy.book(), question).await?;
+            all.push(Relied { approval, grant });
+        }
+        Ok(all)
     }
 
     /// Decides all questions and opens what the decisions permit. Nothing has been said yet.
@@ -112,21 +140,24 @@ impl Hub {
         policy: &PolicySnapshot,
         role: &RoleId,
         questions: &[Question],
+        relied: &[Relied],
         wish: Wish,
     ) -> Result<(Vec<Findings>, Vec<Entry>), HubError> {
         let standing = self.store.standing().await?;
         let known = self.known_for(call.caller, questions).await?;
         let mut findings = Vec::with_capacity(questions.len());
         let mut entries = Vec::with_capacity(questions.len());
+        let mut used = Vec::new();
         let (mut values_len, mut reply_len) = (0_usize, 0_usize);
-        for (n, question) in questions.iter().enumerate() {
+        for (n, (question, relied)) in questions.iter().zip(relied).enumerate() {
             // Deciding never waits by itself: without this, a large call would hold up all others
             // and outlive its own deadline.
             if n > 0 {
                 tokio::task::yield_now().await;
             }
-            let (found, entry) =
-                self.settle(call, policy, role, &standing, &known, question, wish).await?;
+            let (found, entry) = self
+                .settle(call, policy, role, &standing, &known, (question, relied), wish)
+                .await?;
             values_len = found
                 .values
                 .iter()
@@ -135,9 +166,13 @@ impl Hub {
             if values_len > limits::REPLY_VALUES_LEN_MAX || reply_len > limits::REPLY_LEN_MAX {
                 return Err(HubError::TooMuch);
             }
+            if wish == Wish::Have {
+                used.extend(relied.used(call, &entry, &found.view));
+            }
             findings.push(found);
             entries.push(entry);
         }
+        entries.extend(used);
         Ok((findings, entries))
     }
 
@@ -173,14 +208,15 @@ impl Hub {
         role: &RoleId,
         standing: &Standing,
         known: &HashMap<(ResidentId, PurposeId), Known>,
-        question: &Question,
+        (question, relied): (&Question, &Relied),
         wish: Wish,
     ) -> Result<(Findings, Entry), HubError> {
-        let Question { resident, ask } = question;
+        let Question { resident, ask, referral: _ } = question;
         let resident = *resident;
         let known = known.get(&(resident, ask.purpose.clone())).cloned().ok_or(HubError::Broken)?;
         let book = policy.book();
-        let facts = facts::gather(book, call.caller, role, known, standing, call.at);
+        let mut facts = facts::gather(book, call.caller, role, known, standing, call.at);
+        facts.grant.clone_from(&relied.grant);
         let decision = policy.decide(ask, &facts, call.at);
         if let Some(fault) = &decision.fault {
             // No decision was made: nothing is said and nothing is released.
@@ -204,7 +240,11 @@ impl Hub {
             Wish::Have => Kind::Disclose,
         };
         let event = fresh_id(call.at);
-        let entry = call.decision(event, kind, book, resident, ask, facts, &decision, &view);
+        let tasks = match wish {
+            Wish::Know => Tasks::default(),
+            Wish::Have => Tasks::of(book, call.caller.agency(), ask, &decision, &view, call.at),
+        };
+        let entry = call.decision(event, kind, book, resident, ask, facts, &decision, &view, tasks);
         let findings = Findings {
             resident,
             holder: ask.from.clone(),
@@ -249,7 +289,13 @@ impl Hub {
     ) -> Result<Vec<Answer>, HubError> {
         number(&mut entries)?;
         let events: Vec<_> = entries.iter().map(|e| e.event).collect();
-        let receipts = self.store.append(entries).await?;
+        let receipts = match self.store.append(entries).await {
+            // Fresh ids are nobody's: what is taken is what only one release may use.
+            Err(StoreError::Refused(Refusal::EventTaken)) if events.len() > findings.len() => {
+                return Err(HubError::Review(Review::GrantUsed));
+            }
+            appended => appended?,
+        };
         let matching = receipts.len() == events.len()
             && receipts.iter().zip(&events).all(|(r, e)| r.event() == *e);
         if !matching {
@@ -314,7 +360,7 @@ impl Hub {
 }
 
 /// Numbers the entries of one call.
-fn number(entries: &mut [Entry]) -> Result<(), HubError> {
+pub(super) fn number(entries: &mut [Entry]) -> Result<(), HubError> {
     let parts = u32::try_from(entries.len()).map_err(|_| HubError::TooMuch)?;
     for (part, entry) in (1_u32..).zip(entries) {
         entry.part = part;

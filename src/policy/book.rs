@@ -42,8 +42,10 @@ pub struct RuleBook {
     pub bases: BTreeMap<BasisId, Basis>,
     /// `words/codes.csv`: every [`Code`] exactly once.
     pub codes: BTreeMap<Code, CodeMeaning>,
-    /// `words/duties.csv`: every [`Duty`] exactly once, with its sentence.
-    pub duties: BTreeMap<Duty, String>,
+    /// `words/duties.csv`: every [`Duty`] exactly once.
+    pub duties: BTreeMap<Duty, DutyMeaning>,
+    /// `words/referrals.csv`: every code that a person may decide; others do no harm.
+    pub referrals: BTreeMap<Code, ReferralRule>,
     /// `words/facts.csv`: every [`FactKind`] exactly once.
     pub facts: BTreeMap<FactKind, FactRule>,
     /// `words/overrides.csv`.
@@ -280,6 +282,52 @@ pub enum Disposition {
     Fixable,
     /// A person decides.
     Referred,
+}
+
+/// Whose a duty is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DutyOwner {
+    /// The agency that asked.
+    Asker,
+    /// The agency that holds.
+    Holder,
+    /// The hub.
+    Hub,
+}
+
+/// When a duty must be met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DutyDue {
+    /// So many hours after the release.
+    Hours(i64),
+    /// The hub meets it with the release.
+    WithRelease,
+    /// When use must end.
+    AtExpiry,
+    /// It holds as long as the data are kept: it is never late.
+    Standing,
+}
+
+/// What a duty says.
+#[derive(Debug, Clone)]
+pub struct DutyMeaning {
+    /// What it obliges to, in plain words.
+    pub meaning: String,
+    /// Whose it is.
+    pub owner: DutyOwner,
+    /// By when.
+    pub due: DutyDue,
+}
+
+/// Who at the holder decides what is referred with a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferralRule {
+    /// Roles that may decide; never empty.
+    pub deciders: BTreeSet<RoleId>,
+    /// Hours in which somebody should have decided.
+    pub due_hours: i64,
+    /// A grant is good for at most so many hours.
+    pub grant_hours: i64,
 }
 
 /// What a code does and says.

@@ -67,6 +67,8 @@ pub struct Path {
     pub consent: Option<UsedConsent>,
     /// The override that was used.
     pub override_used: Option<OverrideId>,
+    /// A person at the holder granted what was referred.
+    pub granted: bool,
     /// The sentence that the rule's author wrote.
     pub because: String,
 }
@@ -138,6 +140,8 @@ pub struct Decision {
     pub duties: BTreeSet<Duty>,
     /// Duties and end of use by released field, so that a view can leave a field out.
     pub(super) duties_by_field: BTreeMap<FieldId, (BTreeSet<Duty>, Option<Timestamp>)>,
+    /// What a person may grant: by field, the failures left of the paths on which only such are left.
+    pub referred: BTreeMap<FieldId, BTreeSet<Code>>,
     /// The law commands what is refused.
     pub duty_alarm: bool,
     /// The record is sealed, protected or unknown: to the requester there is nobody.

@@ -489,7 +489,8 @@ impl<'a> Question<'a> {
         match view {
             "lacks" => None,
             "has" if flag(claim, "others_at_risk") == Some(false) => {
-                if flag(claim, "coercion") != Some(true) || claim.approver.is_none() {
+                let nobody = claim.approver.is_none() && claim.named.is_none();
+                if flag(claim, "coercion") != Some(true) || nobody {
                     Some(Code::OvrCapacitousRefusal)
                 } else if self.approved(claim, rule) {
                     None
@@ -505,14 +506,14 @@ impl<'a> Question<'a> {
     fn approved(&self, claim: &OverrideClaim, rule: &OverrideRule) -> bool {
         claim.approver.as_ref().is_some_and(|approver| {
             let of = match rule.approver_of {
-                ApproverOf::Holder => approver.agency == self.ask.from,
+                ApproverOf::Holder => *approver.agency() == self.ask.from,
                 ApproverOf::HolderOrAsker => {
-                    approver.agency == self.ask.from
-                        || approver.agency == self.facts.requester.agency
+                    *approver.agency() == self.ask.from
+                        || *approver.agency() == self.facts.requester.agency
                 }
             };
-            of && approver.person != self.facts.requester.person
-                && rule.approver_roles.contains(&approver.role)
+            of && *approver.person() != self.facts.requester.person
+                && rule.approver_roles.contains(approver.role())
         })
     }
 }

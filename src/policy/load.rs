@@ -6,6 +6,7 @@ mod cross;
 mod figures;
 mod promises;
 mod read;
+mod reviews;
 mod rules;
 mod sheet;
 mod words;
@@ -132,10 +133,12 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             codes: words.codes,
             duties: words.duties,
             facts: words.facts,
+            referrals: words.referrals,
             overrides: words.overrides,
             agreements,
             rules,
         };
+        reviews::check(&book, &mut findings);
         promises::check(&texts, &book, &mut findings);
         cross::check(&texts, &book, &mut findings);
         if findings.0.is_empty() {

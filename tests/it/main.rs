@@ -25,6 +25,7 @@ mod quiet;
 mod records;
 mod replayed;
 mod residents;
+mod reviews;
 mod sharing;
 mod story;
 mod support;

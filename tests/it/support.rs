@@ -150,6 +150,9 @@ impl Place {
     pub(crate) fn facts(&self) -> pb::fact_service_client::FactServiceClient<Channel> {
         pb::fact_service_client::FactServiceClient::new(self.channel.clone())
     }
+    pub(crate) fn reviews(&self) -> pb::review_service_client::ReviewServiceClient<Channel> {
+        pb::review_service_client::ReviewServiceClient::new(self.channel.clone())
+    }
     pub(crate) fn audit(&self) -> pb::audit_service_client::AuditServiceClient<Channel> {
         pb::audit_service_client::AuditServiceClient::new(self.channel.clone())
     }
@@ -251,6 +254,7 @@ pub(crate) fn request(question: pb::CanShareRequest) -> pb::RequestRecordsReques
         received_for_purpose: question.received_for_purpose,
         do_not_tell_reason: question.do_not_tell_reason,
         r#override: question.r#override,
+        referral: String::new(),
     }
 }
 

@@ -126,6 +126,7 @@ pub(super) async fn walk(
         kind: "BREAK_GLASS".to_owned(),
         answers: [("reason".to_owned(), pb::OverrideAnswer { answer: Some(answer) })].into(),
         asserted_time: None,
+        named_approver: None,
     };
     stage.step(Question { claim: Some(claim), ..emergency() }, "PERMIT", None).await?;
     tell("\n8. A sealed record and somebody who does not exist get the same answer.");

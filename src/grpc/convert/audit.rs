@@ -103,6 +103,7 @@ fn read_kind(check: &mut Check, kind: i32) -> Option<Kind> {
         Wire::TurnedAway => Some(Kind::TurnedAway),
         Wire::Gap => Some(Kind::Gap),
         Wire::Operation => Some(Kind::Operation),
+        Wire::Review => Some(Kind::Review),
     }
 }
 
@@ -121,6 +122,7 @@ const fn kind_message(kind: Kind) -> pb::EntryKind {
         Kind::TurnedAway => Wire::TurnedAway,
         Kind::Gap => Wire::Gap,
         Kind::Operation => Wire::Operation,
+        Kind::Review => Wire::Review,
     }
 }
 
@@ -144,6 +146,7 @@ const fn facet_name(facet: Facet) -> &'static str {
         Facet::What => "what",
         Facet::Count => "count",
         Facet::Previous => "previous",
+        Facet::Review => "review",
     }
 }
 

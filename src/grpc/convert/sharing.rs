@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message, words};
 use crate::audit::entry::Facet;
 use crate::domain::{
-    AgencyId, Answer as Test, Ask, Asked, DecisionId, FieldId, OverrideClaim, ResidentId,
+    AgencyId, Answer as Test, Ask, Asked, DecisionId, FieldId, NamedApprover, OverrideClaim,
+    ResidentId,
 };
 use crate::grpc::pb;
 use crate::hub::{Answer, Findings, Question};
@@ -62,7 +63,13 @@ impl Terms {
 }
 
 fn read_claim(check: &mut Check, at: &str, claim: pb::OverrideClaim) -> Option<OverrideClaim> {
-    let pb::OverrideClaim { kind, answers, asserted_time } = claim;
+    let pb::OverrideClaim { kind, answers, asserted_time, named_approver } = claim;
+    let named = named_approver.and_then(|named| {
+        let pb::NamedApprover { agency, person } = named;
+        let agency = check.agency(&format!("{at}.named_approver.agency"), &agency);
+        let person = check.word(&format!("{at}.named_approver.person"), &person);
+        Some(NamedApprover { agency: agency?, person: person? })
+    });
     let kind = check.word(&format!("{at}.kind"), &kind);
     let path = format!("{at}.answers");
     check.count(&path, answers.len(), 0, limits::OVERRIDE_ANSWERS_MAX);
@@ -86,6 +93,7 @@ fn read_claim(check: &mut Check, at: &str, claim: pb::OverrideClaim) -> Option<O
         answers: read,
         asserted_at: check.time(&format!("{at}.asserted_time"), asserted_time),
         approver: None,
+        named,
     })
 }
 
@@ -107,8 +115,14 @@ impl TryFrom<pb::RequestRecordsRequest> for Questions {
             received_for_purpose,
             do_not_tell_reason,
             r#override,
+            referral,
         } = message;
         let mut check = Check::default();
+        let referral = if referral.is_empty() {
+            None
+        } else {
+            check.event("referral", "referrals", &referral)
+        };
         let fits = check.count("residents", residents.len(), 1, limits::RESIDENTS_MAX)
             & check.count("holders", holders.len(), 1, limits::HOLDERS_MAX);
         if !fits {
@@ -119,6 +133,9 @@ impl TryFrom<pb::RequestRecordsRequest> for Questions {
                 "residents",
                 format!("times holders must not exceed {}", limits::QUESTIONS_MAX),
             );
+        }
+        if referral.is_some() && residents.len().saturating_mul(holders.len()) != 1 {
+            check.wrong("referral", "goes with exactly one resident and one holder");
         }
         let residents: Vec<ResidentId> = residents
             .iter()
@@ -152,6 +169,7 @@ impl TryFrom<pb::RequestRecordsRequest> for Questions {
                 holders.iter().map(move |holder| Question {
                     resident,
                     ask: Ask { from: holder.clone(), ..ask.clone() },
+                    referral,
                 })
             };
             Self(residents.into_iter().flat_map(about).collect())
@@ -192,7 +210,7 @@ fn read_question(check: &mut Check, at: &str, message: pb::CanShareRequest) -> O
         claim: r#override,
     };
     let ask = terms.read(check, at, holder.as_ref())?;
-    Some(Question { resident: resident?, ask })
+    Some(Question { resident: resident?, ask, referral: None })
 }
 
 impl TryFrom<pb::CanShareRequest> for Questions {
@@ -318,6 +336,7 @@ fn group_message(path: Path, fields: Vec<String>) -> pb::ReleasedGroup {
         ground,
         consent,
         override_used,
+        granted: _,
         because,
     } = path;
     let kind = match kind {

@@ -143,6 +143,10 @@ fn an_override_has_answers_and_never_an_approver() {
         answers: [("unable_to_consent".to_owned(), pb::OverrideAnswer { answer: Some(flag) })]
             .into(),
         asserted_time: None,
+        named_approver: Some(pb::NamedApprover {
+            agency: "agencies/oakdale-gp".to_owned(),
+            person: "gp-1".to_owned(),
+        }),
     });
     let Questions(all) = message.try_into().unwrap();
     let claim = all[0].ask.override_claim.as_ref().unwrap();

@@ -220,3 +220,32 @@ proptest! {
         let _ = load(&files);
     }
 }
+
+#[test]
+fn who_acts_after_a_decision_is_said_in_full() {
+    let (referrals, duties) = ("words/referrals.csv", "words/duties.csv");
+    for (file, from, to, line, says) in [
+        (referrals, "authorised-officer|cal", "authorised-oficer|cal", 2, "authorised-officer"),
+        (
+            referrals,
+            "CNF_NO_BASIS,authorised-officer|caldicott-guardian,",
+            "CNF_NO_BASIS,,",
+            2,
+            "nobody",
+        ),
+        (referrals, "guardian,24,72", "guardian,0,72", 2, "due_hours"),
+        (referrals, "CNS_CAPACITY_IN_DOUBT", "CNS_ABSENT", 0, "no row says who"),
+        (
+            referrals,
+            "safeguarding-lead|caldicott-guardian,8,24",
+            "safeguarding-lead,8,24",
+            0,
+            "no role stands",
+        ),
+        (duties, "tell the resident,asker", "tell the resident,askr", 7, "must be asker"),
+        (duties, "asker,720", "asker,soon", 7, "due_hours"),
+        (duties, "asker,720", "hub,720", 7, "with-release"),
+    ] {
+        refused(&edited(file, from, to), file, line, says);
+    }
+}

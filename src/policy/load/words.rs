@@ -13,8 +13,9 @@ use crate::domain::{
     FieldId, FlagId, GatewayId, Giver, HubFunction, OverrideId, PurposeId, RoleId,
 };
 use crate::policy::book::{
-    Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, FactRule,
-    FactWriters, Field, Flag, Gateway, GatewayKind, Lifts, OverrideRule, OverrideTest, Purpose,
+    Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
+    FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Lifts, OverrideRule, OverrideTest,
+    Purpose, ReferralRule,
 };
 
 /// All vocabularies.
@@ -29,7 +30,8 @@ pub(super) struct Words {
     pub gateways: BTreeMap<GatewayId, Gateway>,
     pub bases: BTreeMap<BasisId, Basis>,
     pub codes: BTreeMap<Code, CodeMeaning>,
-    pub duties: BTreeMap<Duty, String>,
+    pub duties: BTreeMap<Duty, DutyMeaning>,
+    pub referrals: BTreeMap<Code, ReferralRule>,
     pub facts: BTreeMap<FactKind, FactRule>,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
 }
@@ -121,7 +123,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn text(&mut self, findings: &mut Findings) -> String {
+    pub(super) fn text(&mut self, findings: &mut Findings) -> String {
         let (column, cell) = self.next();
         if cell.is_empty() {
             self.bad("E10", format!("column {column} is empty."), findings);
@@ -143,14 +145,14 @@ impl<'a> Row<'a> {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     texts: &'a Texts,
     findings: &'a mut Findings,
 }
 
 impl Reader<'_> {
     /// Reads one table: the first cell is the id, unique.
-    fn table<K: FromStr + Ord, V>(
+    pub(super) fn table<K: FromStr + Ord, V>(
         &mut self,
         name: &str,
         columns: &[&str],
@@ -256,8 +258,9 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     });
     w.codes = codes_table(&mut r);
     r.complete("codes", Code::ALL, &w.codes);
-    w.duties = r.table("duties", &["id", "meaning"], |row, f| Some(row.text(f)));
+    w.duties = super::reviews::duties(&mut r);
     r.complete("duties", Duty::ALL, &w.duties);
+    w.referrals = super::reviews::referrals(&mut r, &w);
     w.bases = r.table("bases", &["id", "meaning", "open_to"], |row, f| {
         let meaning = row.text(f);
         let (_, open_to) = row.next();

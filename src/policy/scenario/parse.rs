@@ -283,6 +283,7 @@ fn facts(mut given: Reader<'_>, words: &Words<'_>, at: Timestamp) -> Result<Fact
         order,
         custodian_releases,
         amendments,
+        grant: None,
     })
 }
 
@@ -519,11 +520,11 @@ fn claim(mut r: Reader<'_>, words: &Words<'_>) -> Result<OverrideClaim, Problem>
         Some(mut a) => {
             let agency = needed!(a.text("agency"))?;
             let role = needed!(a.text("role"))?;
-            let approver = Approver {
-                person: needed!(a.parsed("person"))?,
-                agency: words.agency(&a.at("agency"), agency)?,
-                role: words.word(&a.at("role"), role, words.book.roles.contains_key(role))?,
-            };
+            let approver = Approver::confirmed(
+                needed!(a.parsed("person"))?,
+                words.agency(&a.at("agency"), agency)?,
+                words.word(&a.at("role"), role, words.book.roles.contains_key(role))?,
+            );
             a.done()?;
             Some(approver)
         }
@@ -533,6 +534,7 @@ fn claim(mut r: Reader<'_>, words: &Words<'_>) -> Result<OverrideClaim, Problem>
         answers,
         asserted_at: r.time("asserted_at", &words.book.place.zone)?,
         approver,
+        named: None,
     };
     r.done()?;
     Ok(out)

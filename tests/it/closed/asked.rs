@@ -116,7 +116,7 @@ pub(super) fn questions() -> Vec<(&'static str, Person, pb::CanShareRequest)> {
             }),
         };
         let answers = answers.iter().map(|(q, a)| ((*q).to_owned(), text(a))).collect();
-        Some(pb::OverrideClaim { kind: kind.to_owned(), answers, asserted_time: None })
+        Some(pb::OverrideClaim { kind: kind.to_owned(), answers, ..Default::default() })
     };
     let welfare = || pb::CanShareRequest {
         holder: "agencies/northfield-council-childrens".to_owned(),

@@ -8,8 +8,8 @@ use prost_types::Timestamp as WireTime;
 use tonic::Status;
 use weir::auth::issuer::Person;
 use weir::domain::{
-    Answer, Capacity, Choice, ChoiceKind, ConsentEvent, ConsentState, MatchQuality, ObjectionState,
-    Scope,
+    Answer, Approver, Capacity, Choice, ChoiceKind, ConsentEvent, ConsentState, MatchQuality,
+    ObjectionState, Scope,
 };
 use weir::grpc::pb;
 use weir::policy::scenario::Case;
@@ -477,7 +477,11 @@ impl<'p> Set<'p> {
 
     /// The person of the case has a name of their own in each case, or a list would come about.
     fn person(&self, case: &Case) -> String {
-        format!("{}-{}", case.facts.requester.person.as_str(), self.n)
+        self.named(case.facts.requester.person.as_str())
+    }
+
+    fn named(&self, person: &str) -> String {
+        format!("{person}-{}", self.n)
     }
 
     async fn at_work(&self, case: &Case, resident: &str) -> Done<()> {
@@ -547,10 +551,11 @@ impl<'p> Set<'p> {
                 })
                 .collect(),
             asserted_time: claim.asserted_at.map(wire),
+            named_approver: claim.approver.as_ref().map(|approver| pb::NamedApprover {
+                agency: format!("agencies/{}", approver.agency()),
+                person: self.named(approver.person().as_str()),
+            }),
         });
-        if ask.override_claim.as_ref().is_some_and(|claim| claim.approver.is_some()) {
-            return Err(Impossible("an approver".to_owned()));
-        }
         let message = pb::RequestRecordsRequest {
             residents,
             holders: vec![format!("agencies/{}", ask.from)],
@@ -565,12 +570,58 @@ impl<'p> Set<'p> {
             received_for_purpose: word(ask.received_for.as_ref().map(ToString::to_string)),
             do_not_tell_reason: word(ask.do_not_tell.clone()),
             r#override: claim,
+            referral: String::new(),
         };
         let asker = &case.facts.requester;
         let (person, role) = (self.person(case), asker.role.as_str());
         let roles = [role];
         let who = Person { agency: asker.agency.as_str(), person: &person, roles: &roles };
-        let answers = self.place.sharing().request_records(self.place.from(who, message)).await?;
-        Ok(answers.into_inner().answers.remove(0))
+        let request = || self.place.from(who, message.clone());
+        let first = self.place.sharing().request_records(request()).await?.into_inner();
+        let first = first.answers.into_iter().next().unwrap();
+        let approver = ask.override_claim.as_ref().and_then(|claim| claim.approver.as_ref());
+        let Some(approver) = approver else {
+            return Ok(first);
+        };
+        // Refused for want of a second person, who now reads what was asked, and confirms.
+        let disclosure = first.receipt.unwrap().name;
+        self.approve(case, approver, disclosure).await?;
+        let again = self.place.sharing().request_records(request()).await?.into_inner();
+        Ok(again.answers.into_iter().next().unwrap())
+    }
+
+    /// The second person confirms with their own token. One whom the policy does not let confirm is turned
+    /// away, and the asker has only named somebody.
+    async fn approve(&self, case: &Case, approver: &Approver, disclosure: String) -> Done<()> {
+        let agency = approver.agency().as_str();
+        let person = self.named(approver.person().as_str());
+        if person != self.person(case) {
+            let today = case.at.to_zoned(jiff::tz::TimeZone::UTC).date();
+            let staff = pb::fact::Fact::Staff(pb::StaffFact {
+                person: person.clone(),
+                account_end_time: None,
+                training_until_date: "2099-12-31".to_owned(),
+                interests_declared_date: day(Some(today)),
+            });
+            let manager = Person { agency, person: "manager-1", roles: &["hub-staff-manager"] };
+            self.record(manager, vec![staff]).await?;
+        }
+        let roles = [approver.role().as_str()];
+        let who = Person { agency, person: &person, roles: &roles };
+        let message = pb::ApproveOverrideRequest { disclosure, ..Default::default() };
+        match self.place.reviews().approve_override(self.place.from(who, message)).await {
+            Ok(_) => Ok(()),
+            Err(status)
+                if matches!(
+                    status.code(),
+                    tonic::Code::PermissionDenied
+                        | tonic::Code::FailedPrecondition
+                        | tonic::Code::NotFound
+                ) =>
+            {
+                Ok(())
+            }
+            Err(status) => Err(status.into()),
+        }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn claim(kind: &str, answers: &[(&str, &str)]) -> pb::OverrideClaim {
         };
         ((*question).to_owned(), pb::OverrideAnswer { answer: Some(answer) })
     });
-    pb::OverrideClaim { kind: kind.to_owned(), answers: answers.collect(), asserted_time: None }
+    pb::OverrideClaim { kind: kind.to_owned(), answers: answers.collect(), ..Default::default() }
 }
 
 /// What is asked, and what comes out of it: outcome, codes, values.

@@ -1,0 +1,93 @@
+//! Who acts after a decision, and by when: `words/duties.csv` and `words/referrals.csv`.
+
+use std::collections::BTreeMap;
+
+use super::Findings;
+use super::words::{Reader, Row, Words, keys};
+use crate::domain::{Code, Duty};
+use crate::policy::book::{
+    Disposition, DutyDue, DutyMeaning, DutyOwner, Ground, ReferralRule, RuleBook,
+};
+
+/// The longest time that a table may give: ten years.
+const HOURS_MAX: i64 = 87_600;
+
+pub(super) fn duties(r: &mut Reader<'_>) -> BTreeMap<Duty, DutyMeaning> {
+    r.table("duties", &["id", "meaning", "owner", "due_hours"], |row, f| {
+        let meaning = row.text(f);
+        let owner = match row.next().1 {
+            "asker" => DutyOwner::Asker,
+            "holder" => DutyOwner::Holder,
+            "hub" => DutyOwner::Hub,
+            other => {
+                let message = format!("column owner: \"{other}\" must be asker, holder or hub.");
+                row.bad("E10", message, f);
+                return None;
+            }
+        };
+        let (_, cell) = row.next();
+        let due = match cell {
+            "with-release" => DutyDue::WithRelease,
+            "at-expiry" => DutyDue::AtExpiry,
+            "standing" => DutyDue::Standing,
+            hours => DutyDue::Hours(hours_of(row, "due_hours", hours, f)?),
+        };
+        if (owner == DutyOwner::Hub) != (due == DutyDue::WithRelease) {
+            let message = "what is the hub's is met with-release, and nothing else is.".to_owned();
+            row.bad("E10", message, f);
+        }
+        Some(DutyMeaning { meaning, owner, due })
+    })
+}
+
+pub(super) fn referrals(r: &mut Reader<'_>, w: &Words) -> BTreeMap<Code, ReferralRule> {
+    let roles = keys(&w.roles);
+    let columns = ["code", "deciders", "due_hours", "grant_hours"];
+    r.table("referrals", &columns, |row, f| {
+        let deciders = row.list("words/roles.csv", &roles, f);
+        if deciders.is_empty() {
+            row.bad("E10", "column deciders is empty: nobody could decide.".to_owned(), f);
+        }
+        let (_, due) = row.next();
+        let due_hours = hours_of(row, "due_hours", due, f)?;
+        let (_, good) = row.next();
+        let grant_hours = hours_of(row, "grant_hours", good, f)?;
+        Some(ReferralRule { deciders, due_hours, grant_hours })
+    })
+}
+
+fn hours_of(row: &Row<'_>, column: &str, cell: &str, f: &mut Findings) -> Option<i64> {
+    let hours = cell.parse().ok().filter(|hours| (1..=HOURS_MAX).contains(hours));
+    if hours.is_none() {
+        let message = format!("column {column}: \"{cell}\" must be hours from 1 to {HOURS_MAX}.");
+        row.bad("E10", message, f);
+    }
+    hours
+}
+
+/// Whatever may be referred has somebody who decides it, also together with what else may be.
+pub(super) fn check(book: &RuleBook, findings: &mut Findings) {
+    let file = "words/referrals.csv";
+    let by_holder = book.rules.iter().any(|rule| rule.ground == Some(Ground::Holder));
+    for (code, meaning) in &book.codes {
+        let referred = meaning.disposition == Disposition::Referred
+            || (*code == Code::CnfNoBasis && by_holder);
+        if referred && !book.referrals.contains_key(code) {
+            let message = format!("a person decides {code}, but no row says who. Add one.");
+            findings.add("E47", file, 0, message);
+        }
+    }
+    let mut rows = book.referrals.values();
+    let common = rows.next().map(|first| {
+        rows.fold(first.deciders.clone(), |all, row| {
+            all.intersection(&row.deciders).cloned().collect()
+        })
+    });
+    if common.is_some_and(|common| common.is_empty()) {
+        let message =
+            "no role stands in every row: what is referred for two reasons at once could \
+                       be decided by nobody."
+                .to_owned();
+        findings.add("E47", file, 0, message);
+    }
+}
