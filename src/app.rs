@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::auth::{Authenticator, Issuer};
 use crate::clock::SharedClock;
+use crate::grpc::pages::PageKey;
 use crate::grpc::server::{Options, serve};
 use crate::grpc::services::Desk;
 use crate::hub::{Hub, Sweep};
@@ -147,8 +148,11 @@ impl App {
         reflection: bool,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AppError> {
-        let desk =
-            Desk { hub: Arc::clone(&self.hub), authenticator: Arc::clone(&self.authenticator) };
+        let desk = Desk {
+            hub: Arc::clone(&self.hub),
+            authenticator: Arc::clone(&self.authenticator),
+            pages: PageKey::new(&self.store.log().keys().page_secret()),
+        };
         let mut sweeping = tokio::task::JoinSet::new();
         let hub = Arc::clone(&self.hub);
         sweeping.spawn(async move { purge(&hub).await });

@@ -32,6 +32,34 @@ pub struct Caller {
     person: PersonId,
     principal: [u8; 16],
     functions: BTreeSet<HubFunction>,
+    request: Option<RequestKey>,
+}
+
+/// The id under which a caller makes a call, so that it can be repeated, and what was asked under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestKey {
+    id: uuid::Uuid,
+    digest: [u8; 32],
+}
+
+impl RequestKey {
+    /// A caller's id of a call, and SHA-256 over its message.
+    #[must_use]
+    pub const fn new(id: uuid::Uuid, digest: [u8; 32]) -> Self {
+        Self { id, digest }
+    }
+
+    /// The id.
+    #[must_use]
+    pub const fn id(&self) -> uuid::Uuid {
+        self.id
+    }
+
+    /// The digest as it is kept.
+    #[must_use]
+    pub fn digest_text(&self) -> String {
+        hex::encode(self.digest)
+    }
 }
 
 impl std::fmt::Debug for Caller {
@@ -60,6 +88,16 @@ impl Caller {
     #[must_use]
     pub const fn principal(&self) -> [u8; 16] {
         self.principal
+    }
+    /// The request id of the call at hand, where it has one.
+    #[must_use]
+    pub const fn request(&self) -> Option<&RequestKey> {
+        self.request.as_ref()
+    }
+    /// The same caller, making one call under a request id.
+    #[must_use]
+    pub fn under(&self, request: Option<RequestKey>) -> Self {
+        Self { request, ..self.clone() }
     }
     /// What they may do at the hub.
     #[must_use]

@@ -2,6 +2,7 @@
 //! in here; nothing is decided here.
 
 pub mod convert;
+pub mod pages;
 pub mod pb;
 pub mod server;
 pub mod services;

@@ -1,6 +1,7 @@
 //! One method per use case: the only place where caller, policy, store, source and log meet. Nothing
 //! leaves here that is not in the audit log first.
 
+mod again;
 mod answer;
 mod bulk;
 mod choices;
@@ -235,6 +236,7 @@ const fn what(why: &HubError) -> &'static str {
         HubError::AccountInactive => "account",
         HubError::NotFound => "not-found",
         HubError::Taken => "taken",
+        HubError::RequestIdReused => "request-id",
         HubError::Referred => "referred",
         HubError::TooMuch => "too-much",
         HubError::Review(why) => why.as_str(),

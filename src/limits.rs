@@ -68,6 +68,8 @@ pub const NAME_LEN_MAX: usize = 200;
 pub const LOCAL_ID_LEN_MAX: usize = 120;
 /// Violations named in one refusal of a malformed request.
 pub const VIOLATIONS_MAX: usize = 20;
+/// For how long a page token is good.
+pub const PAGE_TOKEN_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 /// Longest page token, in bytes.
 pub const PAGE_TOKEN_LEN_MAX: usize = 1024;
 /// Largest list of request headers, in bytes.

@@ -294,6 +294,9 @@ pub trait Store: Send + Sync + 'static {
     /// The entry with this id, or `None`.
     async fn entry(&self, event: DecisionId) -> Result<Option<StoredEntry>, StoreError>;
 
+    /// The receipt of the entry with this id, under the newest head, or `None`.
+    async fn receipt(&self, event: DecisionId) -> Result<Option<Receipt>, StoreError>;
+
     /// The newest signed head.
     async fn head(&self) -> Result<SignedHead, StoreError>;
 

@@ -108,7 +108,7 @@ pub(super) fn verify(
     let (role, functions) = roles(&claims, issuer)?;
     let principal = principal(&issuer.issuer, subject);
     let agency = issuer.agency.clone();
-    Ok((Caller { agency, role, person, principal, functions }, expires))
+    Ok((Caller { agency, role, person, principal, functions, request: None }, expires))
 }
 
 fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, AuthError> {

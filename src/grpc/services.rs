@@ -11,12 +11,15 @@ mod sharing;
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::convert::Violations;
-use super::status;
-use crate::auth::{Authenticator, Caller};
-use crate::hub::Hub;
+use super::pages::{Page, PageKey};
+use super::{pb, status};
+use crate::auth::{Authenticator, Caller, RequestKey};
+use crate::hub::{Hub, Violation};
 use crate::limits;
 
 /// What every service needs.
@@ -26,6 +29,8 @@ pub struct Desk {
     pub hub: Arc<Hub>,
     /// Who is calling.
     pub authenticator: Arc<Authenticator>,
+    /// What page tokens are proven with.
+    pub pages: PageKey,
 }
 
 impl Desk {
@@ -50,6 +55,97 @@ impl Desk {
         let wanted = T::try_from(request.into_inner());
         Ok((caller, wanted.map_err(|wrong| status::invalid(wrong.0))?))
     }
+}
+
+impl Desk {
+    /// As [`Desk::open`], for a call that writes: under its request id, where it has one.
+    async fn write<M, T>(&self, request: Request<M>) -> Result<(Caller, T), Status>
+    where
+        M: Repeatable,
+        T: TryFrom<M, Error = Violations>,
+    {
+        let key = key_of(request.get_ref().request_id(), &request.get_ref().encode_to_vec());
+        let (caller, wanted) = self.open(request).await?;
+        Ok((caller.under(key?), wanted))
+    }
+}
+
+impl Desk {
+    /// As [`Desk::open`], for a list: its page token is proven and taken apart. What comes back seals the
+    /// next one.
+    async fn open_page<M, T>(
+        &self,
+        mut request: Request<M>,
+        rpc: &'static str,
+    ) -> Result<(Arc<Caller>, T, impl Fn(String) -> String + use<M, T>), Status>
+    where
+        M: Paged,
+        T: TryFrom<M, Error = Violations>,
+    {
+        let caller = self.prove(&request).await?;
+        let policy = self.hub.policy().book().hash;
+        let token = request.get_mut().page_token();
+        if !token.is_empty() {
+            let page = Page { caller: &caller, rpc, policy, now: self.hub.now() };
+            *token = self.pages.open(&page, token).ok_or_else(|| {
+                let what = "is not good (any more): start again without a page token";
+                status::invalid(vec![Violation::new("page_token", what)])
+            })?;
+        }
+        let (caller, wanted) = self.open(request).await?;
+        let (key, now, of) = (self.pages.clone(), self.hub.now(), Arc::clone(&caller));
+        let seal =
+            move |position: String| key.seal(&Page { caller: &of, rpc, policy, now }, &position);
+        Ok((caller, wanted, seal))
+    }
+}
+
+/// A message that asks for a page of a list.
+trait Paged: prost::Message {
+    /// Where to go on.
+    fn page_token(&mut self) -> &mut String;
+}
+
+macro_rules! paged {
+    ($($message:ident),*) => {$(impl Paged for pb::$message {
+        fn page_token(&mut self) -> &mut String {
+            &mut self.page_token
+        }
+    })*};
+}
+paged!(SearchEntriesRequest, ListChoicesRequest, ListFactsRequest, ListHeldRecordsRequest);
+paged!(ListReferralsRequest, ListObligationsRequest);
+
+/// A message of a call that may be repeated.
+trait Repeatable: prost::Message {
+    /// The caller's id of the call; empty: none.
+    fn request_id(&self) -> &str;
+}
+
+macro_rules! repeatable {
+    ($($message:ident),*) => {$(impl Repeatable for pb::$message {
+        fn request_id(&self) -> &str {
+            &self.request_id
+        }
+    })*};
+}
+repeatable!(RegisterResidentRequest, LinkIdentityRequest, UnlinkIdentityRequest);
+repeatable!(RecordConsentRequest, WithdrawConsentRequest, InvalidateConsentRequest);
+repeatable!(RecordObjectionRequest, DecideObjectionRequest, WithdrawObjectionRequest);
+repeatable!(SetRestrictionRequest, LiftRestrictionRequest);
+repeatable!(RecordFactsRequest, RetractRecordsRequest);
+repeatable!(ApproveOverrideRequest, DecideReferralRequest, FulfilObligationRequest);
+
+/// A request id with the digest of what is asked under it.
+fn key_of(id: &str, message: &[u8]) -> Result<Option<RequestKey>, Status> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || status::invalid(vec![Violation::new("request_id", "must be a UUID")]);
+    let id = (id.len() == 36).then(|| Uuid::parse_str(id).ok()).flatten().ok_or_else(wrong)?;
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, message).as_ref());
+    Ok(Some(RequestKey::new(id, hash)))
 }
 
 /// The token of exactly one authorization header.

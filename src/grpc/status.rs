@@ -113,6 +113,10 @@ reasons! {
     LocalIdTaken = "LOCAL_ID_TAKEN", AlreadyExists,
         "the agency's own id is linked to another resident",
         "undo that link first, or use another id";
+    /// A request id of another call.
+    RequestIdReused = "REQUEST_ID_REUSED", AlreadyExists,
+        "another call was made under this request id",
+        "make a new id for every new call; repeat a call only with the very same message";
     /// A person must decide about a registration.
     RegistrationReferred = "REGISTRATION_REFERRED", FailedPrecondition,
         "the registration cannot be made by a machine; a person must decide",
@@ -257,6 +261,7 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::AgencyInactive => Reason::AgencyInactive,
         HubError::AccountInactive => Reason::AccountInactive,
         HubError::Taken => Reason::LocalIdTaken,
+        HubError::RequestIdReused => Reason::RequestIdReused,
         HubError::Referred => Reason::RegistrationReferred,
         HubError::Review(why) => of_review(why),
         HubError::TooMuch => Reason::TooMuch,

@@ -342,7 +342,10 @@ impl Hub {
         event: ChoiceEvent,
         reason: Option<String>,
     ) -> Result<(DecisionId, Receipt), HubError> {
-        let id = fresh_id(call.at);
+        if let Some(done) = self.done_before(call).await? {
+            return Ok((done.receipt.event(), done.receipt));
+        }
+        let id = call.event();
         let facets = BTreeMap::from([(Facet::What, what)]);
         let request = match &event {
             ChoiceEvent::Consent(consent) => serde_json::to_value(consent),
@@ -360,8 +363,9 @@ impl Hub {
             recorded_at: call.at,
             event,
         };
-        let receipt = self.store.record_choice(resident, choice, entry).await?;
-        Ok((id, receipt))
+        let made = self.store.record_choice(resident, choice, entry).await;
+        let made = made.map(|receipt| (id, receipt));
+        self.once(call, made, |done| Ok((done.receipt.event(), done.receipt))).await
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -20,6 +21,9 @@ const PAD: usize = 4096;
 /// As many fields asked for need one more [`PAD`]: whoever the resident is, what is said of so many
 /// fits.
 const FIELDS_IN_PAD: usize = 4;
+
+/// Among the words of an asker: what was asked under a request id, as a digest.
+pub const MESSAGE: &str = "message";
 
 /// A word that no vocabulary has; what the asker wrote in its place may be personal.
 const UNKNOWN: &str = "?";
@@ -91,6 +95,25 @@ pub struct Recorded {
 }
 
 impl Call<'_> {
+    /// The event of a writing call: derived from the request id where the caller gave one, fresh
+    /// otherwise. A request id means nothing for another caller or another call.
+    #[must_use]
+    pub fn event(&self) -> DecisionId {
+        let Some(request) = self.caller.request() else {
+            return fresh_id(self.at);
+        };
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(b"weir/request/1");
+        context.update(&self.caller.principal());
+        context.update(request.id().as_bytes());
+        context.update(self.rpc.as_bytes());
+        let mut bytes = [0; 16];
+        for (byte, from) in bytes.iter_mut().zip(context.finish().as_ref()) {
+            *byte = *from;
+        }
+        DecisionId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
     /// An entry that is no decision. `request` must hold no free text.
     #[must_use]
     pub fn entry(
@@ -157,7 +180,12 @@ impl Call<'_> {
         request: Vec<u8>,
         found: Vec<u8>,
     ) -> Entry {
-        let asker = Asker { person: self.caller.person().as_str().to_owned(), words };
+        let mut asker = Asker { person: self.caller.person().as_str().to_owned(), words };
+        if kind != Kind::TurnedAway
+            && let Some(request) = self.caller.request()
+        {
+            asker.words.insert(MESSAGE.to_owned(), request.digest_text());
+        }
         Entry {
             event,
             kind,

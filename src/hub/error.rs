@@ -48,6 +48,9 @@ pub enum HubError {
     /// The caller's local id is linked to somebody else.
     #[error("the local id is taken")]
     Taken,
+    /// The caller made another call under this request id.
+    #[error("the request id is used")]
+    RequestIdReused,
     /// Whom a registration names may be registered already: a person must decide. Says neither that
     /// there is somebody nor who.
     #[error("a person must decide")]

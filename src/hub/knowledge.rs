@@ -64,6 +64,9 @@ impl Hub {
                 return Err(self.nobody(&call, one).await);
             }
         }
+        if let Some(done) = self.done_before(&call).await? {
+            return Ok(done.receipt);
+        }
         let kinds: BTreeSet<&str> = facts.iter().map(|fact| fact.kind().as_str()).collect();
         let facets = BTreeMap::from([
             (Facet::What, kinds.into_iter().collect::<Vec<_>>().join("|")),
@@ -71,11 +74,12 @@ impl Hub {
         ]);
         let request = serde_json::to_value(&facts).map_err(|_| HubError::Broken)?;
         let none = BTreeMap::new();
-        let entry = call.entry(fresh_id(at), Kind::Fact, facets, resident, none, &request);
+        let entry = call.entry(call.event(), Kind::Fact, facets, resident, none, &request);
         let by = Some(caller.agency().clone());
         let facts =
             facts.into_iter().map(|fact| RecordedFact { fact, by: by.clone(), at }).collect();
-        Ok(self.store.record_facts(facts, entry).await?)
+        let made = self.store.record_facts(facts, entry).await;
+        self.once(&call, made, |done| Ok(done.receipt)).await
     }
 
     /// Lists facts that the caller could record. The look-up is in the log before anything is read.

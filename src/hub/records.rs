@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::again::Done;
 use super::entry::fresh_id;
 use super::words::Words;
 use super::{Hub, HubError, Violation};
@@ -87,6 +88,9 @@ impl Hub {
             let what = "must be in the future, and not more than 400 days away";
             return Err(HubError::Invalid(vec![Violation::new("header.expire_time", what)]));
         }
+        if let Some(done) = self.done_before(&call).await? {
+            return Ok(published_before(done));
+        }
         let facets = BTreeMap::from([
             (Facet::Holder, caller.agency().as_str().to_owned()),
             (Facet::What, category.as_str().to_owned()),
@@ -95,15 +99,15 @@ impl Hub {
         let request =
             serde_json::json!({ "publish": category, "rows": rows.len(), "expires": expires });
         let none = BTreeMap::new();
-        let entry = call.entry(fresh_id(at), Kind::Hold, facets, None, none, &request);
+        let entry = call.entry(call.event(), Kind::Hold, facets, None, none, &request);
         let rows = rows
             .into_iter()
             .map(|row| ShelfRow { local_id: row.local_id, values: row.values })
             .collect();
         let holder = caller.agency().clone();
-        let (report, receipt) =
-            self.store.shelve(holder, category, rows, (at, expires), entry).await?;
-        Ok(Published { report, receipt })
+        let made = self.store.shelve(holder, category, rows, (at, expires), entry).await;
+        let made = made.map(|(report, receipt)| Published { report, receipt });
+        self.once(&call, made, |done| Ok(published_before(done))).await
     }
 
     /// Takes off the shelf what has expired, a bounded number at a time.
@@ -145,10 +149,13 @@ impl Hub {
         ]);
         let request = serde_json::json!({ "retract": category, "local_ids": local_ids });
         let none = BTreeMap::new();
-        let entry = call.entry(fresh_id(at), Kind::Hold, facets, None, none, &request);
+        if let Some(done) = self.done_before(&call).await? {
+            return Ok((count(&done), done.receipt));
+        }
+        let entry = call.entry(call.event(), Kind::Hold, facets, None, none, &request);
         let holder = caller.agency().clone();
-        let retract = self.store.retract(holder, category, local_ids, entry);
-        Ok(retract.await?)
+        let made = self.store.retract(holder, category, local_ids, entry).await;
+        self.once(&call, made, |done| Ok((count(&done), done.receipt))).await
     }
 
     /// What the caller's agency has published, without content, after `after`; and whether there is
@@ -189,4 +196,14 @@ impl Hub {
         held.truncate(limit);
         Ok((held, more))
     }
+}
+
+/// How many rows or ids the entry of the first call tells of.
+fn count(done: &Done) -> u64 {
+    done.entry.facets.get(&Facet::Count).and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+fn published_before(done: Done) -> Published {
+    let report = ShelfReport { stored: count(&done), unlinked: Vec::new() };
+    Published { report, receipt: Some(done.receipt) }
 }

@@ -66,6 +66,9 @@ impl Hub {
             words.wrong("birth_date", "must not be in the future");
         }
         words.done()?;
+        if let Some(done) = self.done_before(&call).await? {
+            return Ok((done.resident()?, done.receipt));
+        }
         let id = ResidentId::from_uuid(Uuid::new_v4());
         let resident = Resident {
             id,
@@ -82,14 +85,16 @@ impl Hub {
         let facets = BTreeMap::from([(Facet::What, "register".to_owned())]);
         let request = serde_json::json!({ "local_id": local.id });
         let none = BTreeMap::new();
-        let entry = call.entry(fresh_id(at), Kind::Hold, facets, Some(id), none, &request);
+        let entry = call.entry(call.event(), Kind::Hold, facets, Some(id), none, &request);
         let residents = vec![(resident, vec![local])];
         match self.store.register(residents, entry).await {
-            Ok(receipt) => Ok((id, receipt)),
             Err(StoreError::Refused(Refusal::IdentifierTaken | Refusal::LocalIdTaken)) => {
                 Err(self.turned_away_with(&call, HubError::Referred, None, &claimed).await)
             }
-            Err(error) => Err(error.into()),
+            made => {
+                let made = made.map(|receipt| (id, receipt));
+                self.once(&call, made, |done| Ok((done.resident()?, done.receipt))).await
+            }
         }
     }
 
@@ -115,16 +120,18 @@ impl Hub {
             let why = HubError::NotFound;
             return Err(self.turned_away_with(&call, why, about, &request).await);
         }
+        if let Some(done) = self.done_before(&call).await? {
+            return Ok(done.receipt);
+        }
         let facets = BTreeMap::from([(Facet::What, "link".to_owned())]);
         let none = BTreeMap::new();
-        let entry = call.entry(fresh_id(at), Kind::Hold, facets, about, none, &request);
+        let entry = call.entry(call.event(), Kind::Hold, facets, about, none, &request);
         let local = own(caller, local_id);
         match self.store.link(resident, local, entry).await {
-            Ok(receipt) => Ok(receipt),
             Err(StoreError::Refused(Refusal::LocalIdTaken)) => {
                 Err(self.turned_away_with(&call, HubError::Taken, about, &request).await)
             }
-            Err(error) => Err(error.into()),
+            made => self.once(&call, made, |done| Ok(done.receipt)).await,
         }
     }
 
@@ -142,6 +149,9 @@ impl Hub {
         let rpc = "weir.hub.v1.ResidentService/UnlinkIdentity";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Registrar).await?;
+        if let Some(done) = self.done_before(&call).await? {
+            return Ok(done.receipt);
+        }
         let local = own(caller, local_id);
         let resident = self.store.resident_of(&local).await?;
         let facets = BTreeMap::from([(Facet::What, "unlink".to_owned())]);
@@ -150,8 +160,9 @@ impl Hub {
             return Err(self.turned_away_with(&call, HubError::NotFound, None, &request).await);
         }
         let none = BTreeMap::new();
-        let entry = call.entry(fresh_id(at), Kind::Hold, facets, resident, none, &request);
-        Ok(self.store.unlink(local, entry).await?)
+        let entry = call.entry(call.event(), Kind::Hold, facets, resident, none, &request);
+        let made = self.store.unlink(local, entry).await;
+        self.once(&call, made, |done| Ok(done.receipt)).await
     }
 
     /// Finds a resident by identifiers that must all agree. `None`: nobody whom the caller may

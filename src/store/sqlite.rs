@@ -169,6 +169,10 @@ impl Store for SqliteStore {
         self.log.entry(event).await
     }
 
+    async fn receipt(&self, event: DecisionId) -> Result<Option<Receipt>, StoreError> {
+        self.log.receipt(event).await
+    }
+
     async fn head(&self) -> Result<SignedHead, StoreError> {
         Ok(self.log.head())
     }

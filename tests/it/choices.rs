@@ -31,7 +31,11 @@ async fn record(
     who: Person,
     consent: pb::Consent,
 ) -> Result<Response<pb::RecordConsentResponse>, Status> {
-    let message = pb::RecordConsentRequest { resident: AISHA.path(), consent: Some(consent) };
+    let message = pb::RecordConsentRequest {
+        resident: AISHA.path(),
+        consent: Some(consent),
+        request_id: String::new(),
+    };
     place.choices().record_consent(place.from(who, message)).await
 }
 
@@ -129,6 +133,7 @@ async fn an_objection_and_a_restriction_have_force() {
         resident: AISHA.path(),
         fields: vec!["health/summary.allergies".to_owned()],
         on_date: String::new(),
+        request_id: String::new(),
     };
     let before = place.log_size();
     let done = place.choices().set_restriction(place.from(NURSE, message)).await.unwrap();

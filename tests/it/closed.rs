@@ -181,8 +181,11 @@ async fn no_choice_is_recorded_or_listed_for_a_closed_record() {
     let mut replies = Vec::new();
     replies.push(
         alike(place, "RecordConsent", |about| async move {
-            let message =
-                pb::RecordConsentRequest { resident: about.path(), consent: Some(consent()) };
+            let message = pb::RecordConsentRequest {
+                resident: about.path(),
+                consent: Some(consent()),
+                request_id: String::new(),
+            };
             said(place.choices().record_consent(place.from(NURSE, message)).await, about)
         })
         .await,
@@ -190,7 +193,11 @@ async fn no_choice_is_recorded_or_listed_for_a_closed_record() {
     replies.push(
         alike(place, "RecordConsent of unknown words", |about| async move {
             let odd = pb::Consent { purposes: vec!["marketing".to_owned()], ..consent() };
-            let message = pb::RecordConsentRequest { resident: about.path(), consent: Some(odd) };
+            let message = pb::RecordConsentRequest {
+                resident: about.path(),
+                consent: Some(odd),
+                request_id: String::new(),
+            };
             said(place.choices().record_consent(place.from(NURSE, message)).await, about)
         })
         .await,
@@ -236,8 +243,11 @@ async fn no_choice_is_recorded_or_listed_for_a_closed_record() {
     );
     replies.push(
         alike(place, "LinkIdentity", |about| async move {
-            let message =
-                pb::LinkIdentityRequest { resident: about.path(), local_id: "N-1".to_owned() };
+            let message = pb::LinkIdentityRequest {
+                resident: about.path(),
+                local_id: "N-1".to_owned(),
+                request_id: String::new(),
+            };
             said(place.residents().link_identity(place.from(GP_REGISTRAR, message)).await, about)
         })
         .await,

@@ -15,6 +15,7 @@ fn header(category: &str) -> pb::PublishRecordsRequest {
     let header = pb::PublishHeader {
         category: category.to_owned(),
         expire_time: crate::support::expire_time(),
+        request_id: String::new(),
     };
     pb::PublishRecordsRequest { part: Some(pb::publish_records_request::Part::Header(header)) }
 }

@@ -33,7 +33,7 @@ type Reply = Result<tonic::Response<pb::RecordFactsResponse>, tonic::Status>;
 
 async fn record(place: &Place, who: Person<'_>, facts: Vec<Fact>) -> Reply {
     let facts = facts.into_iter().map(|fact| pb::Fact { fact: Some(fact) }).collect();
-    let message = pb::RecordFactsRequest { facts };
+    let message = pb::RecordFactsRequest { facts, request_id: String::new() };
     place.facts().record_facts(place.from(who, message)).await
 }
 

@@ -46,7 +46,11 @@ async fn every_call(place: &Place) -> Vec<(&'static str, Status)> {
         reason: "Brought in without papers".to_owned(),
     };
     call!("FindResident", residents.find_resident, NURSE, find);
-    let link = pb::LinkIdentityRequest { resident: AISHA.path(), local_id: "G-2".to_owned() };
+    let link = pb::LinkIdentityRequest {
+        resident: AISHA.path(),
+        local_id: "G-2".to_owned(),
+        request_id: String::new(),
+    };
     call!("LinkIdentity", residents.link_identity, GP_REGISTRAR, link);
     let list = pb::ListChoicesRequest { resident: AISHA.path(), ..Default::default() };
     call!("ListChoices", choices.list_choices, NURSE, list);
@@ -58,9 +62,11 @@ async fn every_call(place: &Place) -> Vec<(&'static str, Status)> {
         birth_date: ABSENT.born.to_owned(),
         nation: "England".to_owned(),
         local_id: "G-3".to_owned(),
+        request_id: String::new(),
     };
     call!("RegisterResident", residents.register_resident, GP_REGISTRAR, registered);
-    let unlink = pb::UnlinkIdentityRequest { local_id: AISHA.local_id() };
+    let unlink =
+        pb::UnlinkIdentityRequest { local_id: AISHA.local_id(), request_id: String::new() };
     call!("UnlinkIdentity", residents.unlink_identity, GP_REGISTRAR, unlink);
     let objection = pb::RecordObjectionRequest {
         resident: BEN.path(),
@@ -71,6 +77,7 @@ async fn every_call(place: &Place) -> Vec<(&'static str, Status)> {
     let retract = pb::RetractRecordsRequest {
         category: "health/summary".to_owned(),
         local_ids: vec![AISHA.local_id()],
+        request_id: String::new(),
     };
     call!("RetractRecords", records.retract_records, GP_PUBLISHER, retract);
     let held = pb::ListHeldRecordsRequest::default();

@@ -21,7 +21,11 @@ fn extract(
     value: &str,
     expire_time: Option<prost_types::Timestamp>,
 ) -> Vec<pb::PublishRecordsRequest> {
-    let header = pb::PublishHeader { category: "health/summary".to_owned(), expire_time };
+    let header = pb::PublishHeader {
+        category: "health/summary".to_owned(),
+        expire_time,
+        request_id: String::new(),
+    };
     let field = "health/summary.allergies".to_owned();
     let values = vec![pb::FieldText { field, text: value.to_owned() }];
     let row = pb::PublishRow { local_id: AISHA.local_id(), values };

@@ -60,6 +60,7 @@ async fn calls(place: &Place) {
             birth_date: about.born.to_owned(),
             nation: "England".to_owned(),
             local_id: "Q-77-X".to_owned(),
+            request_id: String::new(),
         };
         let _taken =
             place.residents().register_resident(place.from(GP_REGISTRAR, registered)).await;
@@ -69,6 +70,7 @@ async fn calls(place: &Place) {
     let header = pb::PublishHeader {
         category: "contact/home".to_owned(),
         expire_time: crate::support::expire_time(),
+        request_id: String::new(),
     };
     let value = pb::FieldText {
         field: "contact/home.address".to_owned(),

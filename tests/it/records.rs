@@ -23,6 +23,7 @@ fn header(category: &str) -> Piece {
     let header = pb::PublishHeader {
         category: category.to_owned(),
         expire_time: crate::support::expire_time(),
+        request_id: String::new(),
     };
     Piece { part: Some(pb::publish_records_request::Part::Header(header)) }
 }
@@ -59,8 +60,11 @@ async fn retract(
     category: &str,
     ids: &[String],
 ) -> Result<Response<pb::RetractRecordsResponse>, Status> {
-    let message =
-        pb::RetractRecordsRequest { category: category.to_owned(), local_ids: ids.to_vec() };
+    let message = pb::RetractRecordsRequest {
+        category: category.to_owned(),
+        local_ids: ids.to_vec(),
+        request_id: String::new(),
+    };
     place.records().retract_records(place.from(who, message)).await
 }
 

@@ -21,6 +21,7 @@ fn registration(one: Inhabitant, local_id: &str) -> pb::RegisterResidentRequest 
         birth_date: one.born.to_owned(),
         nation: "England".to_owned(),
         local_id: local_id.to_owned(),
+        request_id: String::new(),
     }
 }
 
@@ -38,14 +39,17 @@ async fn link(
     resident: &str,
     id: &str,
 ) -> Result<Response<()>, Status> {
-    let message =
-        pb::LinkIdentityRequest { resident: resident.to_owned(), local_id: id.to_owned() };
+    let message = pb::LinkIdentityRequest {
+        resident: resident.to_owned(),
+        local_id: id.to_owned(),
+        request_id: String::new(),
+    };
     let reply = place.residents().link_identity(place.from(who, message)).await;
     reply.map(|reply| reply.map(|linked| assert!(linked.receipt.is_some())))
 }
 
 async fn unlink(place: &Place, who: Person, id: &str) -> Result<Response<()>, Status> {
-    let message = pb::UnlinkIdentityRequest { local_id: id.to_owned() };
+    let message = pb::UnlinkIdentityRequest { local_id: id.to_owned(), request_id: String::new() };
     let reply = place.residents().unlink_identity(place.from(who, message)).await;
     reply.map(|reply| reply.map(|unlinked| assert!(unlinked.receipt.is_some())))
 }

@@ -431,6 +431,7 @@ async fn a_duty_is_met_once_by_the_agency_that_owes_it() {
     let meet = |duty: &str| pb::FulfilObligationRequest {
         name: format!("{}/obligations/{duty}", id(&released)),
         note: "Entered on the case file".to_owned(),
+        request_id: String::new(),
     };
     for (what, who, duty, code, reason) in [
         ("the holder", OFFICER, "RECORD_REASON", Code::NotFound, "NOT_FOUND"),
@@ -508,6 +509,7 @@ async fn a_duty_that_is_not_met_in_time_is_late_in_the_log_once() {
     let message = pb::FulfilObligationRequest {
         name: format!("{}/obligations/REVIEW_BY", id(&released)),
         note: "Looked at by the superintendent".to_owned(),
+        request_id: String::new(),
     };
     place.reviews().fulfil_obligation(place.from(INSPECTOR, message)).await.unwrap();
     assert_eq!(swept(&place).await, [""; 0], "nothing is late");

@@ -87,10 +87,21 @@ impl Place {
 
     /// Opens the place with nobody in it, under the policies of a folder.
     pub(crate) async fn empty(policies: &Path) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let policy = weir::cli::policy::open(policies).unwrap();
         let start: Timestamp = OPENED.parse().unwrap();
-        let clock = FixedClock::at(start);
+        Self::at(tempfile::tempdir().unwrap(), FixedClock::at(start), policies).await
+    }
+
+    /// Ends the hub and starts it again on the same files, under the shipped policies.
+    pub(crate) async fn restarted(mut self) -> Self {
+        self.shut_down().await.unwrap().unwrap();
+        let Self { app, dir, clock, .. } = self;
+        drop(app);
+        let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+        Self::at(dir, clock, &policies).await
+    }
+
+    async fn at(dir: tempfile::TempDir, clock: FixedClock, policies: &Path) -> Self {
+        let policy = weir::cli::policy::open(policies).unwrap();
         let issuer = DevelopmentIssuer::open(&dir.path().join("issuer")).unwrap();
         let issuers = issuers(policy.book(), &dir.path().join("issuer"));
         let shared: SharedClock = Arc::new(clock.clone());

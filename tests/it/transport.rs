@@ -258,7 +258,11 @@ async fn a_message_over_its_bound_is_too_much() {
     let reply = packed.can_share(place.from(NURSE, asked)).await;
     too_large("gzip", reply.map(|r| r.map(|_| ())));
     let category = "a".repeat(70_000);
-    let asked = pb::RetractRecordsRequest { category: category.clone(), local_ids: vec![] };
+    let asked = pb::RetractRecordsRequest {
+        category: category.clone(),
+        local_ids: vec![],
+        request_id: String::new(),
+    };
     let reply = place.records().retract_records(place.from(GP_PUBLISHER, asked)).await;
     too_large("RetractRecords", reply.map(|r| r.map(|_| ())));
     let asked = pb::ListHeldRecordsRequest { category, ..Default::default() };
@@ -267,6 +271,7 @@ async fn a_message_over_its_bound_is_too_much() {
     let header = pb::PublishHeader {
         category: "a".repeat(5 << 20),
         expire_time: crate::support::expire_time(),
+        request_id: String::new(),
     };
     let part = Some(pb::publish_records_request::Part::Header(header));
     let stream = tokio_stream::iter([pb::PublishRecordsRequest { part }]);

@@ -214,8 +214,11 @@ impl Stage<'_> {
             freely_given: true,
             ..pb::Consent::default()
         };
-        let message =
-            pb::RecordConsentRequest { resident: resident.to_owned(), consent: Some(consent) };
+        let message = pb::RecordConsentRequest {
+            resident: resident.to_owned(),
+            consent: Some(consent),
+            request_id: String::new(),
+        };
         let mut client = pb::choice_service_client::ChoiceServiceClient::new(self.channel.clone());
         let reply = client.record_consent(self.request(who, message)?).await.map_err(said)?;
         let choice = reply.into_inner().choice;

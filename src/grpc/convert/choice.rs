@@ -44,7 +44,7 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
     type Error = Violations;
 
     fn try_from(message: pb::RecordConsentRequest) -> Result<Self, Violations> {
-        let pb::RecordConsentRequest { resident, consent } = message;
+        let pb::RecordConsentRequest { resident, consent, request_id: _ } = message;
         let mut check = Check::default();
         let resident = check.resident("resident", &resident);
         let Some(consent) = consent else {
@@ -112,7 +112,8 @@ impl TryFrom<pb::WithdrawConsentRequest> for Withdrawal {
     type Error = Violations;
 
     fn try_from(message: pb::WithdrawConsentRequest) -> Result<Self, Violations> {
-        let pb::WithdrawConsentRequest { choice, event_time, by, evidence, gillick } = message;
+        let pb::WithdrawConsentRequest { choice, event_time, by, evidence, gillick, request_id: _ } =
+            message;
         let mut check = Check::default();
         let choice = check.choice("choice", &choice);
         let at = check.time("event_time", event_time);
@@ -130,8 +131,14 @@ impl TryFrom<pb::RecordObjectionRequest> for NewObjection {
     type Error = Violations;
 
     fn try_from(message: pb::RecordObjectionRequest) -> Result<Self, Violations> {
-        let pb::RecordObjectionRequest { resident, kind, purpose, fields: covered, on_date } =
-            message;
+        let pb::RecordObjectionRequest {
+            resident,
+            kind,
+            purpose,
+            fields: covered,
+            on_date,
+            request_id: _,
+        } = message;
         let mut check = Check::default();
         let resident = check.resident("resident", &resident);
         let kind = check.one_of("kind", &kind, ChoiceKind::ALL);
@@ -153,7 +160,8 @@ impl TryFrom<pb::SetRestrictionRequest> for NewRestriction {
     type Error = Violations;
 
     fn try_from(message: pb::SetRestrictionRequest) -> Result<Self, Violations> {
-        let pb::SetRestrictionRequest { resident, fields: covered, on_date } = message;
+        let pb::SetRestrictionRequest { resident, fields: covered, on_date, request_id: _ } =
+            message;
         let mut check = Check::default();
         let resident = check.resident("resident", &resident);
         let covered = fields(&mut check, "fields", &covered);
@@ -220,7 +228,7 @@ impl TryFrom<pb::DecideObjectionRequest> for Verdict {
     type Error = Violations;
 
     fn try_from(message: pb::DecideObjectionRequest) -> Result<Self, Violations> {
-        let pb::DecideObjectionRequest { choice, upheld, reason } = message;
+        let pb::DecideObjectionRequest { choice, upheld, reason, request_id: _ } = message;
         let mut check = Check::default();
         let finding = finding(&mut check, &choice, reason);
         check.done(finding.map(|finding| Self { finding, upheld }))
@@ -231,7 +239,7 @@ impl TryFrom<pb::LiftRestrictionRequest> for Finding {
     type Error = Violations;
 
     fn try_from(message: pb::LiftRestrictionRequest) -> Result<Self, Violations> {
-        let pb::LiftRestrictionRequest { choice, reason } = message;
+        let pb::LiftRestrictionRequest { choice, reason, request_id: _ } = message;
         let mut check = Check::default();
         let finding = finding(&mut check, &choice, reason);
         check.done(finding)
@@ -242,7 +250,7 @@ impl TryFrom<pb::InvalidateConsentRequest> for Finding {
     type Error = Violations;
 
     fn try_from(message: pb::InvalidateConsentRequest) -> Result<Self, Violations> {
-        let pb::InvalidateConsentRequest { choice, reason } = message;
+        let pb::InvalidateConsentRequest { choice, reason, request_id: _ } = message;
         let mut check = Check::default();
         let finding = finding(&mut check, &choice, reason);
         check.done(finding)
@@ -261,7 +269,7 @@ impl TryFrom<pb::WithdrawObjectionRequest> for TakenObjection {
     type Error = Violations;
 
     fn try_from(message: pb::WithdrawObjectionRequest) -> Result<Self, Violations> {
-        let pb::WithdrawObjectionRequest { choice } = message;
+        let pb::WithdrawObjectionRequest { choice, request_id: _ } = message;
         let mut check = Check::default();
         let choice = check.choice("choice", &choice);
         check.done(choice.map(|(resident, choice)| Self { resident, choice }))

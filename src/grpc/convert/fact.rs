@@ -26,7 +26,7 @@ impl TryFrom<pb::RecordFactsRequest> for ToldFacts {
     type Error = Violations;
 
     fn try_from(message: pb::RecordFactsRequest) -> Result<Self, Violations> {
-        let pb::RecordFactsRequest { facts } = message;
+        let pb::RecordFactsRequest { facts, request_id: _ } = message;
         let mut check = Check::default();
         check.count("facts", facts.len(), 1, limits::FACTS_MAX);
         check.done(Some(Self(facts)))

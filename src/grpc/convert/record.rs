@@ -25,7 +25,7 @@ pub fn read_header(message: pb::PublishRecordsRequest) -> Result<Header, Violati
     let mut check = Check::default();
     let header = match part {
         Some(pb::publish_records_request::Part::Header(header)) => {
-            let pb::PublishHeader { category, expire_time } = header;
+            let pb::PublishHeader { category, expire_time, request_id: _ } = header;
             let category = check.word("header.category", &category);
             if expire_time.is_none() {
                 check.wrong("header.expire_time", "is required");
@@ -99,7 +99,7 @@ impl TryFrom<pb::RetractRecordsRequest> for Retraction {
     type Error = Violations;
 
     fn try_from(message: pb::RetractRecordsRequest) -> Result<Self, Violations> {
-        let pb::RetractRecordsRequest { category, local_ids } = message;
+        let pb::RetractRecordsRequest { category, local_ids, request_id: _ } = message;
         let mut check = Check::default();
         if !check.count("local_ids", local_ids.len(), 1, limits::PAGE_MAX) {
             return check.done(None);

@@ -10,8 +10,14 @@ impl TryFrom<pb::RegisterResidentRequest> for NewResident {
     type Error = Violations;
 
     fn try_from(message: pb::RegisterResidentRequest) -> Result<Self, Violations> {
-        let pb::RegisterResidentRequest { nhs_number, name, birth_date, nation, local_id } =
-            message;
+        let pb::RegisterResidentRequest {
+            nhs_number,
+            name,
+            birth_date,
+            nation,
+            local_id,
+            request_id: _,
+        } = message;
         let mut check = Check::default();
         let number = match nhs_number.as_str() {
             "" => None,
@@ -67,7 +73,7 @@ impl TryFrom<pb::LinkIdentityRequest> for Link {
     type Error = Violations;
 
     fn try_from(message: pb::LinkIdentityRequest) -> Result<Self, Violations> {
-        let pb::LinkIdentityRequest { resident, local_id } = message;
+        let pb::LinkIdentityRequest { resident, local_id, request_id: _ } = message;
         let mut check = Check::default();
         let resident = check.resident("resident", &resident);
         let local_id = check.local_id("local_id", local_id);
@@ -82,7 +88,7 @@ impl TryFrom<pb::UnlinkIdentityRequest> for Unlink {
     type Error = Violations;
 
     fn try_from(message: pb::UnlinkIdentityRequest) -> Result<Self, Violations> {
-        let pb::UnlinkIdentityRequest { local_id } = message;
+        let pb::UnlinkIdentityRequest { local_id, request_id: _ } = message;
         let mut check = Check::default();
         let local_id = check.local_id("local_id", local_id);
         check.done(Some(Self(local_id)))

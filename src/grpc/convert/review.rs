@@ -15,7 +15,7 @@ impl TryFrom<pb::ApproveOverrideRequest> for Approving {
     type Error = Violations;
 
     fn try_from(message: pb::ApproveOverrideRequest) -> Result<Self, Violations> {
-        let pb::ApproveOverrideRequest { disclosure, fields, expire_time } = message;
+        let pb::ApproveOverrideRequest { disclosure, fields, expire_time, request_id: _ } = message;
         let mut check = Check::default();
         let disclosure = check.event("disclosure", "disclosures", &disclosure);
         let fields = some_scopes(&mut check, &fields);
@@ -28,7 +28,8 @@ impl TryFrom<pb::DecideReferralRequest> for Deciding {
     type Error = Violations;
 
     fn try_from(message: pb::DecideReferralRequest) -> Result<Self, Violations> {
-        let pb::DecideReferralRequest { name, decision, fields, until_time, reason } = message;
+        let pb::DecideReferralRequest { name, decision, fields, until_time, reason, request_id: _ } =
+            message;
         let mut check = Check::default();
         let referral = check.event("name", "referrals", &name);
         let fields = some_scopes(&mut check, &fields);
@@ -65,7 +66,7 @@ impl TryFrom<pb::FulfilObligationRequest> for Fulfilling {
     type Error = Violations;
 
     fn try_from(message: pb::FulfilObligationRequest) -> Result<Self, Violations> {
-        let pb::FulfilObligationRequest { name, note } = message;
+        let pb::FulfilObligationRequest { name, note, request_id: _ } = message;
         let mut check = Check::default();
         let parts: Option<(DecisionId, Duty)> =
             name.split_once("/obligations/").and_then(|(disclosure, duty)| {

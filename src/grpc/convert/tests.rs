@@ -249,8 +249,11 @@ fn a_consent_names_what_is_wrong() {
         recipients: vec!["befriend".to_owned()],
         ..Default::default()
     };
-    let message =
-        pb::RecordConsentRequest { resident: RESIDENT.to_owned(), consent: Some(consent) };
+    let message = pb::RecordConsentRequest {
+        resident: RESIDENT.to_owned(),
+        consent: Some(consent),
+        request_id: String::new(),
+    };
     let Violations(all) = crate::hub::NewConsent::try_from(message).err().unwrap();
     let what = |field: &str| all.iter().find(|v| v.field == field).map(|v| v.what.clone());
     let kind = what("consent.kind").unwrap();

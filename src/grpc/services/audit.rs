@@ -12,9 +12,11 @@ impl pb::audit_service_server::AuditService for Desk {
         &self,
         request: Request<pb::SearchEntriesRequest>,
     ) -> Reply<pb::SearchEntriesResponse> {
-        let (caller, sought): (_, convert::Sought) = self.open(request).await?;
+        let rpc = "SearchEntries";
+        let (caller, sought, seal): (_, convert::Sought, _) = self.open_page(request, rpc).await?;
         let looked = self.hub.search_entries(&caller, sought.query).await;
-        let response = convert::search_response(looked.map_err(status::of_hub)?, &sought.key);
+        let mut response = convert::search_response(looked.map_err(status::of_hub)?, &sought.key);
+        response.next_page_token = seal(response.next_page_token);
         Ok(Response::new(response))
     }
 

@@ -12,7 +12,7 @@ impl pb::choice_service_server::ChoiceService for Desk {
         &self,
         request: Request<pb::RecordConsentRequest>,
     ) -> Reply<pb::RecordConsentResponse> {
-        let (caller, new): (_, crate::hub::NewConsent) = self.open(request).await?;
+        let (caller, new): (_, crate::hub::NewConsent) = self.write(request).await?;
         let resident = new.resident;
         let done = self.hub.record_consent(&caller, new).await;
         let (choice, receipt) = done.map_err(status::of_hub)?;
@@ -26,7 +26,7 @@ impl pb::choice_service_server::ChoiceService for Desk {
         &self,
         request: Request<pb::WithdrawConsentRequest>,
     ) -> Reply<pb::WithdrawConsentResponse> {
-        let (caller, taken): (_, crate::hub::Withdrawal) = self.open(request).await?;
+        let (caller, taken): (_, crate::hub::Withdrawal) = self.write(request).await?;
         let resident = taken.resident;
         let done = self.hub.withdraw_consent(&caller, taken).await;
         let (choice, receipt) = done.map_err(status::of_hub)?;
@@ -40,7 +40,7 @@ impl pb::choice_service_server::ChoiceService for Desk {
         &self,
         request: Request<pb::RecordObjectionRequest>,
     ) -> Reply<pb::RecordObjectionResponse> {
-        let (caller, new): (_, crate::hub::NewObjection) = self.open(request).await?;
+        let (caller, new): (_, crate::hub::NewObjection) = self.write(request).await?;
         let resident = new.resident;
         let done = self.hub.record_objection(&caller, new).await;
         let (choice, receipt) = done.map_err(status::of_hub)?;
@@ -54,7 +54,7 @@ impl pb::choice_service_server::ChoiceService for Desk {
         &self,
         request: Request<pb::DecideObjectionRequest>,
     ) -> Reply<pb::DecideObjectionResponse> {
-        let (caller, verdict): (_, convert::Verdict) = self.open(request).await?;
+        let (caller, verdict): (_, convert::Verdict) = self.write(request).await?;
         let done = self.hub.decide_objection(&caller, verdict.finding, verdict.upheld).await;
         let receipt = Some(receipt_message("events", &done.map_err(status::of_hub)?));
         Ok(Response::new(pb::DecideObjectionResponse { receipt }))
@@ -64,7 +64,7 @@ impl pb::choice_service_server::ChoiceService for Desk {
         &self,
         request: Request<pb::WithdrawObjectionRequest>,
     ) -> Reply<pb::WithdrawObjectionResponse> {
-        let (caller, taken): (_, convert::TakenObjection) = self.open(request).await?;
+        let (caller, taken): (_, convert::TakenObjection) = self.write(request).await?;
         let done = self.hub.withdraw_objection(&caller, taken.resident, taken.choice).await;
         let receipt = Some(receipt_message("events", &done.map_err(status::of_hub)?));
         Ok(Response::new(pb::WithdrawObjectionResponse { receipt }))
@@ -74,7 +74,7 @@ impl pb::choice_service_server::ChoiceService for Desk {
         &self,
         request: Request<pb::LiftRestrictionRequest>,
     ) -> Reply<pb::LiftRestrictionResponse> {
-        let (caller, finding): (_, crate::hub::Finding) = self.open(request).await?;
+        let (caller, finding): (_, crate::hub::Finding) = self.write(request).await?;
         let done = self.hub.lift_restriction(&caller, finding).await;
         let receipt = Some(receipt_message("events", &done.map_err(status::of_hub)?));
         Ok(Response::new(pb::LiftRestrictionResponse { receipt }))
@@ -84,7 +84,7 @@ impl pb::choice_service_server::ChoiceService for Desk {
         &self,
         request: Request<pb::InvalidateConsentRequest>,
     ) -> Reply<pb::InvalidateConsentResponse> {
-        let (caller, finding): (_, crate::hub::Finding) = self.open(request).await?;
+        let (caller, finding): (_, crate::hub::Finding) = self.write(request).await?;
         let resident = finding.resident;
         let done = self.hub.invalidate_consent(&caller, finding).await;
         let (choice, receipt) = done.map_err(status::of_hub)?;
@@ -98,7 +98,7 @@ impl pb::choice_service_server::ChoiceService for Desk {
         &self,
         request: Request<pb::SetRestrictionRequest>,
     ) -> Reply<pb::SetRestrictionResponse> {
-        let (caller, new): (_, crate::hub::NewRestriction) = self.open(request).await?;
+        let (caller, new): (_, crate::hub::NewRestriction) = self.write(request).await?;
         let resident = new.resident;
         let done = self.hub.set_restriction(&caller, new).await;
         let (choice, receipt) = done.map_err(status::of_hub)?;
@@ -112,10 +112,13 @@ impl pb::choice_service_server::ChoiceService for Desk {
         &self,
         request: Request<pb::ListChoicesRequest>,
     ) -> Reply<pb::ListChoicesResponse> {
-        let (caller, page): (_, convert::ResidentPage) = self.open(request).await?;
+        let rpc = "ListChoices";
+        let (caller, page, seal): (_, convert::ResidentPage, _) =
+            self.open_page(request, rpc).await?;
         let listed = self.hub.list_choices(&caller, page.resident).await;
         let (choices, receipt) = listed.map_err(status::of_hub)?;
-        let response = convert::list_response(&page, choices, &receipt);
+        let mut response = convert::list_response(&page, choices, &receipt);
+        response.next_page_token = seal(response.next_page_token);
         Ok(Response::new(response))
     }
 }

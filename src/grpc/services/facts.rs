@@ -12,7 +12,7 @@ impl pb::fact_service_server::FactService for Desk {
         &self,
         request: Request<pb::RecordFactsRequest>,
     ) -> Reply<pb::RecordFactsResponse> {
-        let (caller, told): (_, convert::ToldFacts) = self.open(request).await?;
+        let (caller, told): (_, convert::ToldFacts) = self.write(request).await?;
         let facts = told.of(caller.agency(), self.hub.now());
         let facts = facts.map_err(|wrong| status::invalid(wrong.0))?;
         let receipt = self.hub.record_facts(&caller, facts).await.map_err(status::of_hub)?;
@@ -24,10 +24,12 @@ impl pb::fact_service_server::FactService for Desk {
         &self,
         request: Request<pb::ListFactsRequest>,
     ) -> Reply<pb::ListFactsResponse> {
-        let (caller, page): (_, convert::FactsPage) = self.open(request).await?;
+        let rpc = "ListFacts";
+        let (caller, page, seal): (_, convert::FactsPage, _) = self.open_page(request, rpc).await?;
         let about = page.about(caller.agency());
         let listed = self.hub.list_facts(&caller, about, page.skip, page.size).await;
-        let response = convert::facts_response(&page, listed.map_err(status::of_hub)?);
+        let mut response = convert::facts_response(&page, listed.map_err(status::of_hub)?);
+        response.next_page_token = seal(response.next_page_token);
         Ok(Response::new(response))
     }
 }

@@ -12,7 +12,7 @@ impl pb::resident_service_server::ResidentService for Desk {
         &self,
         request: Request<pb::RegisterResidentRequest>,
     ) -> Reply<pb::RegisterResidentResponse> {
-        let (caller, new) = self.open(request).await?;
+        let (caller, new) = self.write(request).await?;
         let done = self.hub.register_resident(&caller, new).await;
         let (resident, receipt) = done.map_err(status::of_hub)?;
         Ok(Response::new(pb::RegisterResidentResponse {
@@ -25,7 +25,7 @@ impl pb::resident_service_server::ResidentService for Desk {
         &self,
         request: Request<pb::LinkIdentityRequest>,
     ) -> Reply<pb::LinkIdentityResponse> {
-        let (caller, link): (_, convert::Link) = self.open(request).await?;
+        let (caller, link): (_, convert::Link) = self.write(request).await?;
         let done = self.hub.link_identity(&caller, link.resident, link.local_id);
         let receipt = done.await.map_err(status::of_hub)?;
         let receipt = Some(receipt_message("events", &receipt));
@@ -36,7 +36,7 @@ impl pb::resident_service_server::ResidentService for Desk {
         &self,
         request: Request<pb::UnlinkIdentityRequest>,
     ) -> Reply<pb::UnlinkIdentityResponse> {
-        let (caller, convert::Unlink(local_id)) = self.open(request).await?;
+        let (caller, convert::Unlink(local_id)) = self.write(request).await?;
         let done = self.hub.unlink_identity(&caller, local_id).await;
         let receipt = Some(receipt_message("events", &done.map_err(status::of_hub)?));
         Ok(Response::new(pb::UnlinkIdentityResponse { receipt }))

@@ -15,7 +15,7 @@ impl pb::review_service_server::ReviewService for Desk {
         &self,
         request: Request<pb::ApproveOverrideRequest>,
     ) -> Reply<pb::ApproveOverrideResponse> {
-        let (caller, wanted): (_, Approving) = self.open(request).await?;
+        let (caller, wanted): (_, Approving) = self.write(request).await?;
         let done = self.hub.approve_override(&caller, wanted).await;
         let (until, receipt) = done.map_err(status::of_hub)?;
         Ok(Response::new(pb::ApproveOverrideResponse {
@@ -28,7 +28,7 @@ impl pb::review_service_server::ReviewService for Desk {
         &self,
         request: Request<pb::DecideReferralRequest>,
     ) -> Reply<pb::DecideReferralResponse> {
-        let (caller, wanted): (_, Deciding) = self.open(request).await?;
+        let (caller, wanted): (_, Deciding) = self.write(request).await?;
         let done = self.hub.decide_referral(&caller, wanted).await;
         let (until, receipt) = done.map_err(status::of_hub)?;
         Ok(Response::new(pb::DecideReferralResponse {
@@ -41,12 +41,13 @@ impl pb::review_service_server::ReviewService for Desk {
         &self,
         request: Request<pb::ListReferralsRequest>,
     ) -> Reply<pb::ListReferralsResponse> {
-        let (caller, page): (_, TaskPage) = self.open(request).await?;
+        let (caller, page, seal): (_, TaskPage, _) =
+            self.open_page(request, "ListReferrals").await?;
         let listed = self.hub.list_referrals(&caller, page.from, page.size).await;
         let (all, next) = listed.map_err(status::of_hub)?;
         Ok(Response::new(pb::ListReferralsResponse {
             referrals: all.into_iter().map(referral_message).collect(),
-            next_page_token: next.map(|next| next.to_string()).unwrap_or_default(),
+            next_page_token: seal(next.map(|next| next.to_string()).unwrap_or_default()),
         }))
     }
 
@@ -54,12 +55,13 @@ impl pb::review_service_server::ReviewService for Desk {
         &self,
         request: Request<pb::ListObligationsRequest>,
     ) -> Reply<pb::ListObligationsResponse> {
-        let (caller, page): (_, TaskPage) = self.open(request).await?;
+        let (caller, page, seal): (_, TaskPage, _) =
+            self.open_page(request, "ListObligations").await?;
         let listed = self.hub.list_obligations(&caller, page.from, page.size).await;
         let (all, next) = listed.map_err(status::of_hub)?;
         Ok(Response::new(pb::ListObligationsResponse {
             obligations: all.into_iter().map(obligation_message).collect(),
-            next_page_token: next.map(|next| next.to_string()).unwrap_or_default(),
+            next_page_token: seal(next.map(|next| next.to_string()).unwrap_or_default()),
         }))
     }
 
@@ -67,7 +69,7 @@ impl pb::review_service_server::ReviewService for Desk {
         &self,
         request: Request<pb::FulfilObligationRequest>,
     ) -> Reply<pb::FulfilObligationResponse> {
-        let (caller, wanted): (_, Fulfilling) = self.open(request).await?;
+        let (caller, wanted): (_, Fulfilling) = self.write(request).await?;
         let receipt = self.hub.fulfil_obligation(&caller, wanted).await;
         let receipt = Some(receipt_message("events", &receipt.map_err(status::of_hub)?));
         Ok(Response::new(pb::FulfilObligationResponse { receipt }))

@@ -82,6 +82,13 @@ impl Hub {
         let call = self.call(rpc, caller, &policy, at);
         self.require_staff(&call, &policy, crate::hub::entry::nobody()).await?;
         let about = self.reviewed(&call, wish.disclosure).await?;
+        if let Some(mark) = self.done_as(&call, once_for("approved", about.id)).await?
+            && let Some(event) = mark.event("/event")
+            && let Some(done) = self.done_as(&call, event).await?
+        {
+            let until = done.time("/approval/until").ok_or(HubError::Broken)?;
+            return Ok((until, done.receipt));
+        }
         if let Err(why) = self.may_approve(&call, book, &about).await {
             let resident = Some(about.resident);
             return Err(self.review_refused(&call, why, about.id, resident).await);
@@ -107,7 +114,8 @@ impl Hub {
         let entry = review_entry(&call, event, "approve", &about, none(), &request);
         // A request has one approval in all, whatever became of it.
         let marker = once_for("approved", about.id);
-        let done = serde_json::json!({ "approved": about.id.to_string() });
+        let done =
+            serde_json::json!({ "approved": about.id.to_string(), "event": event.to_string() });
         let mark = review_entry(&call, marker, "approved", &about, none(), &done);
         let taken = Review::ApprovedAlready;
         let receipt = self.append_once(&call, vec![entry, mark], &about, taken).await?;

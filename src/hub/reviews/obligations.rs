@@ -45,6 +45,9 @@ impl Hub {
             .obligations
             .iter()
             .any(|one| one.duty == wish.duty && one.owner.as_ref() == Some(caller.agency()));
+        if let Some(done) = self.done_as(&call, met(about.id, wish.duty)).await? {
+            return Ok(done.receipt);
+        }
         if !owes {
             let resident = Some(about.resident);
             let why = HubError::NotFound;

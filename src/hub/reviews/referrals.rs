@@ -98,6 +98,9 @@ impl Hub {
         let call = self.call(rpc, caller, &policy, at);
         self.require_staff(&call, &policy, crate::hub::entry::nobody()).await?;
         let about = self.reviewed(&call, wish.referral).await?;
+        if let Some(done) = self.done_as(&call, once_for("decided", about.id)).await? {
+            return Ok((done.time("/decided/until"), done.receipt));
+        }
         let task = match self.may_decide(&call, &about).await {
             Ok(task) => task,
             Err(why) => {

@@ -232,7 +232,11 @@ impl Log {
         published.places.get(&event).copied()
     }
 
-    async fn receipt(&self, event: DecisionId) -> Result<Option<Receipt>, StoreError> {
+    /// The receipt of an entry, under the newest head.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn receipt(&self, event: DecisionId) -> Result<Option<Receipt>, StoreError> {
         let Some(index) = self.place(event) else {
             return Ok(None);
         };

@@ -103,7 +103,7 @@ impl<'p> Set<'p> {
             return Ok(());
         }
         let facts = facts.into_iter().map(fact).collect();
-        let message = pb::RecordFactsRequest { facts };
+        let message = pb::RecordFactsRequest { facts, request_id: String::new() };
         self.place.facts().record_facts(self.place.from(who, message)).await?;
         Ok(())
     }
@@ -224,8 +224,11 @@ impl<'p> Set<'p> {
             person: "keeper-1",
             roles: &["hub-registrar", "hub-publisher"],
         };
-        let link =
-            pb::LinkIdentityRequest { resident: resident.to_owned(), local_id: local_id.clone() };
+        let link = pb::LinkIdentityRequest {
+            resident: resident.to_owned(),
+            local_id: local_id.clone(),
+            request_id: String::new(),
+        };
         self.place.residents().link_identity(self.place.from(keeper, link)).await?;
         let policy = self.place.app.hub.policy();
         let categories: BTreeSet<_> = case
@@ -243,6 +246,7 @@ impl<'p> Set<'p> {
             let header = pb::PublishHeader {
                 category: category.to_string(),
                 expire_time: Some(wire(expires)),
+                request_id: String::new(),
             };
             let values = known
                 .fields
@@ -322,8 +326,11 @@ impl<'p> Set<'p> {
             freely_given: said.freely_given,
             parts: said.parts.iter().map(ToString::to_string).collect(),
         };
-        let message =
-            pb::RecordConsentRequest { resident: resident.to_owned(), consent: Some(consent) };
+        let message = pb::RecordConsentRequest {
+            resident: resident.to_owned(),
+            consent: Some(consent),
+            request_id: String::new(),
+        };
         let made = self.place.choices().record_consent(self.place.from(FRONT, message)).await?;
         let choice = made.into_inner().choice;
         if said.state == ConsentState::Withdrawn {
@@ -333,6 +340,7 @@ impl<'p> Set<'p> {
                 by: said.by.to_string(),
                 evidence: said.evidence,
                 gillick: said.gillick,
+                request_id: String::new(),
             };
             self.place.choices().withdraw_consent(self.place.from(FRONT, message)).await?;
         }
@@ -340,7 +348,8 @@ impl<'p> Set<'p> {
             let now = self.place.app.hub.now();
             self.clock(said.at);
             let reason = "The form was not signed".to_owned();
-            let message = pb::InvalidateConsentRequest { choice, reason };
+            let message =
+                pb::InvalidateConsentRequest { choice, reason, request_id: String::new() };
             self.place.choices().invalidate_consent(self.place.from(FRONT, message)).await?;
             self.clock(now);
         }
@@ -365,7 +374,12 @@ impl<'p> Set<'p> {
                 return self.record(CLERK, vec![opt_out]).await;
             }
             ChoiceKind::Art18 => {
-                let message = pb::SetRestrictionRequest { resident, fields, on_date };
+                let message = pb::SetRestrictionRequest {
+                    resident,
+                    fields,
+                    on_date,
+                    request_id: String::new(),
+                };
                 let message = self.place.from(FRONT, message);
                 self.place.choices().set_restriction(message).await?.into_inner().choice
             }
@@ -376,6 +390,7 @@ impl<'p> Set<'p> {
                     purpose: choice.purpose.as_ref().map(ToString::to_string).unwrap_or_default(),
                     fields,
                     on_date,
+                    request_id: String::new(),
                 };
                 let message = self.place.from(FRONT, message);
                 self.place.choices().record_objection(message).await?.into_inner().choice
@@ -384,17 +399,24 @@ impl<'p> Set<'p> {
         if choice.kind == ChoiceKind::Art21 && choice.state != ObjectionState::Pending {
             let upheld = choice.state == ObjectionState::Upheld;
             let reason = "Weighed by the privacy officer".to_owned();
-            let message = pb::DecideObjectionRequest { choice: made.clone(), upheld, reason };
+            let message = pb::DecideObjectionRequest {
+                choice: made.clone(),
+                upheld,
+                reason,
+                request_id: String::new(),
+            };
             self.place.choices().decide_objection(self.place.from(FRONT, message)).await?;
         }
         if let Some(lifted) = choice.lifted {
             self.clock(lifted);
             if choice.kind == ChoiceKind::Art18 {
                 let reason = "Told, and checked".to_owned();
-                let message = pb::LiftRestrictionRequest { choice: made, reason };
+                let message =
+                    pb::LiftRestrictionRequest { choice: made, reason, request_id: String::new() };
                 self.place.choices().lift_restriction(self.place.from(FRONT, message)).await?;
             } else {
-                let message = pb::WithdrawObjectionRequest { choice: made };
+                let message =
+                    pb::WithdrawObjectionRequest { choice: made, request_id: String::new() };
                 self.place.choices().withdraw_objection(self.place.from(FRONT, message)).await?;
             }
         }

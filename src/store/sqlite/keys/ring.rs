@@ -194,6 +194,12 @@ impl Keyring {
         }
     }
 
+    /// The secret that page tokens are proven with; the same after a restart, another under another hub key.
+    #[must_use]
+    pub fn page_secret(&self) -> [u8; 32] {
+        self.blind("page token", &[])
+    }
+
     /// A name that says nothing to who has only the files, and is the same each time.
     pub(in crate::store::sqlite) fn blind(&self, label: &str, parts: &[&[u8]]) -> Blind {
         mac(&self.index, label, parts)
