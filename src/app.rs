@@ -145,7 +145,7 @@ impl App {
     pub async fn serve(
         &self,
         listener: TcpListener,
-        reflection: bool,
+        options: Options,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AppError> {
         let desk = Desk {
@@ -158,7 +158,7 @@ impl App {
         sweeping.spawn(async move { purge(&hub).await });
         let hub = Arc::clone(&self.hub);
         sweeping.spawn(async move { sweep(&hub).await });
-        let served = serve(listener, desk, Options { reflection }, shutdown).await;
+        let served = serve(listener, desk, options, shutdown).await;
         sweeping.shutdown().await;
         self.store.log().close();
         Ok(served?)
@@ -166,12 +166,12 @@ impl App {
 
     /// Serves in the background until told to end.
     #[must_use]
-    pub fn start(self: Arc<Self>, listener: TcpListener, reflection: bool) -> Running {
+    pub fn start(self: Arc<Self>, listener: TcpListener, options: Options) -> Running {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
             // A dropped sender also means that it is time to stop.
             let ended = async { stopped.await.unwrap_or_default() };
-            self.serve(listener, reflection, ended).await
+            self.serve(listener, options, ended).await
         });
         Running { stop, serving }
     }

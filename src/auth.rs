@@ -32,6 +32,7 @@ pub struct Caller {
     person: PersonId,
     principal: [u8; 16],
     functions: BTreeSet<HubFunction>,
+    bound_to: Option<[u8; 32]>,
     request: Option<RequestKey>,
 }
 
@@ -125,6 +126,11 @@ pub struct Issuer {
     pub roles: BTreeMap<String, RoleId>,
     /// From a value of the claim to a function at the hub.
     pub functions: BTreeMap<String, HubFunction>,
+    /// SHA-256 of the client certificates that the agency's systems connect with. Tokens of other issuers
+    /// are not accepted over them.
+    pub client_certificates: BTreeSet<[u8; 32]>,
+    /// Its tokens are only accepted over one of these, or over the certificate that they are bound to.
+    pub needs_certificate: bool,
 }
 
 struct Known {
@@ -187,7 +193,55 @@ impl Authenticator {
     ///
     /// # Errors
     /// When the token is not accepted.
-    pub async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
+    pub async fn authenticate(
+        &self,
+        token: &str,
+        certificate: Option<&[u8; 32]>,
+    ) -> Result<Arc<Caller>, AuthError> {
+        let (caller, issuer) = self.proven(token).await?;
+        self.check_certificate(&caller, &issuer, certificate)?;
+        Ok(caller)
+    }
+
+    /// Whoever holds a stolen token holds no certificate of its agency; whoever has a certificate of one
+    /// agency has no business with a token of another. Checked on every call, never remembered.
+    fn check_certificate(
+        &self,
+        caller: &Caller,
+        issuer: &str,
+        certificate: Option<&[u8; 32]>,
+    ) -> Result<(), AuthError> {
+        if let Some(bound_to) = &caller.bound_to
+            && certificate != Some(bound_to)
+        {
+            return Err(AuthError::BindingWrong);
+        }
+        let own = self.issuers.get(issuer).map(|(issuer, _)| issuer);
+        let is_own = |certificate: &[u8; 32]| {
+            own.is_some_and(|own| own.client_certificates.contains(certificate))
+        };
+        match certificate {
+            Some(certificate) if is_own(certificate) => Ok(()),
+            Some(certificate) => {
+                let of_another = self
+                    .issuers
+                    .values()
+                    .any(|(issuer, _)| issuer.client_certificates.contains(certificate));
+                let needed = own.is_none_or(|own| own.needs_certificate);
+                if of_another || (needed && caller.bound_to.is_none()) {
+                    return Err(AuthError::CertificateWrong);
+                }
+                Ok(())
+            }
+            None if own.is_none_or(|own| own.needs_certificate) => {
+                Err(AuthError::CertificateMissing)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The caller of a token and the issuer's name, whatever the connection.
+    async fn proven(&self, token: &str) -> Result<(Arc<Caller>, String), AuthError> {
         if token.len() > TOKEN_LEN_MAX {
             return Err(AuthError::Malformed);
         }
@@ -201,7 +255,7 @@ impl Authenticator {
                 .get(&known.issuer)
                 .is_some_and(|(_, keys)| keys.stands(known.generation, now))
         {
-            return Ok(Arc::clone(&known.caller));
+            return Ok((Arc::clone(&known.caller), known.issuer.clone()));
         }
         let header = token::header(token)?;
         let (issuer, keys) =
@@ -217,7 +271,7 @@ impl Authenticator {
             generation,
         };
         self.known.insert(hash, Arc::new(entry));
-        Ok(caller)
+        Ok((caller, issuer.issuer.clone()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bench;
+pub mod config;
 pub mod demo;
 pub mod due;
 pub mod facts;
@@ -79,6 +80,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The hub's configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Runs the hub.
     #[command(after_help = "Example: weir serve --config weir.toml")]
     Serve {
@@ -169,6 +173,18 @@ enum KeysCommand {
         /// The file of the new hub key.
         #[arg(long)]
         new_hub_key_file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Shows what a configuration comes to and where each value is from, and whether the hub could start
+    /// with it. Shows no secret.
+    #[command(after_help = "Example: weir config check --config weir.toml")]
+    Check {
+        /// The configuration.
+        #[arg(long, default_value = "weir.toml")]
+        config: PathBuf,
     },
 }
 
@@ -413,6 +429,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Due { data, hub_key_file, json } => {
             due::run(&DataFolder::with_key(&data, hub_key_file.as_deref()), json)
         }
+        Command::Config(ConfigCommand::Check { config }) => config::check(&config),
         Command::Serve { config } => serve::run(&config),
         Command::Token(TokenCommand::Issue {
             issuer_dir,

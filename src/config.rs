@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::auth::issuer::DEVELOPMENT;
 use crate::auth::{HubFunction, Issuer, JwksUrl, KeySource};
 use crate::domain::{AgencyId, RoleId};
+use crate::grpc::tls::TlsFiles;
 
 /// In earnest, or to try things out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -37,9 +38,33 @@ pub struct Config {
     pub audit_origin: String,
     /// Tell anybody the contract over reflection.
     pub reflection: bool,
+    /// The hub's own certificate; `None`: no TLS.
+    pub tls: Option<TlsFiles>,
+    /// A proxy before the hub ends TLS.
+    pub behind_proxy: bool,
     /// Whose tokens are accepted.
     pub issuers: Vec<Issuer>,
+    /// Where each value is from.
+    origins: BTreeMap<String, Origin>,
 }
+
+/// Where a value is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This line of the file.
+    File(usize),
+    /// A variable of the environment.
+    Environment,
+    /// Neither.
+    Default,
+}
+
+/// Keys that a variable of the environment replaces.
+const VARIABLES: [(&str, &str); 3] = [
+    ("listen", "WEIR_LISTEN"),
+    ("data_dir", "WEIR_DATA_DIR"),
+    ("policies_dir", "WEIR_POLICIES_DIR"),
+];
 
 /// What is wrong with a configuration; names file and line or key, and the fix.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +81,52 @@ struct ConfigFile {
     policies_dir: PathBuf,
     audit_origin: String,
     reflection: Option<bool>,
+    plaintext: Option<Plaintext>,
+    tls: Option<TlsFile>,
     #[serde(default)]
     issuer: Vec<IssuerFile>,
+}
+
+/// Why there is no TLS.
+#[derive(Clone, Copy, Deserialize)]
+enum Plaintext {
+    #[serde(rename = "behind-proxy")]
+    BehindProxy,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsFile {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    client_ca_file: Option<PathBuf>,
+    client_certificates: Option<Clients>,
+}
+
+/// Whether clients have certificates.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Clients {
+    Off,
+    Optional,
+    Required,
+}
+
+impl TlsFile {
+    fn read(self, base: &Path) -> Result<TlsFiles, String> {
+        let clients = self.client_certificates.unwrap_or(Clients::Off);
+        if (clients == Clients::Off) != self.client_ca_file.is_none() {
+            return Err("[tls] client_ca_file goes with client_certificates = \"optional\" or \
+                        \"required\", and neither without the other"
+                .to_owned());
+        }
+        Ok(TlsFiles {
+            certificate_file: base.join(self.certificate_file),
+            key_file: base.join(self.key_file),
+            client_ca_file: self.client_ca_file.map(|file| base.join(file)),
+            clients_need_certificate: clients == Clients::Required,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -75,6 +144,9 @@ struct IssuerFile {
     roles: BTreeMap<String, RoleId>,
     #[serde(default)]
     functions: BTreeMap<String, HubFunction>,
+    #[serde(default)]
+    client_certificates_sha256: Vec<String>,
+    client_certificate: Option<Clients>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -93,14 +165,38 @@ impl Config {
     /// # Errors
     /// When a key is unknown, missing or malformed, or the mode refuses what is configured.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(path, |name| std::env::var(name).ok())
+    }
+
+    /// As [`Config::load`], with what `variable` says in place of the environment.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with(
+        path: &Path,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let shown = path.display();
         let text = std::fs::read_to_string(path)
             .map_err(|e| ConfigError(format!("{shown}: cannot be read: {e}")))?;
-        let file: ConfigFile = toml::from_str(&text).map_err(|e| {
+        let mut origins = lines(&text);
+        let mut file: ConfigFile = toml::from_str(&text).map_err(|e| {
             let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             ConfigError(format!("{shown} line {line}: {}", e.message()))
         })?;
+        for (key, name) in VARIABLES {
+            let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+            match key {
+                "listen" => {
+                    let wrong = format!("{name}: must be an address such as 127.0.0.1:50061");
+                    file.listen = value.parse().map_err(|_| ConfigError(wrong))?;
+                }
+                "data_dir" => file.data_dir = absolute(&value),
+                _ => file.policies_dir = absolute(&value),
+            }
+            origins.insert(key.to_owned(), Origin::Environment);
+        }
         let base = path.parent().unwrap_or(Path::new("."));
         let issuers = file
             .issuer
@@ -116,7 +212,14 @@ impl Config {
             policies_dir: base.join(file.policies_dir),
             audit_origin: file.audit_origin,
             reflection: file.reflection.unwrap_or(file.mode == Mode::Development),
+            tls: file
+                .tls
+                .map(|tls| tls.read(base))
+                .transpose()
+                .map_err(|why| ConfigError(format!("{shown}: {why}")))?,
+            behind_proxy: matches!(file.plaintext, Some(Plaintext::BehindProxy)),
             issuers,
+            origins,
         };
         config.check().map_err(|why| ConfigError(format!("{shown}: {why}")))?;
         Ok(config)
@@ -126,6 +229,7 @@ impl Config {
         if self.issuers.is_empty() {
             return Err("no [[issuer]]: nobody could call".to_owned());
         }
+        self.check_transport()?;
         if self.mode == Mode::Production && self.hub_key_file.is_none() {
             return Err(
                 "hub_key_file is missing: make one outside data_dir with `weir keys new FILE`"
@@ -145,6 +249,46 @@ impl Config {
         }
     }
 
+    /// Where the value of `key` is from; a key of a table is written `table.key`.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).copied().unwrap_or(Origin::Default)
+    }
+
+    /// The variable of the environment that replaces `key`, or nothing.
+    #[must_use]
+    pub fn variable(key: &str) -> &'static str {
+        VARIABLES.iter().find(|(of, _)| *of == key).map_or("", |(_, name)| *name)
+    }
+
+    fn check_transport(&self) -> Result<(), String> {
+        if self.behind_proxy && self.tls.is_some() {
+            return Err(
+                "plaintext and [tls] stand beside each other: enter one of the two".to_owned()
+            );
+        }
+        if self.behind_proxy && !self.listen.ip().is_loopback() {
+            return Err("plaintext = \"behind-proxy\" goes with a loopback address in listen: \
+                        nobody but the proxy may reach the hub"
+                .to_owned());
+        }
+        if self.mode == Mode::Production && self.tls.is_none() && !self.behind_proxy {
+            return Err("[tls] is missing: enter certificate_file and key_file, or plaintext = \
+                        \"behind-proxy\" where a proxy on this machine ends TLS"
+                .to_owned());
+        }
+        let asks = self.tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
+        let needs = |i: &&Issuer| i.needs_certificate || !i.client_certificates.is_empty();
+        if let Some(issuer) = self.issuers.iter().find(needs).filter(|_| !asks) {
+            return Err(format!(
+                "issuer {}: client certificates are entered, but [tls] client_ca_file is not: no \
+                 client would be asked for one",
+                issuer.issuer
+            ));
+        }
+        Ok(())
+    }
+
     /// A production hub does not run on a sample place.
     ///
     /// # Errors
@@ -161,9 +305,43 @@ impl Config {
     }
 }
 
+/// A path of the environment is relative to where the program was started, not to the file.
+fn absolute(path: &str) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path))
+}
+
+/// On which line each key stands; of several tables with one name, the first.
+fn lines(text: &str) -> BTreeMap<String, Origin> {
+    let mut table = String::new();
+    let mut origins = BTreeMap::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(name) = line.strip_prefix('[') {
+            let name = name.trim_start_matches('[').split(']').next().unwrap_or_default();
+            table = format!("{}.", name.trim());
+        } else if let Some((key, _)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
+            let key = format!("{table}{}", key.trim());
+            origins.entry(key).or_insert(Origin::File(at + 1));
+        }
+    }
+    origins
+}
+
 impl IssuerFile {
     fn read(self, base: &Path, mode: Mode) -> Result<Issuer, String> {
         let keys = self.keys(base, mode).map_err(|why| format!("issuer {}: {why}", self.issuer))?;
+        let client_certificates = self
+            .client_certificates_sha256
+            .iter()
+            .map(|text| {
+                let text = text.replace(':', "");
+                let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+                bytes.ok_or_else(|| {
+                    let key = "client_certificates_sha256";
+                    format!("issuer {}: {key} must be 64 hexadecimal digits each", self.issuer)
+                })
+            })
+            .collect::<Result<_, String>>()?;
         Ok(Issuer {
             issuer: self.issuer,
             agency: self.agency,
@@ -177,6 +355,8 @@ impl IssuerFile {
             role_claim: self.role_claim,
             roles: self.roles,
             functions: self.functions,
+            client_certificates,
+            needs_certificate: self.client_certificate == Some(Clients::Required),
         })
     }
 
@@ -259,6 +439,56 @@ mod tests {
             let error = load(&EXAMPLE.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(says), "{from}: {error}");
         }
+    }
+
+    #[test]
+    fn production_wants_tls_or_a_proxy_on_this_machine() {
+        let proxied = |text: &str| {
+            let tls = text.find("[tls]").unwrap();
+            let end = text.find("# One entry for each agency").unwrap();
+            let without = format!("{}{}", &text[..tls], &text[end..]);
+            without.replacen("mode =", "plaintext = \"behind-proxy\"\nmode =", 1)
+        };
+        assert!(load(&proxied(EXAMPLE)).unwrap().behind_proxy);
+        let pin = "client_certificates_sha256 = [\"00\"]\nrole_claim =";
+        let far = proxied(EXAMPLE).replace("127.0.0.1", "0.0.0.0");
+        let bare = proxied(EXAMPLE).replace("plaintext = \"behind-proxy\"\n", "");
+        let both = EXAMPLE.replacen("mode =", "plaintext = \"behind-proxy\"\nmode =", 1);
+        let ca = "key_file = \"tls/hub.key\"\nclient_ca_file = \"ca.pem\"";
+        for (text, says) in [
+            (far, "loopback address"),
+            (bare.clone(), "[tls] is missing"),
+            (both, "enter one of the two"),
+            (EXAMPLE.replace("key_file = \"tls/hub.key\"", ca), "client_ca_file goes with"),
+            (EXAMPLE.replacen("role_claim =", pin, 1), "64 hexadecimal digits"),
+            (
+                EXAMPLE.replacen("role_claim =", &pin.replace("00", &"ab".repeat(32)), 1),
+                "no client would be asked",
+            ),
+            (EXAMPLE.replacen("certificate_file", "certificat_file", 1), "unknown field"),
+        ] {
+            let error = load(&text).unwrap_err();
+            assert!(error.contains(says), "{says}: {error}");
+        }
+        assert!(load(&bare.replace("\"production\"", "\"development\"")).unwrap().tls.is_none());
+    }
+
+    #[test]
+    fn the_environment_comes_before_the_file_and_each_value_knows_where_it_is_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("weir.toml");
+        std::fs::write(&path, EXAMPLE).unwrap();
+        let none = Config::load_with(&path, |_| None).unwrap();
+        let line = EXAMPLE.lines().position(|l| l.starts_with("listen =")).unwrap() + 1;
+        assert_eq!(none.origin("listen"), Origin::File(line));
+        let set = |name: &str| (name == "WEIR_LISTEN").then(|| "127.0.0.1:9".to_owned());
+        let set = Config::load_with(&path, set).unwrap();
+        assert_eq!((set.listen.port(), set.origin("listen")), (9, Origin::Environment));
+        assert_eq!(set.origin("data_dir"), none.origin("data_dir"));
+        assert_eq!(set.origin("plaintext"), Origin::Default);
+        let wrong = |name: &str| (name == "WEIR_LISTEN").then(|| "here".to_owned());
+        let error = Config::load_with(&path, wrong).unwrap_err().to_string();
+        assert!(error.contains("WEIR_LISTEN"), "{error}");
     }
 
     #[test]

@@ -78,6 +78,16 @@ pub const HEADERS_LEN_MAX: u32 = 16 * 1024;
 pub const CALLS_PER_CONNECTION_MAX: usize = 64;
 /// Connections at once.
 pub const CONNECTIONS_MAX: usize = 4096;
+/// Connections at once with one client certificate.
+pub const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
+/// Time for a TLS handshake.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Time from the first bytes of a connection to its first request.
+pub const FIRST_REQUEST: Duration = Duration::from_secs(15);
+/// After so long a connection is asked to end, give or take; and the time for its calls then.
+pub const CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
+/// Time for the calls of a connection that was asked to end.
+pub const CONNECTION_GRACE: Duration = Duration::from_secs(30);
 /// Time in which a new connection must send its first bytes.
 pub const FIRST_BYTES: Duration = Duration::from_secs(5);
 /// Time between pings on an idle connection, and to wait for the answer.

@@ -70,6 +70,15 @@ auth_errors! {
     /// More than one acting role.
     RoleAmbiguous = "ROLE_AMBIGUOUS", "the token carries more than one acting role",
         "the calling system asks for a token with the one role in which the person acts";
+    /// No certificate where one is needed.
+    CertificateMissing = "CERTIFICATE_MISSING", "the token needs a client certificate on the connection",
+        "the calling system connects with the client certificate that its agency has for this hub";
+    /// A certificate of somebody else.
+    CertificateWrong = "CERTIFICATE_WRONG", "the client certificate is not one of the token's agency",
+        "the calling system connects with its own agency's certificate, or the hub's operator enters it";
+    /// Bound to another certificate.
+    BindingWrong = "BINDING_WRONG", "the token is bound to another client certificate",
+        "the calling system uses the token on the connection with the certificate that it was issued for";
     /// The keys cannot be had.
     KeysUnavailable = "KEYS_UNAVAILABLE", "the identity provider's keys cannot be read",
         "the calling system tries again with growing pauses; if it lasts, the hub's operator and \
@@ -106,7 +115,7 @@ mod tests {
     use super::*;
 
     /// Reasons are part of the contract: one that changes breaks clients.
-    const REASONS: [&str; 15] = [
+    const REASONS: [&str; 18] = [
         "TOKEN_MISSING",
         "TOKEN_TWICE",
         "TOKEN_MALFORMED",
@@ -120,6 +129,9 @@ mod tests {
         "SIGNATURE_WRONG",
         "ROLE_MISSING",
         "ROLE_AMBIGUOUS",
+        "CERTIFICATE_MISSING",
+        "CERTIFICATE_WRONG",
+        "BINDING_WRONG",
         "KEYS_UNAVAILABLE",
         "KEYS_TOO_OLD",
     ];

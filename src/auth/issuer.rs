@@ -1,6 +1,7 @@
 //! A development issuer, for trying things out: makes a key and signs tokens. A production
 //! configuration refuses it by its name.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -10,6 +11,9 @@ use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 use uuid::Uuid;
+
+use super::{HubFunction, Issuer, KeySource};
+use crate::domain::{AgencyId, RoleId};
 
 /// Issuers whose name begins so are for development only.
 pub const DEVELOPMENT: &str = "urn:weir:development:";
@@ -26,6 +30,32 @@ pub enum DevelopmentError {
     /// The key cannot be made or used.
     #[error("the key cannot be made or used")]
     Key,
+}
+
+/// One development issuer for each agency, all with the key set in `dir`; every role under its own name,
+/// every function as `hub-` and its own.
+#[must_use]
+pub fn issuers<'a>(
+    agencies: impl Iterator<Item = &'a AgencyId>,
+    roles: impl Iterator<Item = &'a RoleId>,
+    dir: &Path,
+) -> Vec<Issuer> {
+    let roles: BTreeMap<String, RoleId> =
+        roles.map(|role| (role.as_str().to_owned(), role.clone())).collect();
+    agencies
+        .map(|agency| Issuer {
+            issuer: format!("{DEVELOPMENT}{agency}"),
+            agency: agency.clone(),
+            audience: AUDIENCE.to_owned(),
+            algorithm: Algorithm::ES256,
+            keys: KeySource::File(dir.join("jwks.json")),
+            role_claim: "roles".to_owned(),
+            roles: roles.clone(),
+            functions: HubFunction::ALL.map(|f| (format!("hub-{}", f.as_str()), f)).into(),
+            client_certificates: BTreeSet::new(),
+            needs_certificate: false,
+        })
+        .collect()
 }
 
 /// A key that signs tokens for every agency of a sample place.

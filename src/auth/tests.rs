@@ -39,6 +39,8 @@ fn issuer(dir: &TempDir, agency: &str) -> Issuer {
             .map(|(a, b)| (a.to_owned(), b.parse().unwrap()))
             .into(),
         functions: BTreeMap::from([("audit".to_owned(), HubFunction::Auditor)]),
+        client_certificates: std::collections::BTreeSet::new(),
+        needs_certificate: false,
     }
 }
 
@@ -97,14 +99,14 @@ fn without(mut base: Value, key: &str) -> Value {
 #[tokio::test]
 async fn a_good_token_makes_a_caller() {
     let bench = bench();
-    let caller = bench.auth.authenticate(&bench.sign(&header(), &claims())).await.unwrap();
+    let caller = bench.auth.authenticate(&bench.sign(&header(), &claims()), None).await.unwrap();
     assert_eq!(caller.agency().as_str(), "northfield-hospital");
     assert_eq!(caller.role().unwrap().as_str(), "nurse");
     let both = with(claims(), "roles", json!(["nurse", "audit", "canteen"]));
-    let caller = bench.auth.authenticate(&bench.sign(&header(), &both)).await.unwrap();
+    let caller = bench.auth.authenticate(&bench.sign(&header(), &both), None).await.unwrap();
     assert!(caller.functions().contains(&HubFunction::Auditor));
     let list = with(claims(), "aud", json!(["other", AUDIENCE]));
-    assert!(bench.auth.authenticate(&bench.sign(&header(), &list)).await.is_ok());
+    assert!(bench.auth.authenticate(&bench.sign(&header(), &list), None).await.is_ok());
     assert!(!format!("{caller:?}").contains("nurse-7"));
 }
 
@@ -112,10 +114,10 @@ async fn a_good_token_makes_a_caller() {
 async fn a_remembered_token_ends_when_it_expires() {
     let bench = bench();
     let token = bench.sign(&header(), &claims());
-    assert!(bench.auth.authenticate(&token).await.is_ok());
-    assert!(bench.auth.authenticate(&token).await.is_ok());
+    assert!(bench.auth.authenticate(&token, None).await.is_ok());
+    assert!(bench.auth.authenticate(&token, None).await.is_ok());
     bench.clock.set("2026-07-15T10:10:31+01:00".parse().unwrap());
-    assert_eq!(bench.auth.authenticate(&token).await.unwrap_err(), AuthError::Expired);
+    assert_eq!(bench.auth.authenticate(&token, None).await.unwrap_err(), AuthError::Expired);
 }
 
 #[tokio::test]
@@ -147,6 +149,6 @@ async fn the_development_issuer_signs_what_the_hub_accepts() {
     let dev = DevelopmentIssuer::open(bench.dir.path()).unwrap();
     let person = Person { agency: "oakdale-gp", person: "dr-1", roles: &["doctor"] };
     let token = dev.token(person, NOW.parse().unwrap(), 10).unwrap();
-    let caller = bench.auth.authenticate(&token).await.unwrap();
+    let caller = bench.auth.authenticate(&token, None).await.unwrap();
     assert_eq!((caller.agency().as_str(), caller.person().as_str()), ("oakdale-gp", "dr-1"));
 }

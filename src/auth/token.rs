@@ -108,7 +108,21 @@ pub(super) fn verify(
     let (role, functions) = roles(&claims, issuer)?;
     let principal = principal(&issuer.issuer, subject);
     let agency = issuer.agency.clone();
-    Ok((Caller { agency, role, person, principal, functions, request: None }, expires))
+    let bound_to = binding(&claims)?;
+    Ok((Caller { agency, role, person, principal, functions, bound_to, request: None }, expires))
+}
+
+/// The certificate that the token is bound to (RFC 8705 section 3.1).
+fn binding(claims: &Map<String, Value>) -> Result<Option<[u8; 32]>, AuthError> {
+    let Some(confirmation) = claims.get("cnf") else {
+        return Ok(None);
+    };
+    // Another way of binding is one that nobody here would check.
+    let only = confirmation.as_object().filter(|all| all.len() == 1);
+    let thumbprint = only.and_then(|all| all.get("x5t#S256")).and_then(Value::as_str);
+    let bytes = thumbprint.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(AuthError::Malformed)?;
+    Ok(Some(bytes))
 }
 
 fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, AuthError> {

@@ -153,7 +153,8 @@ impl Standing {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|e| e.to_string())?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let app = Arc::new(app);
-        let running = Some(Arc::clone(&app).start(listener, false));
+        let running =
+            Some(Arc::clone(&app).start(listener, crate::grpc::server::Options::plain(false)));
         Ok(Self { address, crowd, app, data: data.to_owned(), running })
     }
 

@@ -97,7 +97,7 @@ async fn told(options: &Options) -> Result<Outcome, String> {
         .await
         .map_err(|e| format!("--port {}: {e}. Choose another one.", options.port))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
-    let hub = Arc::new(app).start(listener, true);
+    let hub = Arc::new(app).start(listener, crate::grpc::server::Options::plain(true));
     let wrong = story::walk(address, &issuer, clock.as_ref(), &cast).await?;
     if !options.exit {
         let token =

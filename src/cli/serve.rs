@@ -14,6 +14,8 @@ use crate::auth::issuer::{DevelopmentIssuer, Person};
 use crate::clock::{Clock, SampleClock, SharedClock, SystemClock};
 use crate::config::{Config, Mode};
 use crate::domain::{AgencyId, PersonId, RoleId};
+use crate::grpc::server::Options;
+use crate::grpc::tls::TlsFiles;
 use crate::policy::book::RuleBook;
 
 /// Runs the hub until it is told to stop.
@@ -39,6 +41,9 @@ async fn serve(path: &Path) -> Result<(), String> {
         None => Arc::new(SystemClock),
     };
     check_issuers(&config.issuers, policy.book()).map_err(|wrong| wrong.join("\n"))?;
+    let tls = config.tls.as_ref().map(TlsFiles::acceptor).transpose();
+    let tls = tls.map_err(|e| format!("[tls] {e}"))?;
+    let options = Options { reflection: config.reflection, tls };
     let key_file = config.hub_key_file.as_deref();
     let folder = DataFolder {
         makes_key: config.mode == Mode::Development,
@@ -54,12 +59,12 @@ async fn serve(path: &Path) -> Result<(), String> {
         .await
         .map_err(|e| format!("listen = \"{}\": {e}", config.listen))?;
     tracing::info!(listen = %config.listen, "Serving");
-    app.serve(listener, config.reflection, stop()).await.map_err(|e| e.to_string())
+    app.serve(listener, options, stop()).await.map_err(|e| e.to_string())
 }
 
 /// Every issuer's agency and roles must be words of the policy: with a slip, nobody there could ever
 /// be answered, and nothing would say why.
-fn check_issuers(issuers: &[Issuer], book: &RuleBook) -> Result<(), Vec<String>> {
+pub(super) fn check_issuers(issuers: &[Issuer], book: &RuleBook) -> Result<(), Vec<String>> {
     let mut wrong = Vec::new();
     for issuer in issuers {
         let at = |key: &str| format!("[[issuer]] {}: {key}", issuer.issuer);

@@ -1,21 +1,13 @@
 //! The gRPC server: limits, health, reflection and an orderly end. Nothing waits without a bound.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::Sleep;
-use tokio_stream::Stream;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::transport::Server;
-use tonic::transport::server::{Connected, TcpConnectInfo};
 use tonic_health::ServingStatus;
 
+use super::connection::incoming;
 use super::pb;
 use super::pb::audit_service_server::AuditServiceServer;
 use super::pb::choice_service_server::ChoiceServiceServer;
@@ -30,10 +22,20 @@ use super::strict::StrictLayer;
 use crate::limits;
 
 /// What an operator chooses.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Tell anybody the contract over reflection.
     pub reflection: bool,
+    /// The certificate; `None`: no TLS.
+    pub tls: Option<TlsAcceptor>,
+}
+
+impl Options {
+    /// Without TLS.
+    #[must_use]
+    pub const fn plain(reflection: bool) -> Self {
+        Self { reflection, tls: None }
+    }
 }
 
 /// Why the server ended early.
@@ -104,6 +106,8 @@ pub async fn serve(
         .initial_connection_window_size(1024 * 1024)
         .concurrency_limit_per_connection(limits::CALLS_PER_CONNECTION_MAX)
         .load_shed(true)
+        .max_connection_age(limits::CONNECTION_AGE)
+        .max_connection_age_grace(limits::CONNECTION_GRACE)
         .layer(StrictLayer::default())
         .add_service(health_service)
         .add_optional_service(reflection)
@@ -116,7 +120,7 @@ pub async fn serve(
         .add_service(unary!(AuditServiceServer))
         .add_service(unary!(PolicyServiceServer))
         .add_service(unary!(ReviewServiceServer))
-        .serve_with_incoming_shutdown(incoming(listener), async {
+        .serve_with_incoming_shutdown(incoming(listener, options.tls), async {
             // A dropped sender also means that it is time to stop.
             let _ = stopped.await;
         });
@@ -144,95 +148,4 @@ fn describe() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-}
-
-/// Connections, at most [`limits::CONNECTIONS_MAX`] at once; more wait in the listener's backlog.
-fn incoming(listener: TcpListener) -> impl Stream<Item = io::Result<Connection>> {
-    let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
-    async_stream::stream! {
-        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    // Without it, small replies only wait longer.
-                    let _ = stream.set_nodelay(true);
-                    yield Ok(Connection::new(stream, place));
-                }
-                // Out of file handles, or a peer that left: neither is a reason to end.
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
-        }
-    }
-}
-
-/// A connection that must send its first bytes in time.
-struct Connection {
-    stream: TcpStream,
-    first_bytes: Option<Pin<Box<Sleep>>>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
-        Self {
-            stream,
-            first_bytes: Some(Box::pin(tokio::time::sleep(limits::FIRST_BYTES))),
-            _place: place,
-        }
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if polled.is_ready() {
-            self.first_bytes = None;
-            return polled;
-        }
-        match self.first_bytes.as_mut().map(|late| late.as_mut().poll(context)) {
-            Some(Poll::Ready(())) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Some(Poll::Pending) | None => Poll::Pending,
-        }
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
-    }
 }

@@ -15,6 +15,7 @@ use aws_lc_rs::digest;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::connection::Peer;
 use super::convert::Violations;
 use super::pages::{Page, PageKey};
 use super::{pb, status};
@@ -37,7 +38,8 @@ impl Desk {
     /// Proves the caller of any call.
     async fn prove<M>(&self, request: &Request<M>) -> Result<Arc<Caller>, Status> {
         let token = bearer(request.metadata())?;
-        let caller = self.authenticator.authenticate(token).await;
+        let certificate = request.extensions().get::<Peer>().and_then(|peer| peer.certificate);
+        let caller = self.authenticator.authenticate(token, certificate.as_ref()).await;
         caller.map_err(|error| status::of_auth(&error))
     }
 

@@ -307,7 +307,10 @@ pub fn of_auth(error: &AuthError) -> Status {
         | AuthError::KeyUnknown
         | AuthError::SignatureWrong
         | AuthError::RoleMissing
-        | AuthError::RoleAmbiguous => {}
+        | AuthError::RoleAmbiguous
+        | AuthError::CertificateMissing
+        | AuthError::CertificateWrong
+        | AuthError::BindingWrong => {}
     }
     let mut details = ErrorDetails::new();
     details.set_error_info(error.reason(), DOMAIN, std::collections::HashMap::new());

@@ -9,6 +9,7 @@ use tonic::Code;
 use tonic::codegen::http::{HeaderMap, Method, Request, Response, header};
 use tower::{Layer, Service};
 
+use super::connection::Peer;
 use super::status::{self, Reason};
 use crate::limits;
 
@@ -58,6 +59,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            peer.asks();
+        }
         if !is_well_formed(&request) {
             let response = status::refuse(Reason::CallMalformed).into_http();
             return Box::pin(std::future::ready(Ok(response)));

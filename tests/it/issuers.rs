@@ -88,6 +88,8 @@ fn issuer(name: &str, keys: KeySource) -> Issuer {
         role_claim: "roles".to_owned(),
         roles: [("gp".to_owned(), "gp".parse().unwrap())].into(),
         functions: std::collections::BTreeMap::new(),
+        client_certificates: std::collections::BTreeSet::new(),
+        needs_certificate: false,
     }
 }
 
@@ -122,7 +124,7 @@ impl Door {
     }
 
     async fn says(&self, token: &str) -> Option<AuthError> {
-        self.auth.authenticate(token).await.err()
+        self.auth.authenticate(token, None).await.err()
     }
 
     async fn fresh(&self, signer: &Signer) -> Option<AuthError> {

@@ -30,4 +30,5 @@ mod reviews;
 mod sharing;
 mod story;
 mod support;
+mod tls;
 mod transport;

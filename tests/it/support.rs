@@ -17,11 +17,11 @@ use tonic_types::StatusExt;
 use uuid::Uuid;
 use weir::app::{App, AppError};
 use weir::audit::entry::{Entry, Kind};
-use weir::auth::issuer::{AUDIENCE, DEVELOPMENT, DevelopmentIssuer, Person};
-use weir::auth::{HubFunction, Issuer, KeySource};
+use weir::auth::issuer::{DevelopmentIssuer, Person};
 use weir::clock::{Clock, FixedClock, SharedClock};
 use weir::domain::DecisionId;
 use weir::grpc::pb;
+use weir::grpc::server::Options;
 use weir::store::sqlite::keys::Opened;
 use weir::store::{Fact, Store};
 
@@ -40,22 +40,6 @@ pub(crate) struct Place {
     dir: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<Result<(), AppError>>>,
-}
-
-fn issuers(book: &weir::policy::book::RuleBook, dir: &Path) -> Vec<Issuer> {
-    book.agencies
-        .keys()
-        .map(|agency| Issuer {
-            issuer: format!("{DEVELOPMENT}{agency}"),
-            agency: agency.clone(),
-            audience: AUDIENCE.to_owned(),
-            algorithm: jsonwebtoken::Algorithm::ES256,
-            keys: KeySource::File(dir.join("jwks.json")),
-            role_claim: "roles".to_owned(),
-            roles: book.roles.keys().map(|r| (r.as_str().to_owned(), r.clone())).collect(),
-            functions: HubFunction::ALL.map(|f| (format!("hub-{}", f.as_str()), f)).into(),
-        })
-        .collect()
 }
 
 /// An entry for what the set-up does through the store.
@@ -103,7 +87,9 @@ impl Place {
     async fn at(dir: tempfile::TempDir, clock: FixedClock, policies: &Path) -> Self {
         let policy = weir::cli::policy::open(policies).unwrap();
         let issuer = DevelopmentIssuer::open(&dir.path().join("issuer")).unwrap();
-        let issuers = issuers(policy.book(), &dir.path().join("issuer"));
+        let book = policy.book();
+        let keys = dir.path().join("issuer");
+        let issuers = weir::auth::issuer::issuers(book.agencies.keys(), book.roles.keys(), &keys);
         let shared: SharedClock = Arc::new(clock.clone());
         let data = dir.path().join("data");
         let app = App::open(&data, "northfield.example/it", policy, issuers, shared).await;
@@ -113,7 +99,12 @@ impl Place {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn({
             let app = Arc::clone(&app);
-            async move { app.serve(listener, true, async { stopped.await.unwrap_or_default() }).await }
+            async move {
+                app.serve(listener, Options::plain(true), async {
+                    stopped.await.unwrap_or_default()
+                })
+                .await
+            }
         });
         let channel =
             Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();

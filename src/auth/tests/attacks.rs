@@ -13,7 +13,7 @@ const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc6
 /// Refused for this reason, and again: a refusal is not remembered as anything else.
 async fn check(bench: &Bench, what: &str, token: &str, reason: AuthError) {
     for _ in 0..2 {
-        assert_eq!(bench.auth.authenticate(token).await.err(), Some(reason), "{what}");
+        assert_eq!(bench.auth.authenticate(token, None).await.err(), Some(reason), "{what}");
     }
 }
 
@@ -205,7 +205,7 @@ async fn texts_that_are_no_token_are_refused() {
         .map(|more| bench.sign(&header(), &with(claims(), "x", json!("x".repeat(more)))))
         .find(|token| token.split('.').nth(1).unwrap().len() % 4 == 2)
         .unwrap();
-    assert!(bench.auth.authenticate(&odd).await.is_ok());
+    assert!(bench.auth.authenticate(&odd, None).await.is_ok());
     let odd: Vec<&str> = odd.split('.').collect();
     let table = [
         ("empty", String::new()),
@@ -282,8 +282,8 @@ async fn signatures_that_are_refused() {
     // The other of the two signatures that ECDSA has for one text: the same claims, so no harm.
     let mirrored = format!("{signed}.{}", b64([r, &minus(&order, s)].concat()));
     assert_ne!(mirrored, good);
-    let one = bench.auth.authenticate(&good).await.unwrap();
-    let two = bench.auth.authenticate(&mirrored).await.unwrap();
+    let one = bench.auth.authenticate(&good, None).await.unwrap();
+    let two = bench.auth.authenticate(&mirrored, None).await.unwrap();
     assert_eq!(one.principal(), two.principal());
 }
 
@@ -333,7 +333,7 @@ async fn an_issuer_that_signs_with_rsa_is_held_to_its_padding() {
         format!("{text}.{}", b64(signature))
     };
     let good = signed("RS256", &RSA_PKCS1_SHA256);
-    assert!(bench.auth.authenticate(&good).await.is_ok());
+    assert!(bench.auth.authenticate(&good, None).await.is_ok());
     for (what, token, reason) in [
         ("PS256", signed("PS256", &RSA_PSS_SHA256), AuthError::AlgorithmWrong),
         ("PSS as RS256", signed("RS256", &RSA_PSS_SHA256), AuthError::SignatureWrong),

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::place::{self, DemoPlace, DemoResident, RESIDENTS_CSV};
 use crate::audit::entry::{Entry, Facet, Kind};
-use crate::auth::issuer::{AUDIENCE, DEVELOPMENT, Person};
-use crate::auth::{HubFunction, Issuer, KeySource};
+use crate::auth::Issuer;
+use crate::auth::issuer::Person;
 use crate::domain::{DecisionId, FieldValue, RecordedFact, Register, ResidentId};
 use crate::policy::book::RuleBook;
 use crate::store::{Fact, LocalId, Resident, ShelfRow, Store};
@@ -45,21 +45,9 @@ const STAFF: [(&str, &str, bool); 7] = [
     ("oakdale-gp", "auditor-1", false),
 ];
 
-/// One development issuer for each agency; every role under its own name.
+/// One development issuer for each agency.
 pub(in crate::cli) fn issuers(book: &RuleBook, dir: &Path) -> Vec<Issuer> {
-    book.agencies
-        .keys()
-        .map(|agency| Issuer {
-            issuer: format!("{DEVELOPMENT}{agency}"),
-            agency: agency.clone(),
-            audience: AUDIENCE.to_owned(),
-            algorithm: jsonwebtoken::Algorithm::ES256,
-            keys: KeySource::File(dir.join("jwks.json")),
-            role_claim: "roles".to_owned(),
-            roles: book.roles.keys().map(|r| (r.as_str().to_owned(), r.clone())).collect(),
-            functions: HubFunction::ALL.map(|f| (format!("hub-{}", f.as_str()), f)).into(),
-        })
-        .collect()
+    crate::auth::issuer::issuers(book.agencies.keys(), book.roles.keys(), dir)
 }
 
 fn entry(kind: Kind, facets: &[(Facet, String)]) -> Entry {

@@ -46,7 +46,11 @@ async fn a_token_counts_under_the_algorithm_agreed_and_under_no_other() {
             let issuer = Issuer { algorithm: agreed, ..issuer(A, url(&idp.url(), None)) };
             let auth = Authenticator::new(vec![issuer], Arc::new(FixedClock::at(now))).unwrap();
             let expected = (agreed != signed).then_some(AuthError::AlgorithmWrong);
-            assert_eq!(auth.authenticate(&token).await.err(), expected, "{signed:?} {agreed:?}");
+            assert_eq!(
+                auth.authenticate(&token, None).await.err(),
+                expected,
+                "{signed:?} {agreed:?}"
+            );
         }
         assert_eq!(idp.asked(), 1, "a token of another algorithm has nothing read");
     }

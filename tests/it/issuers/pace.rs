@@ -39,7 +39,7 @@ async fn a_storm_of_unknown_keys_has_the_set_read_once() {
         let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": format!("k{n}") });
         let token = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()));
         let auth = Arc::clone(&door.auth);
-        storm.spawn(async move { auth.authenticate(&token).await.err() });
+        storm.spawn(async move { auth.authenticate(&token, None).await.err() });
     }
     let said = soon(storm.join_all()).await;
     assert_eq!(said.len(), 10_000);

@@ -40,7 +40,12 @@ async fn serving(sources: [KeySource; 2]) -> Hub {
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn({
         let app = Arc::clone(&app);
-        async move { app.serve(listener, false, async { stopped.await.unwrap_or_default() }).await }
+        async move {
+            app.serve(listener, weir::grpc::server::Options::plain(false), async {
+                stopped.await.unwrap_or_default()
+            })
+            .await
+        }
     });
     let channel = Channel::from_shared(format!("http://{address}")).unwrap();
     let client = ResidentServiceClient::new(channel.connect().await.unwrap());

@@ -1,0 +1,68 @@
+//! `weir config check`: what a configuration comes to, and where each value is from. Shows no secret.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::Outcome;
+use crate::config::{Config, Mode, Origin};
+
+/// `weir config check --config FILE`. Exit code 1 where the configuration cannot be used.
+#[must_use]
+pub fn check(path: &Path) -> Outcome {
+    match checked(path) {
+        Ok(text) => Outcome { text, exit: 0 },
+        Err(text) => Outcome { text, exit: 1 },
+    }
+}
+
+fn checked(path: &Path) -> Result<String, String> {
+    let config = Config::load(path).map_err(|e| e.to_string())?;
+    let origin = |key: &str| match config.origin(key) {
+        Origin::File(line) => format!("line {line}"),
+        Origin::Environment => format!("environment, {}", Config::variable(key)),
+        Origin::Default => "default".to_owned(),
+    };
+    let mut out = String::new();
+    let mut say = |key: &str, value: &dyn std::fmt::Display| {
+        // Into memory.
+        let _ = writeln!(out, "{key} = {value}  # {}", origin(key));
+    };
+    say("mode", &if config.mode == Mode::Production { "production" } else { "development" });
+    say("listen", &config.listen);
+    say("data_dir", &config.data_dir.display());
+    let key_file = config.hub_key_file.as_ref().map(|file| file.display().to_string());
+    say("hub_key_file", &key_file.unwrap_or_else(|| "beside data_dir".to_owned()));
+    say("policies_dir", &config.policies_dir.display());
+    say("audit_origin", &config.audit_origin);
+    say("reflection", &config.reflection);
+    match &config.tls {
+        Some(tls) => {
+            tls.acceptor().map_err(|e| format!("[tls] {e}"))?;
+            say("tls.certificate_file", &tls.certificate_file.display());
+            say("tls.key_file", &tls.key_file.display());
+            let clients = match (&tls.client_ca_file, tls.clients_need_certificate) {
+                (None, _) => "off",
+                (Some(_), false) => "optional",
+                (Some(_), true) => "required",
+            };
+            say("tls.client_certificates", &clients);
+        }
+        None if config.behind_proxy => say("plaintext", &"behind-proxy"),
+        None => say("plaintext", &"for trying things out only"),
+    }
+    let policy = super::policy::open(&config.policies_dir).map_err(|lines| lines.join("\n"))?;
+    config.check_place(policy.book().place.sample_clock.is_some()).map_err(|e| e.to_string())?;
+    super::serve::check_issuers(&config.issuers, policy.book()).map_err(|w| w.join("\n"))?;
+    for issuer in &config.issuers {
+        let (roles, functions) = (issuer.roles.len(), issuer.functions.len());
+        let certificates = issuer.client_certificates.len();
+        let _ = writeln!(
+            out,
+            "[[issuer]] {} for {}: {roles} roles, {functions} functions, {certificates} client \
+             certificates",
+            issuer.issuer, issuer.agency
+        );
+    }
+    out.push_str("The configuration can be used.");
+    Ok(out)
+}
