@@ -1,7 +1,11 @@
 //! Opens a record with a permit and keeps exactly the permitted fields. Pure. A disclosure is made
 //! nowhere else, and never from a refusal.
 
-use std::collections::BTreeMap;
+mod treat;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use treat::Needles;
 
 use crate::domain::{FieldId, FieldValue, Record};
 use crate::policy::Permit;
@@ -10,6 +14,47 @@ use crate::policy::Permit;
 #[derive(Debug, Clone, Default)]
 pub struct Disclosure {
     values: BTreeMap<FieldId, FieldValue>,
+    labels: BTreeMap<FieldId, BTreeSet<Label>>,
+}
+
+/// What was done to a value, or what must be said wherever it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Label {
+    /// Something was taken out.
+    Masked,
+    /// Small numbers were suppressed.
+    Suppressed,
+    /// The resident disputes it.
+    AccuracyContested,
+}
+
+impl Label {
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Masked => "masked",
+            Self::Suppressed => "suppressed",
+            Self::AccuracyContested => "accuracy-contested",
+        }
+    }
+}
+
+/// What the duties of a release order for its values.
+#[derive(Default)]
+pub struct Treatment {
+    /// Withheld values that must not be read out of the others.
+    pub needles: Needles,
+    /// Where somebody is stays hidden: whatever looks like an address or a number is taken out too.
+    pub hides_places: bool,
+    /// Fields that are themselves what is hidden elsewhere, and were let out.
+    pub let_out: BTreeSet<FieldId>,
+    /// Fields whose counts below the figure are suppressed.
+    pub suppress: BTreeSet<FieldId>,
+    /// The figure.
+    pub least: u64,
+    /// Fields that the resident disputes.
+    pub contested: BTreeSet<FieldId>,
 }
 
 impl Disclosure {
@@ -22,7 +67,42 @@ impl Disclosure {
     fn keeping(record: Record, covers: impl Fn(&FieldId) -> bool) -> Self {
         let mut values = record.values;
         values.retain(|field, _| covers(field));
-        Self { values }
+        Self { values, labels: BTreeMap::new() }
+    }
+
+    /// Does to the values what the release's duties order. A value of which nothing is left, or that
+    /// cannot be treated as ordered, does not leave.
+    #[must_use]
+    pub fn treated(self, treatment: &Treatment) -> Self {
+        let mut out = Self::default();
+        for (field, mut value) in self.values {
+            let mut labels = BTreeSet::new();
+            let looks = treatment.hides_places || !treatment.needles.is_empty();
+            if looks && !treatment.let_out.contains(&field) {
+                let (left, changed) =
+                    treat::masked(&value, &treatment.needles, treatment.hides_places);
+                let Some(left) = left else { continue };
+                value = left;
+                labels.extend(changed.then_some(Label::Masked));
+            }
+            if treatment.suppress.contains(&field) {
+                let Some((left, changed)) = treat::suppressed(&value, treatment.least) else {
+                    continue;
+                };
+                value = left;
+                labels.extend(changed.then_some(Label::Suppressed));
+            }
+            labels.extend(treatment.contested.contains(&field).then_some(Label::AccuracyContested));
+            out.labels.insert(field.clone(), labels);
+            out.values.insert(field, value);
+        }
+        out
+    }
+
+    /// What was done to the value of `field`, or must be said of it.
+    #[must_use]
+    pub fn labels(&self, field: &FieldId) -> BTreeSet<Label> {
+        self.labels.get(field).cloned().unwrap_or_default()
     }
 
     /// True when the holder has a value for `field`, and it may leave.

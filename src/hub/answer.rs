@@ -1,8 +1,11 @@
 //! What a question is answered with. An [`Answer`] needs a [`Receipt`], and only the store makes
 //! those: nothing leaves the hub before it is in the log.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
+use crate::disclose::Label;
 use crate::domain::{AgencyId, Ask, DecisionId, FieldId, FieldValue, ResidentId};
 use crate::policy::{Explanation, View};
 use crate::store::Receipt;
@@ -30,7 +33,7 @@ pub struct Findings {
     /// The same in plain words.
     pub explanation: Explanation,
     /// The released values, in the order of asking.
-    pub values: Vec<(FieldId, FieldValue)>,
+    pub values: Vec<(FieldId, FieldValue, BTreeSet<Label>)>,
     /// The policy's hash.
     pub policy: [u8; 32],
     /// The place whose policy it is.
@@ -47,7 +50,7 @@ impl Findings {
         const PIECE: usize = 16;
         const GROUP: usize = 400;
         let Self { view, explanation, values, .. } = self;
-        let values = values.iter().map(|(f, v)| f.as_str().len() + v.expose().len() + PIECE);
+        let values = values.iter().map(|(f, v, _)| f.as_str().len() + v.expose().len() + PIECE);
         let released = view.released.iter().map(|(f, _)| 2 * (f.as_str().len() + PIECE));
         let mut last = None;
         let groups = view.released.iter().map(|(_, path)| {

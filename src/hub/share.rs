@@ -12,10 +12,11 @@ use super::reviews::{Relied, Review, Tasks};
 use super::{Hub, HubError, Violation, facts, what};
 use crate::audit::entry::{Entry, Kind};
 use crate::auth::Caller;
-use crate::disclose::Disclosure;
-use crate::domain::{Ask, FieldId, PurposeId, ResidentId, RoleId};
+use crate::disclose::{Disclosure, Needles, Treatment};
+use crate::domain::{Ask, Code, Duty, Facts, FieldId, PurposeId, Record, ResidentId, RoleId};
 use crate::limits;
-use crate::policy::{Permit, PolicySnapshot};
+use crate::policy::book::RuleBook;
+use crate::policy::{Decision, Permit, PolicySnapshot};
 use crate::store::{Known, Refusal, Standing, StoreError};
 
 const BATCH: &str = "weir.hub.v1.SharingService/BatchCanShare";
@@ -33,6 +34,54 @@ enum Wish {
 struct Opened {
     disclosure: Disclosure,
     present: BTreeSet<FieldId>,
+}
+
+/// What a release is opened by.
+struct Opening<'a> {
+    book: &'a RuleBook,
+    decision: &'a Decision,
+    facts: &'a Facts,
+    permit: &'a Permit,
+}
+
+impl Opening<'_> {
+    /// Where the resident is must not be told: somebody keeps it closed, asked for or not.
+    fn hides_places(&self) -> bool {
+        self.facts.resident.flags.iter().any(|flag| {
+            let code = self.book.flags.get(flag).and_then(|flag| flag.code);
+            code == Some(Code::MinLocationProtected)
+        })
+    }
+
+    /// Fields that are withheld and whose values must not be read out of others.
+    fn hidden(&self) -> BTreeSet<FieldId> {
+        let (places, others) =
+            (self.hides_places(), self.decision.duties.contains(&Duty::StripThirdParty));
+        let hidden = self.book.fields.iter().filter(|(field, about)| {
+            ((places && about.location) || (others && about.third_party))
+                && !self.permit.covers(field)
+        });
+        hidden.map(|(field, _)| field.clone()).collect()
+    }
+
+    fn treatment(&self, needles: Needles) -> Treatment {
+        let with = |duty| -> BTreeSet<FieldId> {
+            self.permit.fields().filter(|f| self.decision.owes(f, duty)).cloned().collect()
+        };
+        Treatment {
+            needles,
+            hides_places: self.hides_places(),
+            let_out: self
+                .permit
+                .fields()
+                .filter(|f| self.book.fields.get(*f).is_some_and(|a| a.location || a.third_party))
+                .cloned()
+                .collect(),
+            suppress: with(Duty::SuppressSmall),
+            least: self.book.figures.small_number_least,
+            contested: with(Duty::LabelAccuracyContested),
+        }
+    }
 }
 
 impl Hub {
@@ -161,7 +210,7 @@ impl Hub {
             values_len = found
                 .values
                 .iter()
-                .fold(values_len, |sum, (_, v)| sum.saturating_add(v.expose().len()));
+                .fold(values_len, |sum, (_, v, _)| sum.saturating_add(v.expose().len()));
             reply_len = reply_len.saturating_add(found.reply_len());
             if values_len > limits::REPLY_VALUES_LEN_MAX || reply_len > limits::REPLY_LEN_MAX {
                 return Err(HubError::TooMuch);
@@ -224,7 +273,10 @@ impl Hub {
             return Err(HubError::Broken);
         }
         let mut opened = match &decision.permit {
-            Some(permit) => self.open(&ask.from, resident, permit, wish).await?,
+            Some(permit) => {
+                let opening = Opening { book, decision: &decision, facts: &facts, permit };
+                self.open(&ask.from, resident, &opening, wish).await?
+            }
             None => Opened { disclosure: Disclosure::default(), present: BTreeSet::new() },
         };
         let view = policy.view(&decision, |field| opened.present.contains(field));
@@ -232,7 +284,10 @@ impl Hub {
         let values = view
             .released
             .iter()
-            .filter_map(|(field, _)| Some((field.clone(), opened.disclosure.take(field)?)))
+            .filter_map(|(field, _)| {
+                let labels = opened.disclosure.labels(field);
+                Some((field.clone(), opened.disclosure.take(field)?, labels))
+            })
             .collect();
         let kind = match wish {
             Wish::Know => Kind::Query,
@@ -262,9 +317,10 @@ impl Hub {
         &self,
         holder: &crate::domain::AgencyId,
         resident: ResidentId,
-        permit: &Permit,
+        opening: &Opening<'_>,
         wish: Wish,
     ) -> Result<Opened, HubError> {
+        let permit = opening.permit;
         let categories = permit.categories();
         match wish {
             Wish::Know => {
@@ -273,7 +329,18 @@ impl Hub {
             }
             Wish::Have => {
                 let record = self.source.fetch(holder, resident, &categories).await?;
-                let disclosure = Disclosure::of(record, permit);
+                let hidden = opening.hidden();
+                let withheld = if hidden.is_empty() {
+                    Record::default()
+                } else {
+                    let categories = hidden.iter().filter_map(|f| f.category()?.parse().ok());
+                    let mut all =
+                        self.source.fetch(holder, resident, &categories.collect()).await?;
+                    all.values.retain(|field, _| hidden.contains(field));
+                    all
+                };
+                let treatment = opening.treatment(Needles::of(&withheld));
+                let disclosure = Disclosure::of(record, permit).treated(&treatment);
                 let present =
                     permit.fields().filter(|field| disclosure.holds(field)).cloned().collect();
                 Ok(Opened { disclosure, present })

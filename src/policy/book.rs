@@ -85,6 +85,8 @@ pub struct Figures {
     pub reason_words_min: usize,
     /// Hours for which a reading of the National Data Opt-out list is fresh (24).
     pub ndo_hours: i64,
+    /// Counts from 1 to below it are suppressed where a rule says so (5).
+    pub small_number_least: u64,
     /// Disadvantage factors that the families objective asks for (2).
     pub factors_min: u32,
     /// Most distinct residents in one call that is not bulk (1).

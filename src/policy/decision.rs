@@ -167,6 +167,14 @@ pub struct Permit {
     pub(super) fields: BTreeMap<FieldId, Path>,
 }
 
+impl Decision {
+    /// True when the release of `field` brings the duty.
+    #[must_use]
+    pub fn owes(&self, field: &FieldId, duty: Duty) -> bool {
+        self.duties_by_field.get(field).is_some_and(|(duties, _)| duties.contains(&duty))
+    }
+}
+
 impl Permit {
     /// The fields that may be opened.
     pub fn fields(&self) -> impl Iterator<Item = &FieldId> {

@@ -205,8 +205,11 @@ async fn a_stream_is_the_same_when_all_its_rows_are() {
             expire_time: Some(weir::grpc::convert::time_message(expires)),
             request_id: id.clone(),
         };
-        let value =
-            pb::FieldText { field: "health/support.mobility".to_owned(), text: text.to_owned() };
+        let value = pb::FieldText {
+            field: "health/support.mobility".to_owned(),
+            text: text.to_owned(),
+            labels: Vec::new(),
+        };
         let row = pb::PublishRow { local_id: AISHA.local_id(), values: vec![value] };
         let parts = [
             pb::publish_records_request::Part::Header(header),

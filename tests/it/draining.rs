@@ -21,7 +21,8 @@ fn header(category: &str) -> pb::PublishRecordsRequest {
 }
 
 fn row(local_id: String, field: &str, text: &str) -> pb::PublishRecordsRequest {
-    let values = vec![pb::FieldText { field: field.to_owned(), text: text.to_owned() }];
+    let values =
+        vec![pb::FieldText { field: field.to_owned(), text: text.to_owned(), labels: Vec::new() }];
     let row = pb::PublishRow { local_id, values };
     pb::PublishRecordsRequest { part: Some(pb::publish_records_request::Part::Row(row)) }
 }

@@ -27,7 +27,7 @@ fn extract(
         request_id: String::new(),
     };
     let field = "health/summary.allergies".to_owned();
-    let values = vec![pb::FieldText { field, text: value.to_owned() }];
+    let values = vec![pb::FieldText { field, text: value.to_owned(), labels: Vec::new() }];
     let row = pb::PublishRow { local_id: AISHA.local_id(), values };
     [Part::Header(header), Part::Row(row)]
         .map(|part| pb::PublishRecordsRequest { part: Some(part) })

@@ -32,3 +32,4 @@ mod story;
 mod support;
 mod tls;
 mod transport;
+mod values;

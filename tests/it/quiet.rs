@@ -75,6 +75,7 @@ async fn calls(place: &Place) {
     let value = pb::FieldText {
         field: "contact/home.address".to_owned(),
         text: "7 Larkspur Mews".to_owned(),
+        labels: Vec::new(),
     };
     let row = pb::PublishRow { local_id: AISHA.local_id(), values: vec![value] };
     let pieces = [

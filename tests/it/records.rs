@@ -32,6 +32,7 @@ fn row(local_id: &str, values: &[(&str, &str)]) -> Piece {
     let value = |(field, text): &(&str, &str)| pb::FieldText {
         field: (*field).to_owned(),
         text: (*text).to_owned(),
+        labels: Vec::new(),
     };
     let values = values.iter().map(value).collect();
     let row = pb::PublishRow { local_id: local_id.to_owned(), values };

@@ -57,8 +57,11 @@ pub fn read_row(message: pb::PublishRecordsRequest, n: usize) -> Result<ExtractR
     let at = format!("rows[{n}].values");
     check.count(&at, values.len(), 1, limits::FIELDS_MAX);
     let mut read = Vec::with_capacity(values.len().min(limits::FIELDS_MAX));
-    for pb::FieldText { field, text } in values.into_iter().take(limits::FIELDS_MAX) {
+    for pb::FieldText { field, text, labels } in values.into_iter().take(limits::FIELDS_MAX) {
         let field = check.word(&at, &field);
+        if !labels.is_empty() {
+            check.wrong(&at, "labels are only for answers");
+        }
         let value = FieldValue::new(text);
         if value.is_none() {
             check.wrong(

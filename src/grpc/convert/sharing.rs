@@ -267,9 +267,10 @@ pub fn answer_message(answer: Answer) -> pb::Answer {
     let Findings { resident, holder, view, explanation, values, policy, place, as_of } = findings;
     let values = values
         .into_iter()
-        .map(|(field, value)| pb::FieldText {
+        .map(|(field, value, labels)| pb::FieldText {
             field: field.into(),
             text: value.expose().to_owned(),
+            labels: labels.iter().map(|label| label.as_str().to_owned()).collect(),
         })
         .collect();
     pb::Answer {

@@ -216,8 +216,11 @@ fn days_have_one_shape() {
 #[test]
 fn rows_of_an_extract() {
     use pb::publish_records_request::Part;
-    let value =
-        |field: &str, text: &str| pb::FieldText { field: field.to_owned(), text: text.to_owned() };
+    let value = |field: &str, text: &str| pb::FieldText {
+        field: field.to_owned(),
+        text: text.to_owned(),
+        labels: Vec::new(),
+    };
     let read = |local_id: &str, values: Vec<pb::FieldText>| {
         let row = pb::PublishRow { local_id: local_id.to_owned(), values };
         let part = Some(Part::Row(row));

@@ -80,6 +80,7 @@ struct FiguresFile {
     reason_words_min: usize,
     ndo_hours: i64,
     factors_min: u32,
+    small_number_least: u64,
     small_group: u32,
     window_group: u32,
     window_minutes: u32,
@@ -113,6 +114,8 @@ pub(super) fn conditions(
             findings.add("E10", FILE, line_of(texts, FILE, key), message);
         }
     };
+    let least = i64::try_from(f.small_number_least).unwrap_or(i64::MAX);
+    within("small_number_least", least, 2, 1_000);
     within("adult_age", f.adult_age.into(), 0, 130);
     within("own_voice_age", f.own_voice_age.into(), 0, 130);
     within("parent_confidential_until_age", f.parent_confidential_until_age.into(), 0, 130);
@@ -137,6 +140,7 @@ pub(super) fn conditions(
         reason_words_min: f.reason_words_min,
         ndo_hours: f.ndo_hours,
         factors_min: f.factors_min,
+        small_number_least: f.small_number_least,
         small_group: f.small_group,
         window_group: f.window_group,
         window_minutes: f.window_minutes,

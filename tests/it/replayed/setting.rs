@@ -251,7 +251,11 @@ impl<'p> Set<'p> {
             let values = known
                 .fields
                 .iter()
-                .map(|f| pb::FieldText { field: f.to_string(), text: "on file".to_owned() })
+                .map(|f| pb::FieldText {
+                    field: f.to_string(),
+                    text: "on file".to_owned(),
+                    labels: Vec::new(),
+                })
                 .collect();
             let row = pb::PublishRow { local_id: local_id.clone(), values };
             let pieces = [
