@@ -37,6 +37,8 @@ pub enum Kind {
     Operation = 12,
     /// A person approved, decided or used what waited for a person; a duty was met or is overdue.
     Review = 13,
+    /// A refusal or a silence outside the hub was reported.
+    Report = 14,
 }
 
 impl Kind {
@@ -57,6 +59,7 @@ impl Kind {
             11 => Some(Self::Gap),
             12 => Some(Self::Operation),
             13 => Some(Self::Review),
+            14 => Some(Self::Report),
             _ => None,
         }
     }

@@ -25,7 +25,7 @@ pub use record::{
 };
 pub use resident::{Link, Unlink};
 pub use review::{TaskPage, obligation_message, referral_message};
-pub use sharing::{Questions, answer_message, disclosure_message};
+pub use sharing::{Locating, Questions, answer_message, disclosure_message};
 
 use super::pb;
 use crate::domain::{AgencyId, DecisionId, IdError, ResidentId, Scope};

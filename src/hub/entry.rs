@@ -151,6 +151,26 @@ impl Call<'_> {
         self.with_slots(event, kind, facets, Some(resident), words, request, found)
     }
 
+    /// The entry of a look for who knows `resident`; what was found is padded like a decision.
+    #[must_use]
+    pub fn located(
+        &self,
+        book: &RuleBook,
+        resident: ResidentId,
+        ask: Ask,
+        facts: &Facts,
+        found: &serde_json::Value,
+    ) -> Entry {
+        let mut facets = question_facets(book, &facts.requester.role, &ask);
+        // Every holder was asked.
+        facets.remove(&Facet::Holder);
+        facets.insert(Facet::What, "locate".to_owned());
+        let (ask, words) = apart(ask);
+        let (event, request) = (fresh_id(self.at), json(&ask));
+        let about = Some(resident);
+        self.with_slots(event, Kind::Query, facets, about, words, request, padded(json(found)))
+    }
+
     /// The entry of a question that was not answered, because of `what`.
     #[must_use]
     pub fn unanswered(

@@ -377,7 +377,7 @@ impl Hub {
 
     /// Fills in how many residents each question counts as. Unknown purposes are not remembered:
     /// they are refused anyway, and their number has no bound.
-    fn count_subjects(
+    pub(super) fn count_subjects(
         &self,
         policy: &PolicySnapshot,
         caller: &Caller,

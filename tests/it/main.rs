@@ -21,6 +21,7 @@ mod import;
 mod issuers;
 mod keys;
 mod layers;
+mod locate;
 mod python;
 mod quiet;
 mod records;

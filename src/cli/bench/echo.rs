@@ -38,6 +38,20 @@ impl SharingService for Same {
         Err(Status::unimplemented("an echo"))
     }
 
+    async fn locate_records(
+        &self,
+        _: Request<pb::LocateRecordsRequest>,
+    ) -> Result<Response<pb::LocateRecordsResponse>, Status> {
+        Err(Status::unimplemented("an echo"))
+    }
+
+    async fn report_non_disclosure(
+        &self,
+        _: Request<pb::ReportNonDisclosureRequest>,
+    ) -> Result<Response<pb::ReportNonDisclosureResponse>, Status> {
+        Err(Status::unimplemented("an echo"))
+    }
+
     async fn get_disclosure(
         &self,
         _: Request<pb::GetDisclosureRequest>,

@@ -104,6 +104,7 @@ fn read_kind(check: &mut Check, kind: i32) -> Option<Kind> {
         Wire::Gap => Some(Kind::Gap),
         Wire::Operation => Some(Kind::Operation),
         Wire::Review => Some(Kind::Review),
+        Wire::Report => Some(Kind::Report),
     }
 }
 
@@ -123,6 +124,7 @@ const fn kind_message(kind: Kind) -> pb::EntryKind {
         Kind::Gap => Wire::Gap,
         Kind::Operation => Wire::Operation,
         Kind::Review => Wire::Review,
+        Kind::Report => Wire::Report,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::{
     ResidentId,
 };
 use crate::grpc::pb;
-use crate::hub::{Answer, Findings, Question};
+use crate::hub::{Answer, Findings, NonDisclosure, Question};
 use crate::limits;
 use crate::policy::{Explanation, Outcome, Path, PathKind, View};
 use crate::store::StoredEntry;
@@ -406,5 +406,88 @@ pub fn disclosure_message(stored: &StoredEntry) -> pb::Disclosure {
         r#override: one(Facet::Override),
         duty_alarm: entry.facets.contains_key(&Facet::Alarm),
         policy_hash: entry.policy.to_vec(),
+    }
+}
+
+/// A look for who knows a resident.
+pub struct Locating(pub Question);
+
+impl TryFrom<pb::LocateRecordsRequest> for Locating {
+    type Error = Violations;
+
+    fn try_from(message: pb::LocateRecordsRequest) -> Result<Self, Violations> {
+        let pb::LocateRecordsRequest {
+            resident,
+            purpose,
+            reason,
+            case_reference,
+            threshold_statement,
+            r#override,
+        } = message;
+        // Every holder is asked, and only for the field of the rung.
+        let question = pb::CanShareRequest {
+            resident,
+            holder: "agencies/all".to_owned(),
+            purpose,
+            fields: vec![crate::hub::INVOLVEMENT.to_owned()],
+            reason,
+            case_reference,
+            threshold_statement,
+            r#override,
+            ..pb::CanShareRequest::default()
+        };
+        let mut check = Check::default();
+        let question = read_question(&mut check, "", question);
+        check.done(question.map(Self))
+    }
+}
+
+impl TryFrom<pb::ReportNonDisclosureRequest> for NonDisclosure {
+    type Error = Violations;
+
+    fn try_from(message: pb::ReportNonDisclosureRequest) -> Result<Self, Violations> {
+        let answer = message.answer();
+        let pb::ReportNonDisclosureRequest {
+            resident,
+            holder,
+            purpose,
+            fields,
+            asked_date,
+            answer: _,
+            reason,
+            case_reference,
+            threshold_statement,
+        } = message;
+        let mut check = Check::default();
+        for (field, text) in [("reason", &reason), ("case_reference", &case_reference)] {
+            if text.trim().is_empty() {
+                check.wrong(field, "must not be empty");
+            }
+        }
+        let question = pb::CanShareRequest {
+            resident,
+            holder,
+            purpose,
+            fields,
+            reason,
+            case_reference,
+            threshold_statement,
+            ..pb::CanShareRequest::default()
+        };
+        let question = read_question(&mut check, "", question);
+        if asked_date.is_empty() {
+            check.wrong("asked_date", "must be YYYY-MM-DD");
+        }
+        let asked = check.day("asked_date", &asked_date);
+        let refused = match answer {
+            pb::NonDisclosure::Refused => true,
+            pb::NonDisclosure::Silent => false,
+            pb::NonDisclosure::Unspecified => {
+                check.wrong("answer", "must be refused or silent");
+                false
+            }
+        };
+        let report = question.zip(asked).map(|(question, asked)| Self { question, asked, refused });
+        check.done(report)
     }
 }

@@ -42,6 +42,30 @@ impl pb::sharing_service_server::SharingService for Desk {
         Ok(Response::new(pb::RequestRecordsResponse { answers }))
     }
 
+    async fn locate_records(
+        &self,
+        request: Request<pb::LocateRecordsRequest>,
+    ) -> Reply<pb::LocateRecordsResponse> {
+        let (caller, convert::Locating(asked)) = self.open(request).await?;
+        let located = self.hub.locate_records(&caller, asked).await.map_err(status::of_hub)?;
+        Ok(Response::new(pb::LocateRecordsResponse {
+            holders: located.holders.iter().map(convert::agency_name).collect(),
+            codes: located.codes.iter().map(ToString::to_string).collect(),
+            receipt: Some(receipt_message("events", &located.receipt)),
+        }))
+    }
+
+    async fn report_non_disclosure(
+        &self,
+        request: Request<pb::ReportNonDisclosureRequest>,
+    ) -> Reply<pb::ReportNonDisclosureResponse> {
+        let (caller, report): (_, crate::hub::NonDisclosure) = self.open(request).await?;
+        let done = self.hub.report_non_disclosure(&caller, report).await;
+        let (duty_alarm, receipt) = done.map_err(status::of_hub)?;
+        let receipt = Some(receipt_message("events", &receipt));
+        Ok(Response::new(pb::ReportNonDisclosureResponse { duty_alarm, receipt }))
+    }
+
     async fn get_disclosure(
         &self,
         request: Request<pb::GetDisclosureRequest>,

@@ -251,9 +251,12 @@ impl<'p> Set<'p> {
             let values = known
                 .fields
                 .iter()
-                .map(|f| pb::FieldText {
+                .enumerate()
+                .map(|(n, f)| pb::FieldText {
                     field: f.to_string(),
-                    text: "on file".to_owned(),
+                    // Each says something else: what is withheld is taken out of the others. And each is
+                    // a table of counts, so that one that should be is.
+                    text: format!("{}-{n}={}", category.as_str().replace('/', "-"), 100 + n),
                     labels: Vec::new(),
                 })
                 .collect();
