@@ -18,7 +18,7 @@ use crate::support::{
 const CAN_SHARE: &str = "/weir.hub.v1.SharingService/CanShare";
 
 /// Every call of the published contract.
-fn every_call() -> Vec<String> {
+pub(crate) fn every_call() -> Vec<String> {
     let all = prost_types::FileDescriptorSet::decode(pb::DESCRIPTORS).unwrap();
     all.file
         .iter()
