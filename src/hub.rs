@@ -38,7 +38,7 @@ pub use reviews::{
 };
 pub use rights::Finding;
 
-use crate::audit::entry::{Facet, Kind};
+use crate::audit::entry::{Entry, Facet, Kind};
 use crate::auth::{Caller, HubFunction};
 use crate::clock::SharedClock;
 use crate::domain::{PurposeId, ResidentId, RoleId};
@@ -81,6 +81,18 @@ impl Hub {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Whether the hub can answer: entries can be made durable. When the latest could not, tries one of
+    /// its own, which stands in the log once that succeeds.
+    pub async fn is_ready(&self) -> bool {
+        if self.store.is_able() {
+            return true;
+        }
+        let facets = BTreeMap::from([(Facet::What, "ready".to_owned())]);
+        let event = fresh_id(self.clock.now());
+        let entry = Entry::of_hub(event, Kind::Operation, "weir serve", facets);
+        self.store.append(vec![entry]).await.is_ok()
     }
 
     fn call<'a>(

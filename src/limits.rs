@@ -34,6 +34,8 @@ pub const STREAMS_MAX: u32 = 128;
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// Time for a publishing stream.
 pub const PUBLISH_DEADLINE: Duration = Duration::from_secs(300);
+/// Time between two looks at whether the hub is ready.
+pub const READY_EVERY: Duration = Duration::from_secs(2);
 /// Time to finish running calls at shutdown.
 pub const DRAIN: Duration = Duration::from_secs(25);
 /// Largest token, in bytes.

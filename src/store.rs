@@ -288,6 +288,9 @@ pub trait Store: Send + Sync + 'static {
     /// refused with the whole run.
     async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError>;
 
+    /// Whether the latest append was durable: false from one that failed until one that did not.
+    fn is_able(&self) -> bool;
+
     /// A page of the log.
     async fn search(&self, search: Search) -> Result<Page, StoreError>;
 

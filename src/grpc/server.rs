@@ -1,11 +1,14 @@
 //! The gRPC server: limits, health, reflection and an orderly end. Nothing waits without a bound.
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use super::connection::incoming;
 use super::pb;
@@ -19,6 +22,7 @@ use super::pb::review_service_server::ReviewServiceServer;
 use super::pb::sharing_service_server::SharingServiceServer;
 use super::services::Desk;
 use super::strict::StrictLayer;
+use crate::hub::Hub;
 use crate::limits;
 
 /// What an operator chooses.
@@ -62,6 +66,26 @@ const SERVICES: [&str; 9] = [
     "weir.hub.v1.ReviewService",
 ];
 
+/// The process is there, whether or not it can answer: for whoever would start it again. All other names
+/// say whether the hub is ready: for whoever sends it calls.
+const LIVE: &str = "weir.live";
+
+/// Tells the health checks whether the hub is ready, until dropped.
+async fn watch(hub: &Hub, health: &HealthReporter) {
+    let mut told = true;
+    loop {
+        tokio::time::sleep(limits::READY_EVERY).await;
+        let ready = hub.is_ready().await;
+        if ready != told {
+            told = ready;
+            let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for service in SERVICES {
+                health.set_service_status(service, status).await;
+            }
+        }
+    }
+}
+
 /// Serves on `listener` until `shutdown`, then says so to health checks, finishes running calls and
 /// ends, at the latest after [`limits::DRAIN`].
 ///
@@ -83,6 +107,8 @@ pub async fn serve(
     } else {
         (None, None)
     };
+    health.set_service_status(LIVE, ServingStatus::Serving).await;
+    let hub = Arc::clone(&desk.hub);
     let (stop, stopped) = oneshot::channel::<()>();
     let (ping_every, ping_wait) = limits::KEEPALIVE;
     macro_rules! unary {
@@ -127,6 +153,7 @@ pub async fn serve(
     tokio::pin!(serving);
     tokio::select! {
         ended = &mut serving => return Ok(ended?),
+        () = watch(&hub, &health) => {}
         () = shutdown => {}
     }
     for service in SERVICES {
@@ -134,6 +161,7 @@ pub async fn serve(
         health.set_service_status(service, ending).await;
     }
     drop(stop);
+    health.clear_service_status(LIVE).await;
     // Who watches has been told; a watch has no end of its own and would hold up the hub's.
     for service in SERVICES {
         health.clear_service_status(service).await;

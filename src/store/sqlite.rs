@@ -12,6 +12,7 @@ mod shelf;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
@@ -44,6 +45,8 @@ pub struct SqliteStore {
     /// What is known of the place as a whole; `None` while it changes. Only who changes it puts it
     /// here.
     standing: Arc<ArcSwapOption<Standing>>,
+    /// The latest append was durable.
+    able: AtomicBool,
 }
 
 /// Refuses a folder that holds a hub without its keys: that of a version that did not encrypt.
@@ -83,7 +86,7 @@ impl SqliteStore {
         let readers = Readers::open(&path)?;
         let standing = readers.read(facts::standing).await?;
         let standing = Arc::new(ArcSwapOption::from_pointee(standing));
-        Ok(Self { log, changes, readers, standing })
+        Ok(Self { log, changes, readers, standing, able: AtomicBool::new(true) })
     }
 
     /// The log, for closing it and for its key.
@@ -157,8 +160,17 @@ fn word<T: std::str::FromStr>(text: &str) -> Result<T, StoreError> {
 impl Store for SqliteStore {
     async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError> {
         // What a resident chose stands in the log before what was decided on it.
-        self.changes.catch_up().await?;
-        self.log.append(entries).await
+        let appended = match self.changes.catch_up().await {
+            Ok(()) => self.log.append(entries).await,
+            Err(error) => Err(error),
+        };
+        let failed = matches!(appended, Err(StoreError::Unavailable(_) | StoreError::Full));
+        self.able.store(!failed, Ordering::Relaxed);
+        appended
+    }
+
+    fn is_able(&self) -> bool {
+        self.able.load(Ordering::Relaxed)
     }
 
     async fn search(&self, search: Search) -> Result<Page, StoreError> {
