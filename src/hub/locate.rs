@@ -70,6 +70,10 @@ impl Hub {
             if n > 0 {
                 tokio::task::yield_now().await;
             }
+            // What the asker's own agency holds it knows: an answer without it would tell why.
+            if holder == caller.agency() {
+                continue;
+            }
             ask.from = holder.clone();
             let decision = policy.decide(&ask, &facts, at);
             if let Some(fault) = &decision.fault {

@@ -74,7 +74,7 @@ impl Opening<'_> {
             let_out: self
                 .permit
                 .fields()
-                .filter(|f| self.book.fields.get(*f).is_some_and(|a| a.location || a.third_party))
+                .filter(|f| self.book.fields.get(*f).is_some_and(|a| a.location))
                 .cloned()
                 .collect(),
             suppress: with(Duty::SuppressSmall),

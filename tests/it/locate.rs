@@ -35,7 +35,7 @@ async fn a_social_worker_is_told_who_knows_a_child_and_nothing_more() {
     let before = place.log_size();
     let told = locate(&place, CHILDRENS, asked(BEN)).await;
     // Adult care knows him too, and is no party to the agreement.
-    let known = ["northfield-council-childrens", "northfield-council-housing", "oakdale-gp"];
+    let known = ["northfield-council-housing", "oakdale-gp"];
     assert_eq!(told.holders, known.map(|a| format!("agencies/{a}")));
     assert_eq!(told.codes, [""; 0]);
     let entries = place.entries(before);
