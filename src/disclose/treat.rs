@@ -147,8 +147,8 @@ fn counts(text: &str) -> Option<Vec<(&str, u64)>> {
     counts.filter(|counts| !counts.is_empty())
 }
 
-/// The value with counts from 1 to below `least` suppressed, and whether some were. Where one cell alone
-/// could be worked out from a total, the next smallest goes too. `None`: the value is no table of counts,
+/// The value with counts from 1 to below `least` suppressed, and whether some were. Totals go with
+/// them: a hidden cell could be worked out from one. `None`: the value is no table of counts,
 /// and is withheld.
 #[must_use]
 pub fn suppressed(value: &FieldValue, least: u64) -> Option<(FieldValue, bool)> {
@@ -157,18 +157,11 @@ pub fn suppressed(value: &FieldValue, least: u64) -> Option<(FieldValue, bool)> 
     let small = |count: u64| (1..least).contains(&count);
     let mut hidden: BTreeSet<&str> =
         counts.iter().filter(|(_, count)| small(*count)).map(|(name, _)| *name).collect();
-    let cells = hidden.iter().filter(|name| !is_total(name)).count();
-    let has_total = counts.iter().any(|(name, _)| is_total(name) && !hidden.contains(name));
-    if has_total && cells == 1 {
-        let next = counts
-            .iter()
-            .filter(|(name, count)| *count > 0 && !hidden.contains(name) && !is_total(name))
-            .min_by_key(|(_, count)| *count);
-        match next {
-            Some((name, _)) => hidden.insert(name),
-            // Every other cell is nought: the total is the cell.
-            None => counts.iter().find(|(n, _)| is_total(n)).is_some_and(|(n, _)| hidden.insert(n)),
-        };
+    // Beside a total the hidden cells could be worked out: it goes too, whatever it is called.
+    let all: u64 = counts.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count));
+    if !hidden.is_empty() {
+        let sums = counts.iter().filter(|(name, count)| is_total(name) || *count == all - count);
+        hidden.extend(sums.map(|(name, _)| *name));
     }
     let text: Vec<String> = counts
         .iter()
@@ -247,8 +240,9 @@ mod tests {
             ("Abbey=12; Castle=30", Some("Abbey=12; Castle=30")),
             ("Abbey=3; Castle=30", Some("Abbey=<5; Castle=30")),
             ("Abbey=0; Castle=4", Some("Abbey=0; Castle=<5")),
-            ("Abbey=3; Castle=30; total=33", Some("Abbey=<5; Castle=suppressed; total=33")),
-            ("Abbey=3; Castle=2; Dene=9; total=14", Some("Abbey=<5; Castle=<5; Dene=9; total=14")),
+            ("Abbey=3; Castle=30; total=33", Some("Abbey=<5; Castle=30; total=suppressed")),
+            ("A=1; B=1; C=9; total=11", Some("A=<5; B=<5; C=9; total=suppressed")),
+            ("A=1; B=30; All wards=31", Some("A=<5; B=30; All wards=suppressed")),
             ("Abbey=3; Castle=0; total=3", Some("Abbey=<5; Castle=0; total=<5")),
             ("Abbey=7; Castle=0; total=7", Some("Abbey=7; Castle=0; total=7")),
             ("about 12", None),
@@ -296,10 +290,10 @@ mod tests {
                 let count: Option<u64> = count.parse().ok();
                 prop_assert!(count.is_none_or(|c| c == 0 || c >= 5), "{name} in {}", left.expose());
             }
-            // With the total told, at least two cells are hidden, or none.
+            // With the total told, nothing is hidden.
             let hidden = told.iter().filter(|(n, c)| *n != "total" && c.parse::<u64>().is_err());
             let total_told = told.iter().any(|(n, c)| *n == "total" && c.parse::<u64>().is_ok());
-            prop_assert!(!total_told || hidden.count() != 1, "{}", left.expose());
+            prop_assert!(!total_told || hidden.count() == 0, "{}", left.expose());
         }
     }
 }
