@@ -194,6 +194,29 @@ async fn of_calls_that_race_under_one_id_one_has_an_effect() {
     assert_eq!(place.log_size(), before + 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unlinking_that_races_with_itself_is_answered_alike() {
+    let place = Place::open().await;
+    for round in 0..8 {
+        let local_id = format!("G-9{round}");
+        let message = place.from(GP_REGISTRAR, link("", &local_id));
+        place.residents().link_identity(message).await.unwrap();
+        let (id, before) = (Uuid::new_v4().to_string(), place.log_size());
+        let mut racing = tokio::task::JoinSet::new();
+        for _ in 0..16 {
+            let mut client = place.residents();
+            let message = place.from(GP_REGISTRAR, unlink(&id, &local_id));
+            racing.spawn(async move {
+                let reply = client.unlink_identity(message).await;
+                reply.map(|r| r.into_inner().receipt.unwrap().name).map_err(|s| s.to_string())
+            });
+        }
+        let told: std::collections::BTreeSet<_> = racing.join_all().await.into_iter().collect();
+        assert!(told.len() == 1 && told.iter().all(Result::is_ok), "{told:?}");
+        assert_eq!(place.log_size(), before + 1);
+    }
+}
+
 #[tokio::test]
 async fn a_stream_is_the_same_when_all_its_rows_are() {
     let place = Place::open().await;

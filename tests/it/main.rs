@@ -22,6 +22,7 @@ mod issuers;
 mod keys;
 mod layers;
 mod locate;
+mod node;
 mod permissions;
 mod python;
 mod quiet;
