@@ -156,10 +156,13 @@ impl Hub {
         let resident = self.store.resident_of(&local).await?;
         let facets = BTreeMap::from([(Facet::What, "unlink".to_owned())]);
         let request = serde_json::json!({ "local_id": local.id });
+        if resident.is_none() && caller.request().is_none() {
+            return Err(self.turned_away_with(&call, HubError::NotFound, None, &request).await);
+        }
         let none = BTreeMap::new();
         let entry = call.entry(call.event(), Kind::Hold, facets, resident, none, &request);
-        // Whether the link is there is for the store to say, in its turn: the same call may just have
-        // been faster.
+        // Under a request id it is for the store to say, in its turn, whether the link is there: the
+        // same call may just have been faster.
         match self.store.unlink(local, entry).await {
             Err(StoreError::Refused(Refusal::NoLink)) => {
                 Err(self.turned_away_with(&call, HubError::NotFound, None, &request).await)
