@@ -35,7 +35,7 @@ struct Arguments {
 enum Command {
     /// What a data protection officer runs after an edit.
     #[command(subcommand)]
-    Policy(PolicyCommand),
+    Policy(policy::PolicyCommand),
     /// Proof that the access log is whole.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -326,36 +326,6 @@ enum AuditCommand {
     },
 }
 
-#[derive(Subcommand)]
-enum PolicyCommand {
-    /// Loads a policy folder and says everything that is wrong with it.
-    #[command(after_help = "Example: weir policy check policies")]
-    Check {
-        /// The policy folder.
-        dir: PathBuf,
-    },
-    /// Runs scenarios: the folder's own, or the files named. Ends with `N passed, N failed`.
-    #[command(after_help = "Example: weir policy test policies my-cases.toml")]
-    Test {
-        /// The policy folder.
-        dir: PathBuf,
-        /// Scenario files.
-        files: Vec<PathBuf>,
-    },
-    /// Explains the decision of one case of a scenario file, in full.
-    #[command(
-        after_help = "Example: weir policy explain policies policies/scenarios/consent.toml consent-01"
-    )]
-    Explain {
-        /// The policy folder.
-        dir: PathBuf,
-        /// A scenario file.
-        file: PathBuf,
-        /// The id of the case; `id#2` for its second step.
-        id: String,
-    },
-}
-
 /// What a command has to say, and whether it is good news.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -377,11 +347,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match arguments.command {
-        Command::Policy(PolicyCommand::Check { dir }) => policy::check(&dir),
-        Command::Policy(PolicyCommand::Test { dir, files }) => policy::test(&dir, &files),
-        Command::Policy(PolicyCommand::Explain { dir, file, id }) => {
-            policy::explain(&dir, &file, &id)
-        }
+        Command::Policy(command) => policy::run(command),
         Command::Audit(AuditCommand::Verify { data, key, kept }) => {
             audit::verify(&data, key.as_deref(), kept.as_deref())
         }
