@@ -12,6 +12,7 @@ mod knowledge;
 mod locate;
 mod log;
 mod records;
+mod reported;
 mod residents;
 mod reviews;
 mod rights;
@@ -28,9 +29,10 @@ pub use answer::{Answer, Findings, Question};
 pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
 pub use error::{HubError, Violation};
 pub use knowledge::ListedFacts;
-pub use locate::{INVOLVEMENT, Located, NonDisclosure};
+pub use locate::Located;
 pub use log::{Details, EntryQuery, Looked};
 pub use records::{Extract, ExtractRow, Published, may_expire};
+pub use reported::NonDisclosure;
 pub use residents::{NewResident, Wanted};
 pub use reviews::{
     Approving, Deciding, DutyState, Fulfilling, ListedDuty, ListedReferral, ReferralState, Review,

@@ -77,7 +77,7 @@ impl Hub {
         self.require(&call, &policy, HubFunction::Publisher).await?;
         let Extract { category, expires, rows } = extract;
         let mut words = Words::of(policy.book());
-        words.category("header.category", &category);
+        words.published("header.category", &category);
         for (n, row) in rows.iter().enumerate() {
             for (field, _) in &row.values {
                 words.field_of(&format!("rows[{n}].values"), &category, field);

@@ -226,7 +226,7 @@ impl Hub {
     }
 
     /// Records that questions were asked and none was answered, and gives back why.
-    async fn unanswered(
+    pub(super) async fn unanswered(
         &self,
         call: &Call<'_>,
         policy: &PolicySnapshot,

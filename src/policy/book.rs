@@ -125,7 +125,36 @@ pub struct Agency {
     pub public_authority: bool,
     /// The controller it belongs to.
     pub controller: String,
+    /// Whether it may be told that it knows somebody.
+    pub involvement: Involvement,
 }
+
+/// Whether it may be told that an agency knows somebody, by rules of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Involvement {
+    /// `open`: by the rules of `involvement/contact`.
+    Open,
+    /// `sensitive`: its name tells what somebody suffers from; only by the rules of
+    /// `involvement/sensitive`.
+    Sensitive,
+    /// `never`: its name tells where somebody is, such as a refuge.
+    Never,
+}
+
+impl Involvement {
+    /// The field of the rung: that such a holder knows the resident. `None`: it is on no rung.
+    #[must_use]
+    pub const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Open => Some("involvement/contact.holds"),
+            Self::Sensitive => Some("involvement/sensitive.holds"),
+            Self::Never => None,
+        }
+    }
+}
+
+/// The group of categories that the hub tells by itself; nothing of it is published.
+pub const INVOLVEMENT: &str = "involvement";
 
 /// A purpose.
 #[derive(Debug, Clone)]

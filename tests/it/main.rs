@@ -28,6 +28,7 @@ mod python;
 mod quiet;
 mod records;
 mod replayed;
+mod reported;
 mod residents;
 mod reviews;
 mod sharing;
