@@ -253,6 +253,7 @@ const fn what(why: &HubError) -> &'static str {
         HubError::NotFound => "not-found",
         HubError::Taken => "taken",
         HubError::RequestIdReused => "request-id",
+        HubError::Changed => "changed",
         HubError::Referred => "referred",
         HubError::TooMuch => "too-much",
         HubError::Review(why) => why.as_str(),

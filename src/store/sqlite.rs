@@ -24,8 +24,8 @@ use self::keys::Keyring;
 use self::log::{Log, sqlite};
 use self::readers::Readers;
 use super::{
-    FactsAbout, HeldRecord, Known, LocalId, Page, Receipt, Resident, Search, ShelfReport, ShelfRow,
-    SignedHead, Standing, Store, StoreError, StoredChoice, StoredEntry,
+    FactVersion, FactsAbout, HeldRecord, Known, LocalId, Page, Receipt, Resident, Search,
+    ShelfReport, ShelfRow, SignedHead, Standing, Store, StoreError, StoredChoice, StoredEntry,
 };
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{
@@ -216,9 +216,10 @@ impl Store for SqliteStore {
         self.read(move |c| facts::listed(c, &about, skip, limit)).await
     }
 
-    async fn record_facts(
+    async fn record_facts_unless_changed(
         &self,
         new: Vec<RecordedFact>,
+        seen: Vec<(usize, Option<FactVersion>)>,
         entry: Entry,
     ) -> Result<Receipt, StoreError> {
         let (changes, standing) = (Arc::clone(&self.changes), Arc::clone(&self.standing));
@@ -227,6 +228,7 @@ impl Store for SqliteStore {
             // nothing old in memory.
             standing.store(None);
             let made = changes.make_now(entry, move |t| {
+                facts::unchanged(t, &new, &seen)?;
                 facts::record(t, &new)?;
                 facts::standing(t).map(Ok::<Standing, Infallible>)
             });

@@ -74,7 +74,7 @@ fn day(day: Option<Date>) -> String {
 }
 
 fn fact(kind: pb::fact::Fact) -> pb::Fact {
-    pb::Fact { fact: Some(kind) }
+    pb::Fact { etag: String::new(), fact: Some(kind) }
 }
 
 fn scopes(scopes: &Option<Vec<Scope>>) -> Vec<String> {
@@ -84,7 +84,7 @@ fn scopes(scopes: &Option<Vec<Scope>>) -> Vec<String> {
 /// What a case is answered.
 pub(super) enum Told {
     /// With a decision.
-    Answer(pb::Answer),
+    Answer(Box<pb::Answer>),
     /// By LocateRecords: whether the holder is told of.
     Located(bool),
 }
@@ -636,13 +636,13 @@ impl<'p> Set<'p> {
         let first = first.answers.into_iter().next().unwrap();
         let approver = ask.override_claim.as_ref().and_then(|claim| claim.approver.as_ref());
         let Some(approver) = approver else {
-            return Ok(Told::Answer(first));
+            return Ok(Told::Answer(Box::new(first)));
         };
         // Refused for want of a second person, who now reads what was asked, and confirms.
         let disclosure = first.receipt.unwrap().name;
         self.approve(case, approver, disclosure).await?;
         let again = self.place.sharing().request_records(request()).await?.into_inner();
-        Ok(Told::Answer(again.answers.into_iter().next().unwrap()))
+        Ok(Told::Answer(Box::new(again.answers.into_iter().next().unwrap())))
     }
 
     /// The second person confirms with their own token. One whom the policy does not let confirm is turned
