@@ -120,3 +120,6 @@ pub const PURGE_MAX: usize = 1_000;
 pub const DUTIES_WAITING_MAX: usize = 500_000;
 /// Time between two sweeps for duties that are late.
 pub const SWEEP: Duration = Duration::from_secs(60);
+
+/// Most withheld values of one resident that are looked for in what is released.
+pub const HIDDEN_VALUES_MAX: usize = 2_000;

@@ -5,7 +5,7 @@
 mod contract;
 pub mod sqlite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -474,4 +474,12 @@ pub trait Store: Send + Sync + 'static {
         resident: ResidentId,
         categories: Vec<CategoryId>,
     ) -> Result<Record, StoreError>;
+
+    /// Every value of `fields` about `resident` on the shelf, of every holder and local id, expired or not;
+    /// more than [`limits::HIDDEN_VALUES_MAX`](crate::limits) are not read, and that is an error.
+    async fn shelf_values(
+        &self,
+        resident: ResidentId,
+        fields: BTreeSet<FieldId>,
+    ) -> Result<Vec<FieldValue>, StoreError>;
 }

@@ -620,6 +620,18 @@ pub struct Rule {
     pub cells: Vec<String>,
 }
 
+impl RuleBook {
+    /// True when some rule releases `field` only with small counts suppressed: its values are tables of
+    /// counts.
+    #[must_use]
+    pub fn is_counts(&self, field: &FieldId) -> bool {
+        self.fields.get(field).is_some_and(|about| {
+            let suppresses = |rule: &&Rule| rule.duties.contains(&Duty::SuppressSmall);
+            self.rules.iter().filter(suppresses).any(|rule| rule.lists(field, about))
+        })
+    }
+}
+
 impl Rule {
     /// The columns after the row type `p`.
     pub const COLUMNS: [&'static str; 20] = [

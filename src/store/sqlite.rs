@@ -9,6 +9,7 @@ mod people;
 mod readers;
 mod shelf;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +30,8 @@ use super::{
 };
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{
-    AgencyId, CategoryId, DecisionId, PersonId, PurposeId, Record, RecordedFact, ResidentId,
+    AgencyId, CategoryId, DecisionId, FieldId, FieldValue, PersonId, PurposeId, Record,
+    RecordedFact, ResidentId,
 };
 
 /// The operational file.
@@ -382,5 +384,14 @@ impl Store for SqliteStore {
         let keys = self.keys();
         let now = self.log.now();
         self.read(move |c| shelf::record(c, &keys, &holder, resident, &categories, now)).await
+    }
+
+    async fn shelf_values(
+        &self,
+        resident: ResidentId,
+        fields: BTreeSet<FieldId>,
+    ) -> Result<Vec<FieldValue>, StoreError> {
+        let keys = self.keys();
+        self.read(move |c| shelf::values(c, &keys, resident, &fields)).await
     }
 }
