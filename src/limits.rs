@@ -121,5 +121,8 @@ pub const DUTIES_WAITING_MAX: usize = 500_000;
 /// Time between two sweeps for duties that are late.
 pub const SWEEP: Duration = Duration::from_secs(60);
 
+/// How long a browser may remember which pages may call.
+pub const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
+
 /// Most withheld values of one resident that are looked for in what is released.
 pub const HIDDEN_VALUES_MAX: usize = 2_000;

@@ -15,7 +15,6 @@ use crate::clock::{Clock, SampleClock, SharedClock, SystemClock};
 use crate::config::{Config, Mode};
 use crate::domain::{AgencyId, PersonId, RoleId};
 use crate::grpc::server::Options;
-use crate::grpc::tls::TlsFiles;
 use crate::policy::book::RuleBook;
 
 /// Runs the hub until it is told to stop.
@@ -41,9 +40,10 @@ async fn serve(path: &Path) -> Result<(), String> {
         None => Arc::new(SystemClock),
     };
     check_issuers(&config.issuers, policy.book()).map_err(|wrong| wrong.join("\n"))?;
-    let tls = config.tls.as_ref().map(TlsFiles::acceptor).transpose();
+    let pages = !config.web_origins.is_empty();
+    let tls = config.tls.as_ref().map(|files| files.acceptor(pages)).transpose();
     let tls = tls.map_err(|e| format!("[tls] {e}"))?;
-    let options = Options { reflection: config.reflection, tls };
+    let options = Options { reflection: config.reflection, tls, web: config.web_origins.clone() };
     let key_file = config.hub_key_file.as_deref();
     let folder = DataFolder {
         makes_key: config.mode == Mode::Development,

@@ -37,3 +37,4 @@ mod support;
 mod tls;
 mod transport;
 mod values;
+mod web;
