@@ -3,6 +3,7 @@
 
 mod age;
 pub mod book;
+pub mod boxes;
 mod consented;
 mod decide;
 mod decision;

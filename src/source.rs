@@ -35,7 +35,7 @@ pub trait RecordSource: Send + Sync + 'static {
     ) -> Result<BTreeSet<FieldId>, SourceError>;
 
     /// Everything that is known of `fields` of `resident`, whoever holds it, old values too: what must be
-    /// read out of no other value. More than [`limits::HIDDEN_VALUES_MAX`](crate::limits) is an error.
+    /// read out of no other value. More than can be looked for is an error.
     async fn all_values(
         &self,
         resident: ResidentId,
