@@ -2,6 +2,7 @@
 //! the server's own.
 
 mod check;
+mod diff;
 mod explain;
 mod test;
 
@@ -22,6 +23,8 @@ use crate::policy::scenario::{Case, parse};
 pub enum PolicyCommand {
     /// Loads a policy folder and says everything that is wrong with it.
     Check(check::Wish),
+    /// Says what an edit changes: who gains what, who loses what, and who has to approve it.
+    Diff(diff::Wish),
     /// Runs scenarios: the folder's own, or the files named. Ends with `N passed, N failed`.
     Test(test::Wish),
     /// Explains the decision of one case of a scenario file, in full.
@@ -33,6 +36,7 @@ pub enum PolicyCommand {
 pub fn run(command: PolicyCommand) -> Outcome {
     match command {
         PolicyCommand::Check(wish) => check::run(&wish),
+        PolicyCommand::Diff(wish) => diff::run(&wish),
         PolicyCommand::Test(wish) => test::run(&wish),
         PolicyCommand::Explain(wish) => explain::run(&wish),
     }

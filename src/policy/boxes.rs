@@ -416,4 +416,4 @@ fn named<T: Ord>(cell: &Cell<T>, words: &[T]) -> Bits {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

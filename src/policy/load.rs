@@ -19,6 +19,7 @@ use aws_lc_rs::digest;
 
 use super::book::{Effect, RuleBook};
 use figures::{conditions, place};
+pub use read::read_dir;
 
 /// The model as released; a change of the model is a release, not an edit.
 const MODEL: &str = include_str!("../../policies/model.conf");

@@ -12,7 +12,7 @@ use crate::policy::load::load;
 use crate::policy::tests::shipped;
 
 /// The shipped book with few words and no rows.
-fn small() -> RuleBook {
+pub(in crate::policy) fn small() -> RuleBook {
     let mut book = load(&shipped()).unwrap();
     let keep = ["northshire-police", "oakdale-gp", "befriend"];
     book.agencies.retain(|agency, _| keep.contains(&agency.as_str()));
@@ -146,6 +146,11 @@ fn rule(book: &RuleBook) -> impl Strategy<Value = Rule> + use<> {
             rule.cells = cells(&rule);
             rule
         })
+}
+
+/// A row of the small book.
+pub(in crate::policy) fn a_rule() -> impl Strategy<Value = Rule> {
+    rule(&small())
 }
 
 /// The cells as casbin gets them.
