@@ -3,6 +3,7 @@
 
 mod check;
 mod explain;
+mod junit;
 mod test;
 
 use std::fs;

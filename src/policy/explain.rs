@@ -1,12 +1,15 @@
 //! A view in plain words: what may be seen and why, what not, what is missing and who can put it
 //! right. Says nothing that the view does not show.
 
+mod reason;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PolicySnapshot;
 use super::book::{GatewayKind, Rule};
 use super::decision::{Explanation, Missing, Outcome, View};
 use crate::domain::{Ask, CategoryId, Code, Facts};
+pub use reason::{Failed, Nearest, Reason, Short, Why, at, cell};
 
 impl PolicySnapshot {
     /// Explains a view in plain words.
