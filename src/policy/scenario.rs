@@ -6,7 +6,9 @@ mod read;
 mod run;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use coverage::{Hits, coverage};
 pub use parse::{Case, Want, WantView, parse};
 pub use run::{CaseReport, Report, run};
+pub use words::{Request, known, time};
