@@ -28,7 +28,7 @@ pub enum PolicyCommand {
     /// Runs scenarios: the folder's own, or the files named. Ends with `N passed, N failed`.
     Test(test::Wish),
     /// Explains the decision of one case of a scenario file, or of a request in words.
-    Explain(explain::Wish),
+    Explain(Box<explain::Wish>),
 }
 
 /// Runs one of them.
