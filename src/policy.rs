@@ -10,6 +10,8 @@ mod engine;
 pub mod explain;
 mod gates;
 pub mod load;
+pub mod prose;
+pub mod rulebook;
 pub mod scenario;
 mod selfcheck;
 mod view;

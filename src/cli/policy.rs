@@ -3,8 +3,11 @@
 
 mod check;
 mod explain;
+mod fmt;
 mod junit;
+mod show;
 mod test;
+mod who;
 
 use std::fs;
 use std::path::Path;
@@ -29,6 +32,18 @@ pub enum PolicyCommand {
     Test(test::Wish),
     /// Explains the decision of one case of a scenario file, or of a request in words.
     Explain(Box<explain::Wish>),
+    /// Says which of agency, purpose and category no rule speaks of, and what that agency may see.
+    WhyNot(who::WhyNotWish),
+    /// Lists who may see what, for what, on which gateway and agreement.
+    Who(who::Wish),
+    /// Compares agreements and rules: what is agreed and opens nothing, what opens and is not agreed.
+    Agreements(who::AgreementsWish),
+    /// Shows an agreement as it reads on paper.
+    Show(show::Wish),
+    /// Writes the public rule book and the registers that the law asks for.
+    Rulebook(show::RulebookWish),
+    /// Puts the spacing of the tables in order; never changes what they mean.
+    Fmt(fmt::Wish),
 }
 
 /// Runs one of them.
@@ -38,6 +53,12 @@ pub fn run(command: PolicyCommand) -> Outcome {
         PolicyCommand::Check(wish) => check::run(&wish),
         PolicyCommand::Test(wish) => test::run(&wish),
         PolicyCommand::Explain(wish) => explain::run(&wish),
+        PolicyCommand::WhyNot(wish) => who::why_not_run(&wish),
+        PolicyCommand::Who(wish) => who::run(&wish),
+        PolicyCommand::Agreements(wish) => who::agreements_run(&wish),
+        PolicyCommand::Show(wish) => show::run(&wish),
+        PolicyCommand::Rulebook(wish) => show::rulebook_run(&wish),
+        PolicyCommand::Fmt(wish) => fmt::run(&wish),
     }
 }
 
@@ -63,7 +84,8 @@ fn findings(dir: &Path, lines: &[String]) -> Outcome {
         dir.display(),
         lines.len()
     ));
-    Outcome { text, exit: 1 }
+    // A folder that is not there is no finding about policies.
+    Outcome { text, exit: if dir.is_dir() { 1 } else { 2 } }
 }
 
 fn cases(file: &Path, policy: &PolicySnapshot) -> Result<Vec<Case>, Vec<String>> {

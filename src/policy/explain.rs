@@ -14,6 +14,7 @@ use super::book::{GatewayKind, Rule};
 use super::decision::{Explanation, Missing, Outcome, View};
 use crate::domain::{Ask, CategoryId, Code, Facts};
 pub use answer::Answer;
+pub(in crate::policy) use answer::plain;
 pub use reason::{Failed, Nearest, Reason, Short, Why, at, cell};
 
 impl PolicySnapshot {

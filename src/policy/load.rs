@@ -19,6 +19,7 @@ use aws_lc_rs::digest;
 
 use super::book::{Effect, RuleBook};
 use figures::{conditions, place};
+pub use read::read_dir;
 
 /// The model as released; a change of the model is a release, not an edit.
 const MODEL: &str = include_str!("../../policies/model.conf");
@@ -87,7 +88,7 @@ pub fn nearest<'a>(found: &str, valid: impl Iterator<Item = &'a str>) -> Option<
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_dir(dir: &Path) -> Result<RuleBook, Vec<Finding>> {
-    load(&read::read_dir(dir)?)
+    load(&read_dir(dir)?)
 }
 
 /// Loads a folder that is in memory. Pure.

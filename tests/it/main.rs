@@ -36,3 +36,4 @@ mod support;
 mod tls;
 mod transport;
 mod values;
+mod workshop;
