@@ -88,7 +88,7 @@ pub fn nearest<'a>(found: &str, valid: impl Iterator<Item = &'a str>) -> Option<
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_dir(dir: &Path) -> Result<RuleBook, Vec<Finding>> {
-    load(&read::read_dir(dir)?)
+    load(&read_dir(dir)?)
 }
 
 /// Loads a folder that is in memory. Pure.

@@ -38,3 +38,4 @@ mod tls;
 mod transport;
 mod values;
 mod web;
+mod workshop;

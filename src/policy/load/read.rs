@@ -23,6 +23,9 @@ const FILES: [&str; 5] =
     ["model.conf", "place.toml", "conditions.toml", "promises.csv", "README.md"];
 
 /// Reads a folder and its folders, one level deep. Links are not followed.
+///
+/// # Errors
+/// What cannot be read, or is no plain file within the limits.
 pub fn read_dir(dir: &Path) -> Result<Files, Vec<Finding>> {
     let mut files = Files::new();
     let mut findings = Findings::default();
