@@ -8,7 +8,7 @@ mod consented;
 mod decide;
 mod decision;
 mod engine;
-mod explain;
+pub mod explain;
 mod gates;
 pub mod load;
 pub mod scenario;

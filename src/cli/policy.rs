@@ -3,16 +3,19 @@
 
 mod check;
 mod explain;
+mod junit;
 mod test;
 
 use std::fs;
 use std::path::Path;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 #[cfg(test)]
 pub(super) use test::test;
 
 use super::Outcome;
+use crate::clock::{Clock, SystemClock};
 use crate::policy::PolicySnapshot;
 use crate::policy::load::load_dir;
 use crate::policy::scenario::{Case, parse};
@@ -24,8 +27,8 @@ pub enum PolicyCommand {
     Check(check::Wish),
     /// Runs scenarios: the folder's own, or the files named. Ends with `N passed, N failed`.
     Test(test::Wish),
-    /// Explains the decision of one case of a scenario file, in full.
-    Explain(explain::Wish),
+    /// Explains the decision of one case of a scenario file, or of a request in words.
+    Explain(Box<explain::Wish>),
 }
 
 /// Runs one of them.
@@ -46,6 +49,11 @@ pub fn open(dir: &Path) -> Result<PolicySnapshot, Vec<String>> {
     let book = load_dir(dir)
         .map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     PolicySnapshot::build(book).map_err(|e| vec![e.to_string()])
+}
+
+/// The clock of a command that is not told when: a sample place's own.
+fn now(policy: &PolicySnapshot) -> Timestamp {
+    policy.book().place.sample_clock.unwrap_or_else(|| SystemClock.now())
 }
 
 fn findings(dir: &Path, lines: &[String]) -> Outcome {
