@@ -10,6 +10,7 @@ mod decision;
 mod engine;
 pub mod explain;
 mod gates;
+pub mod lint;
 pub mod load;
 pub mod scenario;
 mod selfcheck;
