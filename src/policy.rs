@@ -11,6 +11,7 @@ pub mod diff;
 mod engine;
 pub mod explain;
 mod gates;
+pub mod lint;
 pub mod load;
 pub mod matrix;
 pub mod prose;

@@ -11,6 +11,7 @@
 
 mod bits;
 mod region;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fmt;

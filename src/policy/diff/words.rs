@@ -34,6 +34,9 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         overrides,
         agreements: _,
         rules: _,
+        // Compared line by line: what they guard against is more than what they say of rows.
+        promises: _,
+        lints: _,
     } = new;
     compare_place(&old.place, place, n);
     compare_figures(&old.figures, figures, n);
@@ -69,8 +72,10 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
     // A gateway or a basis that no row names opens nothing.
     n.rows("words/gateways.csv", (Rewords, Narrows), (&old.gateways, gateways), gateway);
     n.rows("words/bases.csv", (Rewords, Narrows), (&old.bases, bases), |n, key, old, new| {
-        let Basis { meaning, open_to_public_authority } = new;
+        let Basis { meaning, open_to_public_authority, open_to_others } = new;
         n.text(("words/bases.csv", key), &old.meaning, meaning);
+        let at = format!("{key}, open to others");
+        n.flag(Widens, ("words/bases.csv", &at), old.open_to_others, *open_to_others);
         let at = format!("{key}, open to public authorities");
         let (was, is) = (old.open_to_public_authority, *open_to_public_authority);
         n.flag(Widens, ("words/bases.csv", &at), was, is);

@@ -87,6 +87,7 @@ impl<'a> Row<'a> {
             return Some(word);
         }
         findings.push(Finding {
+            found: Some(cell.to_owned()),
             code: "E10",
             file: self.file.to_owned(),
             line: self.line,
@@ -273,7 +274,8 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
                 return None;
             }
         };
-        Some(Basis { meaning, open_to_public_authority })
+        let open_to_others = open_to != "public authority";
+        Some(Basis { meaning, open_to_public_authority, open_to_others })
     });
     categories(&mut r, &mut w);
     gateways(&mut r, &mut w);
