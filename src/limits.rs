@@ -120,3 +120,11 @@ pub const PURGE_MAX: usize = 1_000;
 pub const DUTIES_WAITING_MAX: usize = 500_000;
 /// Time between two sweeps for duties that are late.
 pub const SWEEP: Duration = Duration::from_secs(60);
+/// Time between two looks at the policy folder.
+pub const POLICY_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Looks after which the policy folder is read though it seems unchanged.
+pub const POLICY_READ_TURNS: u32 = 60;
+/// Reasons kept for which a policy was refused.
+pub const POLICY_REASONS_MAX: usize = 50;
+/// Longest of these, in bytes.
+pub const POLICY_REASON_LEN_MAX: usize = 1_000;

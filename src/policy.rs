@@ -2,6 +2,7 @@
 //! Pure after load; casbin is used nowhere else.
 
 mod age;
+pub mod approval;
 pub mod book;
 mod consented;
 mod decide;
@@ -9,6 +10,7 @@ mod decision;
 mod engine;
 mod explain;
 mod gates;
+pub mod kept;
 pub mod load;
 pub mod scenario;
 mod selfcheck;

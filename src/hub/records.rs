@@ -54,7 +54,7 @@ impl Hub {
     /// # Errors
     /// When the caller is no publisher.
     pub async fn may_publish(&self, caller: &Caller) -> Result<(), HubError> {
-        let policy = self.policy();
+        let policy = self.policy()?;
         let at = self.clock.now();
         let rpc = "weir.hub.v1.RecordService/PublishRecords";
         let call = self.call(rpc, caller, &policy, at);
@@ -71,7 +71,7 @@ impl Hub {
         extract: Extract,
     ) -> Result<Published, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.RecordService/PublishRecords";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Publisher).await?;
@@ -135,7 +135,7 @@ impl Hub {
         local_ids: Vec<String>,
     ) -> Result<(u64, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.RecordService/RetractRecords";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Publisher).await?;
@@ -171,7 +171,7 @@ impl Hub {
         limit: usize,
     ) -> Result<(Vec<HeldRecord>, bool), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.RecordService/ListHeldRecords";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Publisher).await?;

@@ -19,6 +19,7 @@ use aws_lc_rs::digest;
 
 use super::book::{Effect, RuleBook};
 use figures::{conditions, place};
+pub use read::read_dir;
 
 /// The model as released; a change of the model is a release, not an edit.
 const MODEL: &str = include_str!("../../policies/model.conf");
@@ -87,7 +88,7 @@ pub fn nearest<'a>(found: &str, valid: impl Iterator<Item = &'a str>) -> Option<
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_dir(dir: &Path) -> Result<RuleBook, Vec<Finding>> {
-    load(&read::read_dir(dir)?)
+    load(&read_dir(dir)?)
 }
 
 /// Loads a folder that is in memory. Pure.
@@ -151,10 +152,16 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
     Err(findings.0)
 }
 
-/// SHA-256 over name, length and bytes of every file but README.md, in order of name.
-fn hash(files: &Files) -> [u8; 32] {
+/// What of a folder is the policy: not what explains it, nor what approves it.
+pub fn content(files: &Files) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+    files.iter().filter(|(name, _)| *name != "README.md" && !name.starts_with("approvals/"))
+}
+
+/// SHA-256 over name, length and bytes of every file of the [`content`], in order of name.
+#[must_use]
+pub fn hash(files: &Files) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
-    for (name, bytes) in files.iter().filter(|(name, _)| *name != "README.md") {
+    for (name, bytes) in content(files) {
         for part in [name.as_bytes(), bytes.as_slice()] {
             context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             context.update(part);

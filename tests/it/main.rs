@@ -27,6 +27,7 @@ mod permissions;
 mod python;
 mod quiet;
 mod records;
+mod reloading;
 mod replayed;
 mod residents;
 mod reviews;

@@ -103,7 +103,7 @@ async fn every_scenario_is_answered_alike_by_a_running_hub() {
                 facts: Facts { amendments: Default::default(), ..case.facts.clone() },
                 ..case.clone()
             };
-            let wanted = wanted(&place.app.hub.policy(), &plain);
+            let wanted = wanted(&place.app.hub.policy().unwrap(), &plain);
             let told = told(&answer);
             if told != wanted {
                 differs.push(format!("{}:\n  told   {told}\n  wanted {wanted}", case.id));

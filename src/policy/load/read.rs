@@ -22,8 +22,11 @@ const FOLDERS: [(&str, &str); 5] = [
 const FILES: [&str; 5] =
     ["model.conf", "place.toml", "conditions.toml", "promises.csv", "README.md"];
 
-/// Reads a folder and its folders, one level deep. Links are not followed.
-pub(super) fn read_dir(dir: &Path) -> Result<Files, Vec<Finding>> {
+/// Reads a folder and its folders whole, one level deep. Links are not followed.
+///
+/// # Errors
+/// When something cannot be read, is no plain file, or is too large or too much.
+pub fn read_dir(dir: &Path) -> Result<Files, Vec<Finding>> {
     let mut files = Files::new();
     let mut findings = Findings::default();
     walk(dir, "", &mut files, &mut findings);
