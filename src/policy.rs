@@ -11,6 +11,7 @@ mod engine;
 mod explain;
 mod gates;
 pub mod kept;
+pub mod lapses;
 pub mod load;
 pub mod scenario;
 mod selfcheck;

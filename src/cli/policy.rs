@@ -1,8 +1,13 @@
 //! `weir policy …`: what a data protection officer runs after an edit. The loader and the evaluator are
 //! the server's own.
 
+mod approve;
 mod check;
 mod explain;
+mod key;
+mod rollback;
+mod status;
+mod suspend;
 mod test;
 
 use std::fs;
@@ -26,6 +31,17 @@ pub enum PolicyCommand {
     Test(test::Wish),
     /// Explains the decision of one case of a scenario file, in full.
     Explain(explain::Wish),
+    /// Makes the key of an approver.
+    Keygen(key::Wish),
+    /// Approves what a folder changes: says what it is, and signs it.
+    Approve(approve::Wish),
+    /// Stops sharing under an agreement, or to an agency, at once and by one person.
+    Suspend(suspend::Wish),
+    /// Puts an earlier version back into the folder, to be approved.
+    Rollback(rollback::Wish),
+    /// Says what is in force, since when and by whose approval, what lapses next, and why a folder is
+    /// refused.
+    Status(status::Wish),
 }
 
 /// Runs one of them.
@@ -35,6 +51,11 @@ pub fn run(command: PolicyCommand) -> Outcome {
         PolicyCommand::Check(wish) => check::run(&wish),
         PolicyCommand::Test(wish) => test::run(&wish),
         PolicyCommand::Explain(wish) => explain::run(&wish),
+        PolicyCommand::Keygen(wish) => key::run(&wish),
+        PolicyCommand::Approve(wish) => approve::run(&wish),
+        PolicyCommand::Suspend(wish) => suspend::run(&wish),
+        PolicyCommand::Rollback(wish) => rollback::run(&wish),
+        PolicyCommand::Status(wish) => status::run(&wish),
     }
 }
 

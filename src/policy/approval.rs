@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::load::Files;
 pub use bundle::{Bundle, FOLDER, Signature, file_digests, signature_file};
-pub use change::{Change, Class, Side, between};
+pub use change::{Change, Class, STATUS, SUSPENDED, Side, between};
 
 /// A key that may approve, whose it is and in which roles.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,8 @@ fn no<T>(code: &'static str, message: impl Into<String>) -> Result<T, Unapproved
 }
 
 /// A name as it is compared: case and white space do not make another person.
-fn person(name: &str) -> String {
+#[must_use]
+pub fn person(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
@@ -125,14 +126,14 @@ impl Trust {
                 ),
             );
         }
-        let by = self.counted(files, &bundle)?;
+        let by = self.counted(files, &bundle, change)?;
         if by.len() < change.people {
             return no(
                 "A05",
                 format!(
-                    "a change that is {} needs {} people who are not its author; {} approved it{}",
+                    "a change that is {} needs {}; {} approved it{}",
                     change.class,
-                    change.people,
+                    change.needs(),
                     by.len(),
                     named(by.keys().map(String::as_str)),
                 ),
@@ -164,6 +165,7 @@ impl Trust {
         &'a self,
         files: &Files,
         bundle: &Bundle,
+        change: &Change,
     ) -> Result<BTreeMap<String, &'a TrustedKey>, Unapproved> {
         let mut counted = BTreeMap::new();
         let message = bundle::message(files);
@@ -185,10 +187,19 @@ impl Trust {
                     format!("{file}: the signature is not of this bundle. Approve anew."),
                 );
             }
-            if person(&key.name) == person(&bundle.author) {
+            if person(&key.name) != person(&signature.name) {
+                return no(
+                    "A04",
+                    format!("{file}: it names another person than the one whose key it is."),
+                );
+            }
+            if change.class == Class::Widening && person(&key.name) == person(&bundle.author) {
                 return no(
                     "A06",
-                    format!("{file}: the author may not approve. Another person must."),
+                    format!(
+                        "{file}: the author may not approve a change that widens. Another person \
+                         must."
+                    ),
                 );
             }
             counted.insert(person(&key.name), key);

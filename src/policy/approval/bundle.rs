@@ -48,6 +48,8 @@ struct BundleFile {
 /// A signature with the public key that it is to be held against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
+    /// Whose it is said to be.
+    pub name: String,
     /// The public key.
     pub key: [u8; 32],
     /// The signature.
@@ -57,6 +59,7 @@ pub struct Signature {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SignatureFile {
+    name: String,
     key: String,
     signature: String,
 }
@@ -113,6 +116,7 @@ pub(super) fn signatures(files: &Files) -> Result<Vec<(&str, Signature)>, Unappr
             let text = String::from_utf8_lossy(bytes);
             let parsed = toml::from_str::<SignatureFile>(&text).ok().and_then(|file| {
                 Some(Signature {
+                    name: file.name,
                     key: bytes32(&file.key)?,
                     bytes: hex::decode(&file.signature).ok()?,
                 })
@@ -130,8 +134,13 @@ pub(super) fn signatures(files: &Files) -> Result<Vec<(&str, Signature)>, Unappr
 pub fn signature_file(signature: &Signature) -> (String, String) {
     let key = hex::encode(signature.key);
     let name = format!("{FOLDER}{}{ENDING}", key.get(..16).unwrap_or(&key));
-    let text = format!("key = \"{key}\"\nsignature = \"{}\"\n", hex::encode(&signature.bytes));
-    (name, text)
+    let file = SignatureFile {
+        name: signature.name.clone(),
+        key,
+        signature: hex::encode(&signature.bytes),
+    };
+    // Strings always can be written.
+    (name, toml::to_string(&file).unwrap_or_default())
 }
 
 impl Bundle {

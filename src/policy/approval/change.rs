@@ -77,9 +77,32 @@ pub fn between(old: Option<Side<'_>>, new: Side<'_>) -> Change {
     Change {
         class,
         people: if class == Class::Widening { 2 } else { 1 },
-        roles: BTreeSet::new(),
+        roles: if class == Class::Widening { roles(new.book) } else { BTreeSet::new() },
         suspends: class == Class::Narrowing,
     }
+}
+
+impl Change {
+    /// How many people must approve it, in words.
+    #[must_use]
+    pub fn needs(&self) -> String {
+        match self.people {
+            0 | 1 => "1 person".to_owned(),
+            more => format!("{more} people who are not its author"),
+        }
+    }
+}
+
+/// Whom a change concerns that may touch everything.
+fn roles(book: &RuleBook) -> BTreeSet<String> {
+    let mut roles = BTreeSet::new();
+    if book.fields.values().any(|field| field.cpi) {
+        roles.insert("caldicott-guardian".to_owned());
+    }
+    if book.fields.values().any(|field| field.location) {
+        roles.insert("siro".to_owned());
+    }
+    roles
 }
 
 /// By the files alone: scenarios decide nothing; a suspension only takes away. Everything else may widen.
@@ -108,9 +131,9 @@ fn class(old: &Files, new: &Files) -> Class {
 }
 
 /// The rows that suspend an agency.
-pub(crate) const SUSPENDED: &str = "rules/00-suspended.csv";
+pub const SUSPENDED: &str = "rules/00-suspended.csv";
 /// How an agreement's file says that it is alive, and that it is suspended.
-pub(crate) const STATUS: (&str, &str) = ("status = \"live\"", "status = \"suspended\"");
+pub const STATUS: (&str, &str) = ("status = \"live\"", "status = \"suspended\"");
 
 fn text(files: &Files, name: &str) -> Option<String> {
     files.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
