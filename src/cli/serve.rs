@@ -19,6 +19,7 @@ use crate::grpc::server::Options;
 use crate::grpc::tls::TlsFiles;
 use crate::policy::book::RuleBook;
 use crate::policy::load::load_dir;
+use crate::store::sqlite::policies::PolicyReader;
 
 /// Runs the hub until it is told to stop.
 #[must_use]
@@ -35,6 +36,7 @@ pub fn run(path: &Path) -> Outcome {
 
 async fn serve(path: &Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|e| e.to_string())?;
+    refuse_misfit(&config)?;
     let sample = sample_clock(&config);
     let clock: SharedClock = match sample {
         Some(start) => Arc::new(SampleClock::starting_at(start)),
@@ -71,6 +73,18 @@ async fn serve(path: &Path) -> Result<(), String> {
 fn sample_clock(config: &Config) -> Option<Timestamp> {
     let book = load_dir(&config.policies_dir).ok()?;
     book.place.sample_clock.filter(|_| config.mode == Mode::Development)
+}
+
+/// A slip in the configuration is told at once. Where the folder changed under a configuration that was
+/// good, the policy that was in force last goes on.
+fn refuse_misfit(config: &Config) -> Result<(), String> {
+    let Ok(book) = load_dir(&config.policies_dir) else { return Ok(()) };
+    let wrong = fits(config)(&book);
+    let reader = PolicyReader::open(&config.data_dir).map_err(|e| e.to_string())?;
+    let last = reader.map(|reader| reader.listed(1)).transpose().map_err(|e| e.to_string())?;
+    let last = last.and_then(|all| all.into_iter().next());
+    let changed = last.is_some_and(|last| last.hash != book.hash);
+    if wrong.is_empty() || changed { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
 /// What a rule book must agree with in the configuration.

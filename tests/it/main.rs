@@ -7,6 +7,7 @@
 )]
 
 mod again;
+mod approving;
 mod auditing;
 mod choices;
 mod closed;
