@@ -3,18 +3,17 @@
 //! good policy stays.
 
 mod judge;
+mod last;
+mod record;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::clock::SharedClock;
-use crate::hub::entry::{fresh_id, subject};
 use crate::hub::{Hub, InForce};
 use crate::limits;
 use crate::policy::approval::Trust;
@@ -318,90 +317,6 @@ impl Reloader {
         if self.store.candidate().await?.is_some() {
             self.note(None, "withdrawn", 0).await?;
         }
-        Ok(())
-    }
-
-    async fn note(
-        &self,
-        candidate: Option<Candidate>,
-        what: &str,
-        findings: usize,
-    ) -> Result<(), StoreError> {
-        let before = self.store.candidate().await?;
-        let same = |a: &Candidate, b: &Candidate| {
-            (a.hash, a.waits_until, &a.reasons) == (b.hash, b.waits_until, &b.reasons)
-        };
-        if let (Some(a), Some(b)) = (&before, &candidate)
-            && same(a, b)
-        {
-            return Ok(());
-        }
-        let facets = self.facets(what, 0, Some(findings));
-        let entry = self.entry(self.clock.now(), self.in_force(), facets, &json!(candidate));
-        self.store.put_candidate(candidate, entry).await.map(drop)
-    }
-
-    fn in_force(&self) -> [u8; 32] {
-        self.hub.policy().map_or([0; 32], |policy| policy.version().hash)
-    }
-
-    fn facets(&self, what: &str, number: u64, findings: Option<usize>) -> BTreeMap<Facet, String> {
-        let numbered = if number > 0 { format!("{what}|v{number}") } else { what.to_owned() };
-        let mut facets = BTreeMap::from([(Facet::What, numbered)]);
-        if let Some(findings) = findings {
-            facets.insert(Facet::Count, findings.to_string());
-        }
-        if let Ok(policy) = self.hub.policy() {
-            facets.insert(Facet::Previous, hex::encode(policy.version().hash));
-        }
-        facets
-    }
-
-    fn entry(
-        &self,
-        at: Timestamp,
-        policy: [u8; 32],
-        facets: BTreeMap<Facet, String>,
-        words: &serde_json::Value,
-    ) -> Entry {
-        let slots =
-            [(SlotId::Subject, subject(None)), (SlotId::Request, words.to_string().into_bytes())];
-        let entry = Entry::of_hub(fresh_id(at), Kind::Policy, "weir serve", facets);
-        Entry { policy, slots: slots.into(), ..entry }
-    }
-
-    /// Where nothing is in force, what was in force last is again; its bytes and the log must agree.
-    async fn last_good(&mut self) -> Result<(), StoreError> {
-        if self.hub.policy().is_ok() {
-            return Ok(());
-        }
-        let Some((kept, bytes)) = self.store.kept_policy(None).await? else { return Ok(()) };
-        let told = self.store.entry(kept.event).await?.map(|stored| stored.entry.policy);
-        if told != Some(kept.hash) || !self.may_go_on(&kept) {
-            tracing::error!(
-                number = kept.number,
-                "The policy that was in force last may not go on"
-            );
-            return Ok(());
-        }
-        let built = tokio::task::spawn_blocking(move || {
-            let files = kept::unpack(&bytes).filter(|files| hash(files) == kept.hash)?;
-            Some((kept::build(&files).ok()?, kept))
-        });
-        let Ok(Some((policy, kept))) = built.await else {
-            tracing::error!("The policy that was in force last cannot be loaded any more");
-            return Ok(());
-        };
-        let facets = self.facets("last-good", kept.number, None);
-        let words = json!({ "number": kept.number });
-        let entry = self.entry(self.clock.now(), kept.hash, facets, &words);
-        self.store.append(vec![entry]).await?;
-        tracing::error!(
-            number = kept.number,
-            since = %kept.since,
-            "The policy folder cannot be used: the policy that was in force last is in force again"
-        );
-        self.put_in_force(InForce::new(policy, kept.number, kept.since));
         Ok(())
     }
 
