@@ -1,20 +1,22 @@
 //! The one place that builds and joins the parts, and that says in which order they start and stop.
 
+pub mod reload;
+
 use std::future::Future;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use self::reload::{PolicyFolder, Reloader};
 use crate::auth::{Authenticator, Issuer};
 use crate::clock::SharedClock;
 use crate::grpc::pages::PageKey;
 use crate::grpc::server::{Options, serve};
 use crate::grpc::services::Desk;
-use crate::hub::{Hub, Sweep};
+use crate::hub::{Hub, InForce, Sweep};
 use crate::limits;
 use crate::policy::PolicySnapshot;
 use crate::source::Shelf;
@@ -65,6 +67,26 @@ impl<P: AsRef<Path>> From<P> for DataFolder {
     }
 }
 
+/// Where the policy is from.
+pub enum Policies {
+    /// Put in force by the program itself, for good: to try things out.
+    Fixed(Box<PolicySnapshot>),
+    /// A folder that the hub follows.
+    Folder(PolicyFolder),
+}
+
+impl From<PolicySnapshot> for Policies {
+    fn from(policy: PolicySnapshot) -> Self {
+        Self::Fixed(Box::new(policy))
+    }
+}
+
+impl From<PolicyFolder> for Policies {
+    fn from(folder: PolicyFolder) -> Self {
+        Self::Folder(folder)
+    }
+}
+
 /// Why the hub cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -89,6 +111,8 @@ pub struct App {
     /// The use cases.
     pub hub: Arc<Hub>,
     authenticator: Arc<Authenticator>,
+    /// Until it is served.
+    reloader: Mutex<Option<Reloader>>,
 }
 
 impl App {
@@ -99,7 +123,7 @@ impl App {
     pub async fn open(
         data: impl Into<DataFolder>,
         origin: &str,
-        policy: PolicySnapshot,
+        policy: impl Into<Policies>,
         issuers: Vec<Issuer>,
         clock: SharedClock,
     ) -> Result<Self, AppError> {
@@ -115,7 +139,7 @@ impl App {
     pub async fn open_committing(
         data: impl Into<DataFolder>,
         origin: &str,
-        policy: PolicySnapshot,
+        policy: impl Into<Policies>,
         issuers: Vec<Issuer>,
         clock: SharedClock,
         together: usize,
@@ -133,9 +157,19 @@ impl App {
         let store = Arc::new(SqliteStore::open(&data.dir, log).await?);
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let source = Arc::new(Shelf::new(Arc::clone(&shared)));
-        let policy = Arc::new(ArcSwap::from_pointee(policy));
-        let hub = Arc::new(Hub::new(shared, source, policy, clock));
-        Ok(Self { store, hub, authenticator })
+        let hub = Arc::new(Hub::new(Arc::clone(&shared), source, Arc::clone(&clock)));
+        let reloader = match policy.into() {
+            Policies::Fixed(policy) => {
+                hub.put_in_force(Arc::new(InForce::new(*policy, 0, clock.now())));
+                None
+            }
+            Policies::Folder(folder) => {
+                let mut reloader = Reloader::new(folder, Arc::clone(&hub), shared, clock);
+                reloader.start().await?;
+                Some(reloader)
+            }
+        };
+        Ok(Self { store, hub, authenticator, reloader: Mutex::new(reloader) })
     }
 
     /// Serves until `shutdown`, finishes what is running, then closes the log.
@@ -158,10 +192,18 @@ impl App {
         sweeping.spawn(async move { purge(&hub).await });
         let hub = Arc::clone(&self.hub);
         sweeping.spawn(async move { sweep(&hub).await });
+        if let Some(reloader) = self.reloader() {
+            sweeping.spawn(reloader.follow());
+        }
         let served = serve(listener, desk, options, shutdown).await;
         sweeping.shutdown().await;
         self.store.log().close();
         Ok(served?)
+    }
+
+    /// What follows the policy folder, to be taken once; serving takes it.
+    pub fn reloader(&self) -> Option<Reloader> {
+        self.reloader.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Serves in the background until told to end.

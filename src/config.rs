@@ -1,6 +1,6 @@
 //! `weir.toml`: parsed once, strictly. Unknown keys are errors; secrets are files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use crate::auth::{HubFunction, Issuer, JwksUrl, KeySource};
 use crate::domain::{AgencyId, RoleId};
 use crate::grpc::tls::TlsFiles;
 use crate::grpc::web::Origins;
+use crate::policy::approval::{Trust, TrustedKey};
 
 /// In earnest, or to try things out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -45,6 +46,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// A proxy before the hub ends TLS.
     pub behind_proxy: bool,
+    /// Who approves what comes into force, and whether anybody must.
+    pub trust: Trust,
     /// Whose tokens are accepted.
     pub issuers: Vec<Issuer>,
     /// Where each value is from.
@@ -88,8 +91,62 @@ struct ConfigFile {
     web_origins: Vec<String>,
     plaintext: Option<Plaintext>,
     tls: Option<TlsFile>,
+    policy: Option<PolicyTable>,
     #[serde(default)]
     issuer: Vec<IssuerFile>,
+}
+
+/// Who approves a policy.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyTable {
+    require_approval: Option<bool>,
+    #[serde(default)]
+    key: Vec<KeyTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyTable {
+    name: String,
+    public: String,
+    #[serde(default)]
+    roles: BTreeSet<String>,
+}
+
+impl PolicyTable {
+    fn read(self, mode: Mode) -> Result<Trust, String> {
+        let required = self.require_approval.unwrap_or(mode == Mode::Production);
+        let keys = self.key.into_iter().map(KeyTable::read).collect::<Result<Vec<_>, _>>()?;
+        for (n, key) in keys.iter().enumerate() {
+            if keys.iter().take(n).any(|other| other.public == key.public) {
+                return Err(format!("[[policy.key]] {}: the key stands twice", key.name));
+            }
+        }
+        if required && keys.is_empty() {
+            return Err(
+                "[[policy.key]] is missing: nobody could approve a policy. Each approver makes \
+                        a key with `weir policy keygen FILE`; enter what it prints, or \
+                        require_approval = false in [policy]"
+                    .to_owned(),
+            );
+        }
+        Ok(Trust { required, keys })
+    }
+}
+
+impl KeyTable {
+    fn read(self) -> Result<TrustedKey, String> {
+        let Self { name, public, roles } = self;
+        if name.trim().is_empty() {
+            return Err("[[policy.key]] name is empty: it is the person's".to_owned());
+        }
+        let public = hex::decode(&public).ok().and_then(|bytes| bytes.try_into().ok());
+        let public = public.ok_or_else(|| {
+            format!("[[policy.key]] {name}: public must be 64 hexadecimal digits")
+        })?;
+        Ok(TrustedKey { name, public, roles })
+    }
 }
 
 /// Why there is no TLS.
@@ -223,6 +280,11 @@ impl Config {
                 .tls
                 .map(|tls| tls.read(base))
                 .transpose()
+                .map_err(|why| ConfigError(format!("{shown}: {why}")))?,
+            trust: file
+                .policy
+                .unwrap_or_default()
+                .read(file.mode)
                 .map_err(|why| ConfigError(format!("{shown}: {why}")))?,
             behind_proxy: matches!(file.plaintext, Some(Plaintext::BehindProxy)),
             issuers,
@@ -428,6 +490,10 @@ mod tests {
             ),
             ("hub_key_file =", "# hub_key_file =", "hub_key_file is missing"),
             ("[[issuer]]", "[[isuer]]", "unknown field `isuer`"),
+            ("[[policy.key]]", "[[policy.kee]]", "unknown field `kee`"),
+            ("public = \"", "public = \"0", "64 hexadecimal digits"),
+            ("name = \"Ade Bakare\"", "name = \" \"", "name is empty"),
+            ("[policy]\n", "[policy]\nrequire_aproval = true\n", "unknown field `require_aproval`"),
             ("council.example/", "council example/", "audit_origin"),
             ("jwks_url =", "jwks_uri =", "unknown field `jwks_uri`"),
             ("jwks_url =", "jwks_file = \"a\"\njwks_url =", "jwks_url or jwks_file, not both"),

@@ -8,6 +8,7 @@ mod choices;
 pub mod entry;
 mod error;
 mod facts;
+mod in_force;
 mod knowledge;
 mod locate;
 mod log;
@@ -22,12 +23,13 @@ mod words;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
 pub use answer::{Answer, Findings, Question};
 pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
 pub use error::{HubError, Violation};
+pub use in_force::{InForce, PolicyVersion};
 pub use knowledge::ListedFacts;
 pub use locate::Located;
 pub use log::{Details, EntryQuery, Looked};
@@ -56,27 +58,18 @@ use facts::Judge;
 pub struct Hub {
     store: Arc<dyn Store>,
     source: Arc<dyn RecordSource>,
-    policy: Arc<ArcSwap<PolicySnapshot>>,
+    /// `None`: there is no policy, and nothing is decided.
+    policy: ArcSwapOption<InForce>,
     clock: SharedClock,
     bulk: Bulk,
 }
 
 impl Hub {
-    /// Joins the parts.
+    /// Joins the parts; there is no policy yet.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn Store>,
-        source: Arc<dyn RecordSource>,
-        policy: Arc<ArcSwap<PolicySnapshot>>,
-        clock: SharedClock,
-    ) -> Self {
+    pub fn new(store: Arc<dyn Store>, source: Arc<dyn RecordSource>, clock: SharedClock) -> Self {
+        let policy = ArcSwapOption::empty();
         Self { store, source, policy, clock, bulk: Bulk::default() }
-    }
-
-    /// The policy in force.
-    #[must_use]
-    pub fn policy(&self) -> Arc<PolicySnapshot> {
-        self.policy.load_full()
     }
 
     /// The time by the hub's clock.
@@ -85,9 +78,12 @@ impl Hub {
         self.clock.now()
     }
 
-    /// Whether the hub can answer: entries can be made durable. When the latest could not, tries one of
-    /// its own, which stands in the log once that succeeds.
+    /// Whether the hub can answer: there is a policy, and entries can be made durable. When the latest
+    /// could not, tries one of its own, which stands in the log once that succeeds.
     pub async fn is_ready(&self) -> bool {
+        if self.policy().is_err() {
+            return false;
+        }
         if self.store.is_able() {
             return true;
         }
@@ -258,6 +254,7 @@ const fn what(why: &HubError) -> &'static str {
         HubError::TooMuch => "too-much",
         HubError::Review(why) => why.as_str(),
         HubError::SourceUnavailable => "source",
+        HubError::NoPolicy => "policy",
         HubError::Invalid(_) | HubError::StoreUnavailable | HubError::Broken => "other",
     }
 }

@@ -126,3 +126,12 @@ pub const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
 /// Most withheld values of one resident that are looked for in what is released.
 pub const HIDDEN_VALUES_MAX: usize = 2_000;
+
+/// Time between two looks at the policy folder.
+pub const POLICY_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Looks after which the policy folder is read though it seems unchanged.
+pub const POLICY_READ_TURNS: u32 = 60;
+/// Reasons kept for which a policy was refused.
+pub const POLICY_REASONS_MAX: usize = 50;
+/// Longest of these, in bytes.
+pub const POLICY_REASON_LEN_MAX: usize = 1_000;

@@ -2,6 +2,7 @@
 //! Pure after load; casbin is used nowhere else.
 
 mod age;
+pub mod approval;
 pub mod book;
 pub mod boxes;
 mod consented;
@@ -11,6 +12,8 @@ pub mod diff;
 mod engine;
 pub mod explain;
 mod gates;
+pub mod kept;
+pub mod lapses;
 pub mod lint;
 pub mod load;
 pub mod matrix;

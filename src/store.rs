@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod contract;
+mod policies;
 pub mod sqlite;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use crate::domain::{
     PurposeId, Record, RecordedFact, Register, ResidentId,
 };
 pub use crate::domain::{ChoiceEvent, Fact};
+pub use policies::{Candidate, KeptPolicy, PolicyNote};
 
 /// What can go wrong in the store; one variant for each thing a caller can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +70,9 @@ pub enum Refusal {
     /// An entry or a choice with this id is recorded already.
     #[error("that id is recorded already")]
     EventTaken,
+    /// A policy with this number or a higher one was in force already.
+    #[error("a policy with that number or a higher one was in force already")]
+    PolicyNumberNotRising,
 }
 
 /// A resident as registered: the least identity needed to link agencies' local ids.
@@ -482,4 +487,33 @@ pub trait Store: Send + Sync + 'static {
         resident: ResidentId,
         fields: BTreeSet<FieldId>,
     ) -> Result<Vec<FieldValue>, StoreError>;
+
+    /// Keeps a policy that is about to come into force, with the bytes of its folder; the candidate is
+    /// forgotten. Refused unless its number is higher than every one before.
+    async fn put_policy(
+        &self,
+        policy: KeptPolicy,
+        bytes: Vec<u8>,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// The policy with this number, or the newest, with the bytes of its folder.
+    async fn kept_policy(
+        &self,
+        number: Option<u64>,
+    ) -> Result<Option<(KeptPolicy, Vec<u8>)>, StoreError>;
+
+    /// The newest policies, newest first, at most `limit`.
+    async fn kept_policies(&self, limit: usize) -> Result<Vec<KeptPolicy>, StoreError>;
+
+    /// Notes what became of the candidate in place of what was noted before; `None`: there is none any
+    /// more.
+    async fn put_candidate(
+        &self,
+        candidate: Option<Candidate>,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// What became of the latest candidate.
+    async fn candidate(&self) -> Result<Option<Candidate>, StoreError>;
 }

@@ -4,6 +4,7 @@
 mod crowd;
 mod echo;
 mod load;
+mod reload;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use self::crowd::Crowd;
 use self::load::{Load, Measured};
+use self::reload::Folder;
 use super::Outcome;
 use super::demo::{ORIGIN, fresh, tell};
+use crate::app::reload::{PolicyFolder, Reloader};
 use crate::app::{App, Running};
 use crate::auth::issuer::DevelopmentIssuer;
 use crate::clock::{SampleClock, SharedClock};
@@ -97,6 +101,9 @@ async fn compared(options: &Options, data: &Path) -> Result<Outcome, String> {
     let questions = hub.crowd.questions()?;
     let together = load(hub.address).drive(&questions).await?;
     let entries = hub.recorded().await? - recorded;
+    say("Measuring the hub while its policy is reloaded…");
+    let questions = hub.crowd.questions()?;
+    let (reloaded, reloads) = hub.reloading(load(hub.address), &questions).await?;
     say("Measuring the bare echo again…");
     let after = load(echo.address).drive(&bare).await?;
     echo.stop().await?;
@@ -116,6 +123,8 @@ async fn compared(options: &Options, data: &Path) -> Result<Outcome, String> {
         echo: before.and(after),
         together,
         alone,
+        reloaded,
+        reloads,
         entries,
         whole: verdict.exit == 0,
     };
@@ -129,6 +138,8 @@ struct Standing {
     crowd: Crowd,
     app: Arc<App>,
     data: PathBuf,
+    policies: Folder,
+    reloader: Option<Reloader>,
     running: Option<Running>,
 }
 
@@ -146,16 +157,38 @@ impl Standing {
             .map_err(|e| format!("the issuer: {e}"))?;
         let issuers = super::demo::prepare::issuers(policy.book(), &data.join("issuer"));
         let shared = Arc::clone(&clock);
-        let app = App::open_committing(data, ORIGIN, policy, issuers, shared, together)
+        let policies = Folder::copy(&options.policies, &data.join("policies"))?;
+        let folder = PolicyFolder::unsigned(policies.path());
+        let app = App::open_committing(data, ORIGIN, folder, issuers, shared, together)
             .await
             .map_err(|e| e.to_string())?;
         let crowd = Crowd::settle(app.store.as_ref(), issuer, clock, caseload).await?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|e| e.to_string())?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let app = Arc::new(app);
+        // Nothing is reloaded but where that is measured.
+        let reloader = app.reloader();
         let running =
             Some(Arc::clone(&app).start(listener, crate::grpc::server::Options::plain(false)));
-        Ok(Self { address, crowd, app, data: data.to_owned(), running })
+        let data = data.to_owned();
+        Ok(Self { address, crowd, app, data, policies, reloader, running })
+    }
+
+    /// Measures while the policy is reloaded, and tells how often it was.
+    async fn reloading(
+        &mut self,
+        load: Load,
+        questions: &Arc<[load::Question]>,
+    ) -> Result<(Measured, u64), String> {
+        let reloader = self.reloader.as_mut().ok_or("nothing follows the policy folder")?;
+        let (stop, stopped) = oneshot::channel();
+        let driven = async {
+            let measured = load.drive(questions).await;
+            drop(stop);
+            measured
+        };
+        let (measured, reloads) = tokio::join!(driven, self.policies.reload(reloader, stopped));
+        Ok((measured?, reloads?))
     }
 
     /// A reply of middling length with released values, for the echo to send.
@@ -174,6 +207,7 @@ impl Standing {
         if let Some(running) = self.running.take() {
             running.end().await?;
         }
+        self.reloader = None;
         Ok(super::audit::verify(&self.data, None, None))
     }
 }
@@ -186,6 +220,9 @@ struct Report {
     echo: Measured,
     together: Measured,
     alone: Measured,
+    /// While its policy was reloaded, so many times.
+    reloaded: Measured,
+    reloads: u64,
     /// Entries that the measured calls left in the log.
     entries: u64,
     /// The log verified afterwards.
@@ -202,6 +239,14 @@ impl Report {
             && self.together.share_released() >= PERMITS_MIN
             && self.together.failed == 0
             && self.alone.failed == 0
+            && self.reloaded.failed == 0
+            && self.reloads > 0
+    }
+
+    /// What reloads do to the slowest answers.
+    fn p99_reloading(&self) -> f64 {
+        let at_rest = self.together.percentile_us(99).max(1);
+        f64::from(self.reloaded.percentile_us(99)) / f64::from(at_rest)
     }
 
     fn json(&self) -> serde_json::Value {
@@ -227,6 +272,9 @@ impl Report {
             "log_verified": self.whole,
             "echo": part(&self.echo),
             "one_commit_each": part(&self.alone),
+            "reloading": part(&self.reloaded),
+            "reloads": self.reloads,
+            "ratio_p99_reloading": rounded(self.p99_reloading()),
         })
     }
 
@@ -248,6 +296,13 @@ impl Report {
             line("bare tonic echo, same payload", &self.echo),
             line("weir, recorded before each answer", &self.together),
             line("weir, one commit for each request", &self.alone),
+            line("weir, its policy reloaded", &self.reloaded),
+            format!(
+                "{} reloads, {} lost answers: p99 {:.2} times that at rest.",
+                self.reloads,
+                self.reloaded.failed,
+                self.p99_reloading()
+            ),
             format!(
                 "{:.2} of the echo; {:.1} times one commit for each request; {:.0} % of answers \
                  released values.",
@@ -266,7 +321,7 @@ impl Report {
             lines.push(format!(
                 "Not a sound measurement: {} calls failed, or the counts above do not agree, or \
                  fewer than {:.0} % released values.",
-                self.together.failed + self.alone.failed,
+                self.together.failed + self.alone.failed + self.reloaded.failed,
                 100.0 * PERMITS_MIN
             ));
         }

@@ -51,6 +51,11 @@ fn checked(path: &Path) -> Result<String, String> {
         None if config.behind_proxy => say("plaintext", &"behind-proxy"),
         None => say("plaintext", &"for trying things out only"),
     }
+    say("policy.require_approval", &config.trust.required);
+    for key in &config.trust.keys {
+        let roles: Vec<&str> = key.roles.iter().map(String::as_str).collect();
+        let _ = writeln!(out, "[[policy.key]] {}: {}", key.name, roles.join(", "));
+    }
     let policy = super::policy::open(&config.policies_dir).map_err(|lines| lines.join("\n"))?;
     config.check_place(policy.book().place.sample_clock.is_some()).map_err(|e| e.to_string())?;
     super::serve::check_issuers(&config.issuers, policy.book()).map_err(|w| w.join("\n"))?;

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 
 use super::Outcome;
 use crate::app::App;
+use crate::app::reload::PolicyFolder;
 use crate::auth::issuer::DevelopmentIssuer;
 use crate::clock::{Clock, SampleClock, SharedClock};
 
@@ -86,9 +87,11 @@ async fn told(options: &Options) -> Result<Outcome, String> {
         DevelopmentIssuer::open(&data.join("issuer")).map_err(|e| format!("the issuer: {e}"))?;
     let issuers = prepare::issuers(policy.book(), &data.join("issuer"));
     let shared: SharedClock = Arc::clone(&clock) as SharedClock;
-    let app = App::open(&data, ORIGIN, policy, issuers, shared).await.map_err(|e| e.to_string())?;
+    let folder = PolicyFolder::unsigned(&options.policies);
+    let app = App::open(&data, ORIGIN, folder, issuers, shared).await.map_err(|e| e.to_string())?;
     super::keep_clock(&data, start)?;
-    let cast = prepare::fill(app.store.as_ref(), app.hub.policy().book(), clock.now()).await?;
+    let policy = app.hub.policy().map_err(|e| e.to_string())?;
+    let cast = prepare::fill(app.store.as_ref(), policy.book(), clock.now()).await?;
     for line in &cast.told {
         tell(line);
     }

@@ -203,6 +203,11 @@ jwks_file = "issuer/jwks.json"
 role_claim = "roles"
 roles = {{}}
 functions = {{ "hub-board" = "board", "hub-operator" = "operator", "hub-registrar" = "registrar", "hub-staff-manager" = "staff-manager", "hub-case-allocator" = "case-allocator", "hub-register-clerk" = "register-clerk", "hub-auditor" = "auditor" }}
+
+# Here an edit of a policy comes into force unsigned. Production wants true, and a [[policy.key]] for each approver:
+# `weir policy keygen FILE` makes a key and prints what to enter below.
+[policy]
+require_approval = false
 "#
     )
 }

@@ -1,12 +1,17 @@
 //! `weir policy …`: what a data protection officer runs after an edit. The loader and the evaluator are
 //! the server's own.
 
+mod approve;
 mod check;
 mod diff;
 mod explain;
 mod fmt;
 mod junit;
+mod key;
+mod rollback;
 mod show;
+mod status;
+mod suspend;
 mod test;
 mod who;
 
@@ -47,6 +52,17 @@ pub enum PolicyCommand {
     Rulebook(show::RulebookWish),
     /// Puts the spacing of the tables in order; never changes what they mean.
     Fmt(fmt::Wish),
+    /// Makes the key of an approver.
+    Keygen(key::Wish),
+    /// Approves what a folder changes: says what it is, and signs it.
+    Approve(approve::Wish),
+    /// Stops sharing under an agreement, or to an agency, at once and by one person.
+    Suspend(suspend::Wish),
+    /// Puts an earlier version back into the folder, to be approved.
+    Rollback(rollback::Wish),
+    /// Says what is in force, since when and by whose approval, what lapses next, and why a folder is
+    /// refused.
+    Status(status::Wish),
 }
 
 /// Runs one of them.
@@ -63,6 +79,11 @@ pub fn run(command: PolicyCommand) -> Outcome {
         PolicyCommand::Show(wish) => show::run(&wish),
         PolicyCommand::Rulebook(wish) => show::rulebook_run(&wish),
         PolicyCommand::Fmt(wish) => fmt::run(&wish),
+        PolicyCommand::Keygen(wish) => key::run(&wish),
+        PolicyCommand::Approve(wish) => approve::run(&wish),
+        PolicyCommand::Suspend(wish) => suspend::run(&wish),
+        PolicyCommand::Rollback(wish) => rollback::run(&wish),
+        PolicyCommand::Status(wish) => status::run(&wish),
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::Outcome;
 use super::import::unknown;
+use crate::app::reload::{Fits, PolicyFolder};
 use crate::app::{App, DataFolder};
 use crate::auth::Issuer;
 use crate::auth::issuer::{DevelopmentIssuer, Person};
@@ -16,6 +17,8 @@ use crate::config::{Config, Mode};
 use crate::domain::{AgencyId, PersonId, RoleId};
 use crate::grpc::server::Options;
 use crate::policy::book::RuleBook;
+use crate::policy::load::load_dir;
+use crate::store::sqlite::policies::PolicyReader;
 
 /// Runs the hub until it is told to stop.
 #[must_use]
@@ -32,14 +35,18 @@ pub fn run(path: &Path) -> Outcome {
 
 async fn serve(path: &Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|e| e.to_string())?;
-    let policy = super::policy::open(&config.policies_dir).map_err(|lines| lines.join("\n"))?;
-    let sample = policy.book().place.sample_clock;
-    config.check_place(sample.is_some()).map_err(|e| e.to_string())?;
+    refuse_misfit(&config)?;
+    let sample = sample_clock(&config);
     let clock: SharedClock = match sample {
         Some(start) => Arc::new(SampleClock::starting_at(start)),
+        None if config.mode == Mode::Development => super::clock_in(&config.data_dir),
         None => Arc::new(SystemClock),
     };
-    check_issuers(&config.issuers, policy.book()).map_err(|wrong| wrong.join("\n"))?;
+    let policies = PolicyFolder {
+        dir: config.policies_dir.clone(),
+        trust: config.trust.clone(),
+        fits: fits(&config),
+    };
     let pages = !config.web_origins.is_empty();
     let tls = config.tls.as_ref().map(|files| files.acceptor(pages)).transpose();
     let tls = tls.map_err(|e| format!("[tls] {e}"))?;
@@ -49,7 +56,7 @@ async fn serve(path: &Path) -> Result<(), String> {
         makes_key: config.mode == Mode::Development,
         ..DataFolder::with_key(&config.data_dir, key_file)
     };
-    let app = App::open(folder, &config.audit_origin, policy, config.issuers, clock)
+    let app = App::open(folder, &config.audit_origin, policies, config.issuers, clock)
         .await
         .map_err(|e| e.to_string())?;
     if let Some(start) = sample {
@@ -60,6 +67,35 @@ async fn serve(path: &Path) -> Result<(), String> {
         .map_err(|e| format!("listen = \"{}\": {e}", config.listen))?;
     tracing::info!(listen = %config.listen, "Serving");
     app.serve(listener, options, stop()).await.map_err(|e| e.to_string())
+}
+
+/// Where the clock of a sample place starts. A folder that does not load is the reloader's to refuse.
+fn sample_clock(config: &Config) -> Option<Timestamp> {
+    let book = load_dir(&config.policies_dir).ok()?;
+    book.place.sample_clock.filter(|_| config.mode == Mode::Development)
+}
+
+/// A slip in the configuration is told at once. Where the folder changed under a configuration that was
+/// good, the policy that was in force last goes on.
+fn refuse_misfit(config: &Config) -> Result<(), String> {
+    let Ok(book) = load_dir(&config.policies_dir) else { return Ok(()) };
+    let wrong = fits(config)(&book);
+    let reader = PolicyReader::open(&config.data_dir).map_err(|e| e.to_string())?;
+    let last = reader.map(|reader| reader.listed(1)).transpose().map_err(|e| e.to_string())?;
+    let last = last.and_then(|all| all.into_iter().next());
+    let changed = last.is_some_and(|last| last.hash != book.hash);
+    if wrong.is_empty() || changed { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+/// What a rule book must agree with in the configuration.
+fn fits(config: &Config) -> Fits {
+    let config = config.clone();
+    Arc::new(move |book| {
+        let place = config.check_place(book.place.sample_clock.is_some());
+        let mut wrong: Vec<String> = place.err().map(|e| e.to_string()).into_iter().collect();
+        wrong.extend(check_issuers(&config.issuers, book).err().unwrap_or_default());
+        wrong
+    })
 }
 
 /// Every issuer's agency and roles must be words of the policy: with a slip, nobody there could ever

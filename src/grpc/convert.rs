@@ -20,6 +20,7 @@ pub use audit::{EntryIndex, Sought, entry_message, search_response};
 pub use choice::{TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
 pub use policy::policy_response;
+use policy::version_message;
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
 };

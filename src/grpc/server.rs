@@ -58,8 +58,9 @@ pub enum ServeError {
 }
 
 /// All services, for health.
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     "",
+    "weir.ready",
     "weir.hub.v1.SharingService",
     "weir.hub.v1.RecordService",
     "weir.hub.v1.ResidentService",
@@ -74,18 +75,23 @@ const SERVICES: [&str; 9] = [
 /// say whether the hub is ready: for whoever sends it calls.
 const LIVE: &str = "weir.live";
 
-/// Tells the health checks whether the hub is ready, until dropped.
-async fn watch(hub: &Hub, health: &HealthReporter) {
-    let mut told = true;
+/// Tells the health checks whether the hub is ready.
+async fn tell(health: &HealthReporter, ready: bool) {
+    let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for service in SERVICES {
+        health.set_service_status(service, status).await;
+    }
+}
+
+/// Tells the health checks when the hub becomes ready or ceases to be, until dropped.
+async fn watch(hub: &Hub, health: &HealthReporter, told: bool) {
+    let mut told = told;
     loop {
         tokio::time::sleep(limits::READY_EVERY).await;
         let ready = hub.is_ready().await;
         if ready != told {
             told = ready;
-            let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-            for service in SERVICES {
-                health.set_service_status(service, status).await;
-            }
+            tell(health, ready).await;
         }
     }
 }
@@ -102,10 +108,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (mut health, health_service) = tonic_health::server::health_reporter();
-    for service in SERVICES {
-        let serving = ServingStatus::Serving;
-        health.set_service_status(service, serving).await;
-    }
+    let ready = desk.hub.is_ready().await;
+    tell(&health, ready).await;
     let (reflection, reflection_alpha) = if options.reflection {
         (Some(describe().build_v1()?), Some(describe().build_v1alpha()?))
     } else {
@@ -160,13 +164,10 @@ pub async fn serve(
     tokio::pin!(serving);
     tokio::select! {
         ended = &mut serving => return Ok(ended?),
-        () = watch(&hub, &health) => {}
+        () = watch(&hub, &health, ready) => {}
         () = shutdown => {}
     }
-    for service in SERVICES {
-        let ending = ServingStatus::NotServing;
-        health.set_service_status(service, ending).await;
-    }
+    tell(&health, false).await;
     drop(stop);
     health.clear_service_status(LIVE).await;
     // Who watches has been told; a watch has no end of its own and would hold up the hub's.

@@ -85,7 +85,7 @@ impl Desk {
         T: TryFrom<M, Error = Violations>,
     {
         let caller = self.prove(&request).await?;
-        let policy = self.hub.policy().book().hash;
+        let policy = self.hub.policy().map_err(status::of_hub)?.book().hash;
         let token = request.get_mut().page_token();
         if !token.is_empty() {
             let page = Page { caller: &caller, rpc, policy, now: self.hub.now() };

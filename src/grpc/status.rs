@@ -185,6 +185,10 @@ reasons! {
     StoreUnavailable = "STORE_UNAVAILABLE", Unavailable,
         "the hub cannot record now; nothing was released",
         "try again with growing pauses";
+    /// No policy is in force.
+    PolicyNotApproved = "SYS_POLICY_NOT_APPROVED", Unavailable,
+        "no policy is in force; nothing was decided, and this is no refusal",
+        "tell the hub's operator: `weir policy status` says why; for a life at risk use the telephone";
     /// Keys of an issuer are not available.
     KeysUnavailable = "KEYS_UNAVAILABLE", Unavailable,
         "the keys of the caller's identity provider cannot be had now",
@@ -272,6 +276,7 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::TooMuch => Reason::TooMuch,
         HubError::SourceUnavailable => Reason::SourceUnavailable,
         HubError::StoreUnavailable => Reason::StoreUnavailable,
+        HubError::NoPolicy => Reason::PolicyNotApproved,
         HubError::Broken => Reason::Internal,
     };
     refuse(reason)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::in_force::PolicyVersion;
 use crate::disclose::Label;
 use crate::domain::{AgencyId, Ask, DecisionId, FieldId, FieldValue, ResidentId};
 use crate::policy::{Explanation, View};
@@ -34,10 +35,8 @@ pub struct Findings {
     pub explanation: Explanation,
     /// The released values, in the order of asking.
     pub values: Vec<(FieldId, FieldValue, BTreeSet<Label>)>,
-    /// The policy's hash.
-    pub policy: [u8; 32],
-    /// The place whose policy it is.
-    pub place: String,
+    /// The policy that it was decided under.
+    pub policy: PolicyVersion,
     /// As of when.
     pub as_of: Timestamp,
 }

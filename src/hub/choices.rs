@@ -98,7 +98,7 @@ impl Hub {
         new: NewConsent,
     ) -> Result<(DecisionId, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let call = self.call("weir.hub.v1.ChoiceService/RecordConsent", caller, &policy, at);
         let zone = &policy.book().place.zone;
         let said_at = new.at.unwrap_or(at);
@@ -152,7 +152,7 @@ impl Hub {
         withdrawal: Withdrawal,
     ) -> Result<(DecisionId, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/WithdrawConsent";
         let call = self.call(rpc, caller, &policy, at);
         self.require_visible(&call, &policy, withdrawal.resident).await?;
@@ -191,7 +191,7 @@ impl Hub {
         new: NewObjection,
     ) -> Result<(DecisionId, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/RecordObjection";
         let call = self.call(rpc, caller, &policy, at);
         self.require_visible(&call, &policy, new.resident).await?;
@@ -228,7 +228,7 @@ impl Hub {
         new: NewRestriction,
     ) -> Result<(DecisionId, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/SetRestriction";
         let call = self.call(rpc, caller, &policy, at);
         self.require_visible(&call, &policy, new.resident).await?;
@@ -268,7 +268,7 @@ impl Hub {
         resident: ResidentId,
     ) -> Result<(Vec<StoredChoice>, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let call = self.call("weir.hub.v1.ChoiceService/ListChoices", caller, &policy, at);
         let beside = self.require_staff(&call, &policy, resident).await?;
         let facets = BTreeMap::from([(Facet::What, "choices".to_owned())]);

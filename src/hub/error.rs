@@ -70,6 +70,9 @@ pub enum HubError {
     /// The store is busy, full or closing. Nothing was released.
     #[error("the store is not available")]
     StoreUnavailable,
+    /// No policy is in force: nothing can be decided, not even a refusal.
+    #[error("no policy is in force")]
+    NoPolicy,
     /// Something that cannot be; an operator must look. Nothing was released.
     #[error("the hub is broken")]
     Broken,
@@ -83,7 +86,9 @@ impl From<StoreError> for HubError {
             }
             StoreError::Corrupt(_)
             | StoreError::Keys(_)
-            | StoreError::Refused(Refusal::EventTaken) => Self::Broken,
+            | StoreError::Refused(Refusal::EventTaken | Refusal::PolicyNumberNotRising) => {
+                Self::Broken
+            }
             StoreError::Refused(Refusal::NoResident | Refusal::NoLink) => Self::NotFound,
             StoreError::Refused(Refusal::LocalIdTaken | Refusal::IdentifierTaken) => Self::Taken,
             StoreError::Refused(Refusal::EntryTooLarge) => Self::TooMuch,

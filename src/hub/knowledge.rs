@@ -44,7 +44,7 @@ impl Hub {
         seen: Vec<(usize, Option<FactVersion>)>,
     ) -> Result<Receipt, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let call = self.call("weir.hub.v1.FactService/RecordFacts", caller, &policy, at);
         self.require_recorder(&call, &policy, &facts).await?;
         let mut words = Words::of(policy.book());
@@ -109,7 +109,7 @@ impl Hub {
         size: usize,
     ) -> Result<ListedFacts, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let book = policy.book();
         let call = self.call("weir.hub.v1.FactService/ListFacts", caller, &policy, at);
         let mine = |function: &HubFunction| caller.functions().contains(function);

@@ -58,8 +58,9 @@ impl Hub {
         question: Question,
     ) -> Result<Located, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
-        let call = self.call("weir.hub.v1.SharingService/LocateRecords", caller, &policy, at);
+        let rpc = "weir.hub.v1.SharingService/LocateRecords";
+        let policy = self.policy_for(rpc, caller, at).await?;
+        let call = self.call(rpc, caller, &policy, at);
         let role = self.acting_role(&call).await?;
         let mut questions = vec![question];
         self.count_subjects(&policy, caller, &mut questions, at);

@@ -70,7 +70,7 @@ impl Hub {
         id: DecisionId,
     ) -> Result<(StoredEntry, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.SharingService/GetDisclosure";
         let call = self.call(rpc, caller, &policy, at);
         self.require_staff(&call, &policy, nobody()).await?;
@@ -91,7 +91,7 @@ impl Hub {
         query: EntryQuery,
     ) -> Result<Looked, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.AuditService/SearchEntries";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Auditor).await?;
@@ -139,7 +139,7 @@ impl Hub {
         index: u64,
     ) -> Result<(StoredEntry, Option<Details>, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.AuditService/GetEntry";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Auditor).await?;
@@ -164,7 +164,7 @@ impl Hub {
     /// When the caller is no auditor.
     pub async fn checkpoint(&self, caller: &Caller) -> Result<SignedHead, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.AuditService/GetCheckpoint";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Auditor).await?;

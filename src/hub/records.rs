@@ -55,7 +55,7 @@ impl Hub {
     /// # Errors
     /// When the caller is no publisher.
     pub async fn may_publish(&self, caller: &Caller) -> Result<(), HubError> {
-        let policy = self.policy();
+        let policy = self.policy()?;
         let at = self.clock.now();
         let rpc = "weir.hub.v1.RecordService/PublishRecords";
         let call = self.call(rpc, caller, &policy, at);
@@ -72,7 +72,7 @@ impl Hub {
         extract: Extract,
     ) -> Result<Published, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.RecordService/PublishRecords";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Publisher).await?;
@@ -140,7 +140,7 @@ impl Hub {
         local_ids: Vec<String>,
     ) -> Result<(u64, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.RecordService/RetractRecords";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Publisher).await?;
@@ -176,7 +176,7 @@ impl Hub {
         limit: usize,
     ) -> Result<(Vec<HeldRecord>, bool), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.RecordService/ListHeldRecords";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Publisher).await?;

@@ -43,9 +43,9 @@ impl Hub {
         report: NonDisclosure,
     ) -> Result<(bool, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
-        let book = policy.book();
         let rpc = "weir.hub.v1.SharingService/ReportNonDisclosure";
+        let policy = self.policy_for(rpc, caller, at).await?;
+        let book = policy.book();
         let call = self.call(rpc, caller, &policy, at);
         let Question { resident, ask, .. } = report.question;
         let beside = self.require_visible(&call, &policy, resident).await?;

@@ -55,7 +55,7 @@ impl Hub {
         new: NewResident,
     ) -> Result<(ResidentId, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ResidentService/RegisterResident";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Registrar).await?;
@@ -109,7 +109,7 @@ impl Hub {
         local_id: String,
     ) -> Result<Receipt, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ResidentService/LinkIdentity";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Registrar).await?;
@@ -145,7 +145,7 @@ impl Hub {
         local_id: String,
     ) -> Result<Receipt, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ResidentService/UnlinkIdentity";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Registrar).await?;
@@ -182,7 +182,7 @@ impl Hub {
         wanted: Wanted,
     ) -> Result<(Option<ResidentId>, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ResidentService/FindResident";
         let call = self.call(rpc, caller, &policy, at);
         self.acting_role(&call).await?;

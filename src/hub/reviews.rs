@@ -18,7 +18,7 @@ use crate::audit::entry::{Entry, Facet, Kind};
 use crate::auth::Caller;
 use crate::domain::{AgencyId, Ask, Code, DecisionId, Duty, FieldId, ResidentId, RoleId, Scope};
 use crate::policy::book::{DutyDue, DutyOwner, RuleBook};
-use crate::policy::{Decision, Outcome, View};
+use crate::policy::{Decision, Outcome, PolicySnapshot, View};
 use crate::store::{Receipt, Refusal, StoreError, StoredEntry};
 
 pub use approvals::Approving;
@@ -307,9 +307,13 @@ impl Hub {
     }
 
     /// Whether the caller is, or knows, the resident, or has not declared their interests in time.
-    async fn knows(&self, call: &Call<'_>, resident: ResidentId) -> Result<bool, HubError> {
-        let policy = self.policy();
-        let beside = self.known_beside(call, &policy, resident).await?;
+    async fn knows(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        resident: ResidentId,
+    ) -> Result<bool, HubError> {
+        let beside = self.known_beside(call, policy, resident).await?;
         let kin = beside.judge().kin(&beside.known);
         Ok(kin.is_self || kin.conflict)
     }

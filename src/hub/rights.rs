@@ -32,7 +32,7 @@ impl Hub {
         upheld: bool,
     ) -> Result<Receipt, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/DecideObjection";
         let call = self.call(rpc, caller, &policy, at);
         let kind = self.officer_s(&call, &policy, finding.resident, finding.choice).await?;
@@ -57,7 +57,7 @@ impl Hub {
         choice: DecisionId,
     ) -> Result<Receipt, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/WithdrawObjection";
         let call = self.call(rpc, caller, &policy, at);
         self.require_visible(&call, &policy, resident).await?;
@@ -79,7 +79,7 @@ impl Hub {
         finding: Finding,
     ) -> Result<Receipt, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/LiftRestriction";
         let call = self.call(rpc, caller, &policy, at);
         let kind = self.officer_s(&call, &policy, finding.resident, finding.choice).await?;
@@ -102,7 +102,7 @@ impl Hub {
         finding: Finding,
     ) -> Result<(DecisionId, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/InvalidateConsent";
         let call = self.call(rpc, caller, &policy, at);
         self.require_officer(&call, &policy, finding.resident).await?;

@@ -9,7 +9,7 @@ use super::answer::{Answer, Findings, Question};
 use super::bulk::Window;
 use super::entry::{Call, fresh_id};
 use super::reviews::{Relied, Review, Tasks};
-use super::{Hub, HubError, Violation, facts, what};
+use super::{Hub, HubError, InForce, Violation, facts, what};
 use crate::audit::entry::{Entry, Kind};
 use crate::auth::Caller;
 use crate::disclose::{Disclosure, Needles, Treatment};
@@ -132,7 +132,7 @@ impl Hub {
         rpc: &'static str,
     ) -> Result<Vec<Answer>, HubError> {
         let at = self.clock.now();
-        let policy = self.policy.load_full();
+        let policy = self.policy_for(rpc, caller, at).await?;
         let call = self.call(rpc, caller, &policy, at);
         let role = self.acting_role(&call).await?;
         if questions.len() > limits::QUESTIONS_MAX {
@@ -186,7 +186,7 @@ impl Hub {
     async fn settle_all(
         &self,
         call: &Call<'_>,
-        policy: &PolicySnapshot,
+        policy: &InForce,
         role: &RoleId,
         questions: &[Question],
         relied: &[Relied],
@@ -253,7 +253,7 @@ impl Hub {
     async fn settle(
         &self,
         call: &Call<'_>,
-        policy: &PolicySnapshot,
+        policy: &InForce,
         role: &RoleId,
         standing: &Standing,
         known: &HashMap<(ResidentId, PurposeId), Known>,
@@ -306,8 +306,7 @@ impl Hub {
             view,
             explanation,
             values,
-            policy: book.hash,
-            place: book.place.name.clone(),
+            policy: policy.version().clone(),
             as_of: call.at,
         };
         Ok((findings, entry))

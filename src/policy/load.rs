@@ -194,10 +194,16 @@ fn linted(book: &RuleBook, findings: &mut Findings) {
     }
 }
 
-/// SHA-256 over name, length and bytes of every file but README.md, in order of name.
-fn hash(files: &Files) -> [u8; 32] {
+/// What of a folder is the policy: not what explains it, nor what approves it.
+pub fn content(files: &Files) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+    files.iter().filter(|(name, _)| *name != "README.md" && !name.starts_with("approvals/"))
+}
+
+/// SHA-256 over name, length and bytes of every file of the [`content`], in order of name.
+#[must_use]
+pub fn hash(files: &Files) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
-    for (name, bytes) in files.iter().filter(|(name, _)| *name != "README.md") {
+    for (name, bytes) in content(files) {
         for part in [name.as_bytes(), bytes.as_slice()] {
             context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             context.update(part);

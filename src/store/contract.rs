@@ -4,6 +4,7 @@
 pub(super) mod knowledge;
 mod log;
 mod people;
+mod policies;
 mod shelf;
 mod writes;
 
@@ -239,6 +240,8 @@ macro_rules! engine {
             shelf: shelving_is_all_or_none, a_row_replaces_its_category_and_nothing_else,
                 of_two_local_ids_the_later_publication_wins, what_is_retracted_is_gone,
                 what_is_held_comes_page_by_page;
+            policies: a_policy_is_kept_whole_and_its_number_rises,
+                the_same_folder_may_be_in_force_again, a_candidate_is_noted_until_a_policy_comes;
             writes: every_write_leaves_one_entry, a_refused_write_leaves_none,
                 a_refused_entry_changes_nothing, a_change_is_whole_when_its_caller_goes_away,
                 reopening_gives_the_same_answers;

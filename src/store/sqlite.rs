@@ -6,6 +6,7 @@ pub mod keys;
 mod known;
 pub mod log;
 mod people;
+pub mod policies;
 mod readers;
 mod shelf;
 
@@ -25,8 +26,9 @@ use self::keys::Keyring;
 use self::log::{Log, sqlite};
 use self::readers::Readers;
 use super::{
-    FactVersion, FactsAbout, HeldRecord, Known, LocalId, Page, Receipt, Resident, Search,
-    ShelfReport, ShelfRow, SignedHead, Standing, Store, StoreError, StoredChoice, StoredEntry,
+    Candidate, FactVersion, FactsAbout, HeldRecord, KeptPolicy, Known, LocalId, Page, Receipt,
+    Resident, Search, ShelfReport, ShelfRow, SignedHead, Standing, Store, StoreError, StoredChoice,
+    StoredEntry,
 };
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{
@@ -37,7 +39,7 @@ use crate::domain::{
 /// The operational file.
 const FILE: &str = "hub.db";
 /// The schema that this program writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// The store of one hub in one folder.
 pub struct SqliteStore {
@@ -137,10 +139,11 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
                 .to_owned(),
         ));
     }
-    if version == 0 {
-        let schema = include_str!("sqlite/schema.sql");
+    let steps: [(i64, &str); 2] =
+        [(2, include_str!("sqlite/schema.sql")), (3, include_str!("sqlite/schema-3.sql"))];
+    for (to, schema) in steps.into_iter().filter(|(to, _)| *to > version) {
         connection
-            .execute_batch(&format!("BEGIN; {schema} PRAGMA user_version = {VERSION}; COMMIT;"))
+            .execute_batch(&format!("BEGIN; {schema} PRAGMA user_version = {to}; COMMIT;"))
             .map_err(|e| sqlite(&e))?;
     }
     Ok(())
@@ -393,5 +396,40 @@ impl Store for SqliteStore {
     ) -> Result<Vec<FieldValue>, StoreError> {
         let keys = self.keys();
         self.read(move |c| shelf::values(c, &keys, resident, &fields)).await
+    }
+
+    async fn put_policy(
+        &self,
+        policy: KeptPolicy,
+        bytes: Vec<u8>,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError> {
+        let ((), receipt) = self.change(entry, move |t| policies::put(t, &policy, &bytes)).await?;
+        Ok(receipt)
+    }
+
+    async fn kept_policy(
+        &self,
+        number: Option<u64>,
+    ) -> Result<Option<(KeptPolicy, Vec<u8>)>, StoreError> {
+        self.read(move |c| policies::folder(c, number)).await
+    }
+
+    async fn kept_policies(&self, limit: usize) -> Result<Vec<KeptPolicy>, StoreError> {
+        self.read(move |c| policies::listed(c, limit)).await
+    }
+
+    async fn put_candidate(
+        &self,
+        candidate: Option<Candidate>,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError> {
+        let ((), receipt) =
+            self.change(entry, move |t| policies::put_candidate(t, candidate.as_ref())).await?;
+        Ok(receipt)
+    }
+
+    async fn candidate(&self) -> Result<Option<Candidate>, StoreError> {
+        self.read(policies::candidate).await
     }
 }

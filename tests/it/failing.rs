@@ -275,7 +275,7 @@ async fn more_than_a_reply_holds_is_turned_down_before_it_is_recorded_as_said() 
 
     // Less of it, and everything that the vocabulary has about everybody, do fit.
     place.clock.set("2026-07-15T11:00:00+01:00".parse().unwrap());
-    let policy = place.app.hub.policy();
+    let policy = place.app.hub.policy().unwrap();
     let every: Vec<String> = policy.book().fields.keys().map(ToString::to_string).collect();
     for (residents, fields) in [(30, unknown), (60, every)] {
         let much = asked(residents, fields);

@@ -7,6 +7,7 @@
 )]
 
 mod again;
+mod approving;
 mod auditing;
 mod choices;
 mod closed;
@@ -27,6 +28,7 @@ mod permissions;
 mod python;
 mod quiet;
 mod records;
+mod reloading;
 mod replayed;
 mod reported;
 mod residents;

@@ -103,7 +103,7 @@ async fn every_scenario_is_answered_alike_by_a_running_hub() {
                 facts: Facts { amendments: Default::default(), ..case.facts.clone() },
                 ..case.clone()
             };
-            let wanted = wanted(&place.app.hub.policy(), &plain);
+            let wanted = wanted(&place.app.hub.policy().unwrap(), &plain);
             let (told, wanted) = match answer {
                 Told::Answer(answer) => (told(&answer), wanted),
                 Told::Located(told) => (told.to_string(), wanted.starts_with("PERMIT").to_string()),

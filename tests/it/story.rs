@@ -37,11 +37,11 @@ fn the_story_goes_as_told_and_its_log_verifies() {
     let log = dir.path().join("data/audit-2026.db");
     rusqlite::Connection::open(&log)
         .unwrap()
-        .execute("UPDATE slot SET bytes = x'00' WHERE idx = 41 AND slot = 1", [])
+        .execute("UPDATE slot SET bytes = x'00' WHERE idx = 42 AND slot = 1", [])
         .unwrap();
     let (exit, text) = weir(&["audit", "verify", "--data", data]);
     assert_eq!(exit, 1, "{text}");
-    assert!(text.contains("entry 41: slot Subject was changed"), "{text}");
+    assert!(text.contains("entry 42: slot Subject was changed"), "{text}");
 
     // A folder that is in use by a story is not used for another.
     let (exit, text) = weir(&["demo", "--exit", "--data", data]);

@@ -15,13 +15,15 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
-use weir::app::{App, AppError};
+use weir::app::reload::{PolicyFolder, Reloader};
+use weir::app::{App, AppError, Policies};
 use weir::audit::entry::{Entry, Kind};
 use weir::auth::issuer::{DevelopmentIssuer, Person};
 use weir::clock::{Clock, FixedClock, SharedClock};
 use weir::domain::DecisionId;
 use weir::grpc::pb;
 use weir::grpc::server::Options;
+use weir::policy::book::RuleBook;
 use weir::store::sqlite::keys::Opened;
 use weir::store::{Fact, Store};
 
@@ -37,6 +39,7 @@ pub(crate) struct Place {
     pub(crate) clock: FixedClock,
     pub(crate) app: Arc<App>,
     pub(crate) issuer: DevelopmentIssuer,
+    pub(crate) reloader: Option<Reloader>,
     dir: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<Result<(), AppError>>>,
@@ -65,7 +68,7 @@ impl Place {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
         let place = Self::empty(&root).await;
         let app = &place.app;
-        people_it(app.store.as_ref(), app.hub.policy().book(), place.clock.now()).await;
+        people_it(app.store.as_ref(), app.hub.policy().unwrap().book(), place.clock.now()).await;
         place
     }
 
@@ -76,24 +79,57 @@ impl Place {
     }
 
     /// Ends the hub and starts it again on the same files, under the shipped policies.
-    pub(crate) async fn restarted(mut self) -> Self {
-        self.shut_down().await.unwrap().unwrap();
-        let Self { app, dir, clock, .. } = self;
-        drop(app);
+    pub(crate) async fn restarted(self) -> Self {
+        let (dir, clock) = self.ended().await;
         let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
         Self::at(dir, clock, &policies).await
     }
 
     async fn at(dir: tempfile::TempDir, clock: FixedClock, policies: &Path) -> Self {
         let policy = weir::cli::policy::open(policies).unwrap();
+        let book = policy.book().clone();
+        Self::under(dir, clock, &book, policy).await
+    }
+
+    /// Opens the place following a policy folder, with everybody in it where it is new. Who may call is as
+    /// in the shipped folder. The place looks at the folder when told, through its `reloader`.
+    pub(crate) async fn following(
+        dir: tempfile::TempDir,
+        clock: FixedClock,
+        folder: PolicyFolder,
+    ) -> Self {
+        let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+        let book = weir::policy::load::load_dir(&policies).unwrap();
+        let new = !dir.path().join("data").exists();
+        let place = Self::under(dir, clock, &book, folder).await;
+        if new {
+            people_it(place.app.store.as_ref(), &book, place.clock.now()).await;
+        }
+        place
+    }
+
+    /// Ends the hub, and gives back what it stood on.
+    pub(crate) async fn ended(mut self) -> (tempfile::TempDir, FixedClock) {
+        self.shut_down().await.unwrap().unwrap();
+        let Self { app, dir, clock, .. } = self;
+        drop(app);
+        (dir, clock)
+    }
+
+    async fn under(
+        dir: tempfile::TempDir,
+        clock: FixedClock,
+        book: &RuleBook,
+        policies: impl Into<Policies>,
+    ) -> Self {
         let issuer = DevelopmentIssuer::open(&dir.path().join("issuer")).unwrap();
-        let book = policy.book();
         let keys = dir.path().join("issuer");
         let issuers = weir::auth::issuer::issuers(book.agencies.keys(), book.roles.keys(), &keys);
         let shared: SharedClock = Arc::new(clock.clone());
         let data = dir.path().join("data");
-        let app = App::open(&data, "northfield.example/it", policy, issuers, shared).await;
+        let app = App::open(&data, "northfield.example/it", policies, issuers, shared).await;
         let app = Arc::new(app.unwrap());
+        let reloader = app.reloader();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -109,7 +145,7 @@ impl Place {
         let channel =
             Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         let (stop, serving) = (Some(stop), Some(serving));
-        Self { channel, address, clock, app, issuer, dir, stop, serving }
+        Self { channel, address, clock, app, issuer, reloader, dir, stop, serving }
     }
 
     /// Asks the hub to end; the handle tells when it has.
@@ -154,6 +190,9 @@ impl Place {
     }
     pub(crate) fn reviews(&self) -> pb::review_service_client::ReviewServiceClient<Channel> {
         pb::review_service_client::ReviewServiceClient::new(self.channel.clone())
+    }
+    pub(crate) fn policies(&self) -> pb::policy_service_client::PolicyServiceClient<Channel> {
+        pb::policy_service_client::PolicyServiceClient::new(self.channel.clone())
     }
     pub(crate) fn audit(&self) -> pb::audit_service_client::AuditServiceClient<Channel> {
         pb::audit_service_client::AuditServiceClient::new(self.channel.clone())

@@ -1,17 +1,26 @@
 //! The words of the policy in force.
 
-use super::{agency_name, words};
+use super::{agency_name, time_message, words};
 use crate::grpc::pb;
-use crate::policy::book::RuleBook;
+use crate::hub::{InForce, PolicyVersion};
+
+/// Which policy it is, on the wire.
+pub(in crate::grpc::convert) fn version_message(version: &PolicyVersion) -> pb::PolicyVersion {
+    let PolicyVersion { number, hash, place, since } = version;
+    pb::PolicyVersion {
+        hash: hash.to_vec(),
+        place: place.clone(),
+        number: *number,
+        since_time: Some(time_message(*since)),
+    }
+}
 
 /// The policy in force on the wire.
 #[must_use]
-pub fn policy_response(book: &RuleBook) -> pb::GetPolicyResponse {
+pub fn policy_response(policy: &InForce) -> pb::GetPolicyResponse {
+    let book = policy.book();
     pb::GetPolicyResponse {
-        version: Some(pb::PolicyVersion {
-            hash: book.hash.to_vec(),
-            place: book.place.name.clone(),
-        }),
+        version: Some(version_message(policy.version())),
         agencies: book
             .agencies
             .iter()

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message, words};
+use super::{
+    Check, Violations, agency_name, receipt_message, resident_name, time_message, version_message,
+    words,
+};
 use crate::audit::entry::Facet;
 use crate::domain::{
     AgencyId, Answer as Test, Ask, Asked, DecisionId, FieldId, NamedApprover, OverrideClaim,
@@ -264,7 +267,7 @@ impl TryFrom<pb::GetDisclosureRequest> for DecisionId {
 #[must_use]
 pub fn answer_message(answer: Answer) -> pb::Answer {
     let (findings, receipt) = answer.into_parts();
-    let Findings { resident, holder, view, explanation, values, policy, place, as_of } = findings;
+    let Findings { resident, holder, view, explanation, values, policy, as_of } = findings;
     let values = values
         .into_iter()
         .map(|(field, value, labels)| pb::FieldText {
@@ -279,7 +282,7 @@ pub fn answer_message(answer: Answer) -> pb::Answer {
         decision: Some(decision_message(view, explanation)),
         values,
         receipt: Some(receipt_message("disclosures", &receipt)),
-        policy: Some(pb::PolicyVersion { hash: policy.to_vec(), place }),
+        policy: Some(version_message(&policy)),
         as_of_time: Some(time_message(as_of)),
     }
 }

@@ -3,8 +3,7 @@
 use tonic::{Request, Response};
 
 use super::{Desk, Reply};
-use crate::grpc::convert;
-use crate::grpc::pb;
+use crate::grpc::{convert, pb, status};
 
 #[tonic::async_trait]
 impl pb::policy_service_server::PolicyService for Desk {
@@ -13,7 +12,7 @@ impl pb::policy_service_server::PolicyService for Desk {
         request: Request<pb::GetPolicyRequest>,
     ) -> Reply<pb::GetPolicyResponse> {
         self.prove(&request).await?;
-        let policy = self.hub.policy();
-        Ok(Response::new(convert::policy_response(policy.book())))
+        let policy = self.hub.policy().map_err(status::of_hub)?;
+        Ok(Response::new(convert::policy_response(&policy)))
     }
 }

@@ -12,6 +12,7 @@ use crate::domain::{AgencyId, Approver, Ask, DecisionId, FieldId, OverrideId, Re
 use crate::hub::answer::Question;
 use crate::hub::entry::Call;
 use crate::hub::{Hub, HubError};
+use crate::policy::PolicySnapshot;
 use crate::policy::book::{ApproverOf, OverrideTest, RuleBook};
 use crate::store::Receipt;
 
@@ -76,7 +77,7 @@ impl Hub {
         wish: Approving,
     ) -> Result<(Timestamp, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let book = policy.book();
         let rpc = "weir.hub.v1.ReviewService/ApproveOverride";
         let call = self.call(rpc, caller, &policy, at);
@@ -89,7 +90,7 @@ impl Hub {
             let until = done.time("/approval/until").ok_or(HubError::Broken)?;
             return Ok((until, done.receipt));
         }
-        if let Err(why) = self.may_approve(&call, book, &about).await {
+        if let Err(why) = self.may_approve(&call, &policy, &about).await {
             let resident = Some(about.resident);
             return Err(self.review_refused(&call, why, about.id, resident).await);
         }
@@ -125,9 +126,10 @@ impl Hub {
     async fn may_approve(
         &self,
         call: &Call<'_>,
-        book: &RuleBook,
+        policy: &PolicySnapshot,
         about: &Reviewed,
     ) -> Result<(), HubError> {
+        let book = policy.book();
         let agency: &AgencyId = call.caller.agency();
         let of_holder = *agency == about.ask.from;
         if !of_holder && *agency != about.asker {
@@ -145,7 +147,7 @@ impl Hub {
         let role = call.caller.role().ok_or(HubError::RoleNeeded)?;
         let entitled = (of_holder || rule.approver_of == ApproverOf::HolderOrAsker)
             && rule.approver_roles.contains(role);
-        if !entitled || self.knows(call, about.resident).await? {
+        if !entitled || self.knows(call, policy, about.resident).await? {
             return Err(HubError::Review(Review::ApproverNotEntitled));
         }
         Ok(())

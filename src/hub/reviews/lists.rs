@@ -174,7 +174,7 @@ impl Hub {
         rpc: &'static str,
         what: &str,
     ) -> Result<(), HubError> {
-        let policy = self.policy();
+        let policy = self.policy()?;
         let call = self.call(rpc, caller, &policy, self.clock.now());
         self.require_staff(&call, &policy, crate::hub::entry::nobody()).await?;
         self.look(&call, what, &serde_json::json!({ "list": what })).await?;

@@ -34,7 +34,7 @@ impl Hub {
         wish: Fulfilling,
     ) -> Result<Receipt, HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let rpc = "weir.hub.v1.ReviewService/FulfilObligation";
         let call = self.call(rpc, caller, &policy, at);
         self.require_staff(&call, &policy, crate::hub::entry::nobody()).await?;

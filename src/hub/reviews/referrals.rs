@@ -12,6 +12,7 @@ use crate::domain::{DecisionId, Grant, Scope};
 use crate::hub::answer::Question;
 use crate::hub::entry::Call;
 use crate::hub::{Hub, HubError, Violation};
+use crate::policy::PolicySnapshot;
 use crate::policy::View;
 use crate::store::{Receipt, StoredEntry};
 
@@ -92,7 +93,7 @@ impl Hub {
         wish: Deciding,
     ) -> Result<(Option<Timestamp>, Receipt), HubError> {
         let at = self.clock.now();
-        let policy = self.policy();
+        let policy = self.policy()?;
         let book = policy.book();
         let rpc = "weir.hub.v1.ReviewService/DecideReferral";
         let call = self.call(rpc, caller, &policy, at);
@@ -101,7 +102,7 @@ impl Hub {
         if let Some(done) = self.done_as(&call, once_for("decided", about.id)).await? {
             return Ok((done.time("/decided/until"), done.receipt));
         }
-        let task = match self.may_decide(&call, &about).await {
+        let task = match self.may_decide(&call, &policy, &about).await {
             Ok(task) => task,
             Err(why) => {
                 let resident = Some(about.resident);
@@ -137,6 +138,7 @@ impl Hub {
     async fn may_decide(
         &self,
         call: &Call<'_>,
+        policy: &PolicySnapshot,
         about: &Reviewed,
     ) -> Result<ReferralTask, HubError> {
         let task = about.recorded.tasks.referral.clone();
@@ -146,7 +148,7 @@ impl Hub {
             return Err(HubError::Review(Review::OwnRequest));
         }
         let entitled = call.caller.role().is_some_and(|role| task.deciders.contains(role));
-        if !entitled || self.knows(call, about.resident).await? {
+        if !entitled || self.knows(call, policy, about.resident).await? {
             return Err(HubError::Review(Review::DeciderNotEntitled));
         }
         Ok(task)

@@ -22,10 +22,10 @@ const FOLDERS: [(&str, &str); 5] = [
 const FILES: [&str; 6] =
     ["model.conf", "place.toml", "conditions.toml", "promises.csv", "lints.toml", "README.md"];
 
-/// Reads a folder and its folders, one level deep. Links are not followed.
+/// Reads a folder and its folders whole, one level deep. Links are not followed.
 ///
 /// # Errors
-/// What cannot be read, or is no plain file within the limits.
+/// When something cannot be read, is no plain file, or is too large or too much.
 pub fn read_dir(dir: &Path) -> Result<Files, Vec<Finding>> {
     let mut files = Files::new();
     let mut findings = Findings::default();

@@ -5,8 +5,8 @@ use std::task::Poll;
 
 use super::knowledge::{flag, objection, order, relationship, release, staff, suspended};
 use super::{
-    Engine, Ground, choice, consent, entry, is_suspended, local, nobody, recorded, resident, row,
-    time, word,
+    Engine, Ground, choice, consent, entry, is_suspended, local, nobody, policies, recorded,
+    resident, row, time, word,
 };
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{ConsentState, ResidentId};
@@ -24,9 +24,11 @@ enum Write {
     Choice,
     Shelve,
     Retract,
+    Policy,
+    Candidate,
 }
 
-const WRITES: [Write; 7] = [
+const WRITES: [Write; 9] = [
     Write::Register,
     Write::Link,
     Write::Facts,
@@ -34,6 +36,8 @@ const WRITES: [Write; 7] = [
     Write::Shelve,
     Write::Retract,
     Write::Unlink,
+    Write::Candidate,
+    Write::Policy,
 ];
 
 /// Makes a write about `ann`, whose local id at the practice is p-1.
@@ -68,6 +72,11 @@ async fn write(
             let made = store.retract(holder, category, vec!["p-1".to_owned()], entry).await;
             made.map(|(_, receipt)| receipt)
         }
+        Write::Policy => {
+            let policy = policies::kept(&entry, 1, [7; 32]);
+            store.put_policy(policy, b"folder".to_vec(), entry).await
+        }
+        Write::Candidate => store.put_candidate(Some(policies::candidate([8; 32])), entry).await,
     }
 }
 
@@ -84,6 +93,8 @@ async fn told(ground: &Ground, ann: ResidentId) -> Vec<String> {
     });
     let person = known.resident.as_ref();
     let mut told = vec![
+        format!("{:?}", store.kept_policy(None).await.unwrap()),
+        format!("{:?}", store.candidate().await.unwrap()),
         format!("{:?}", person.map(|r| (&r.name, &r.nhs_number, r.born, &r.nation))),
         serde_json::to_string(&ground.facts(ann).await).unwrap(),
         format!("{:?}", known.facts.iter().map(|f| (&f.by, f.at)).collect::<Vec<_>>()),
@@ -139,7 +150,7 @@ pub(super) async fn every_write_leaves_one_entry<E: Engine>() {
         assert_eq!((stored.rpc, stored.facets), (entry.rpc, entry.facets), "{kind:?}");
         assert_eq!(stored.slots, entry.slots, "{kind:?}");
         let after = told(&ground, ann).await;
-        assert!(after[..11] != before[..11], "{kind:?} changed nothing that can be read");
+        assert!(after[..13] != before[..13], "{kind:?} changed nothing that can be read");
     }
 }
 

@@ -163,13 +163,14 @@ impl Changes {
         let changed = self
             .write(|transaction| {
                 let sql = "SELECT EXISTS (SELECT 1 FROM resident) \
-                           OR EXISTS (SELECT 1 FROM fact_history)";
+                           OR EXISTS (SELECT 1 FROM fact_history) \
+                           OR EXISTS (SELECT 1 FROM policy)";
                 let changed = transaction.query_row(sql, [], |row| row.get::<_, bool>(0));
                 Ok((false, changed.map_err(|e| sqlite(&e))?))
             })
             .await?;
         if changed && self.log.head().size <= 1 {
-            let what = "residents or facts are there, but the audit log that tells of them is not";
+            let what = "residents, facts or policies are there, but the audit log that tells of them is not";
             return Err(StoreError::Corrupt(what.to_owned()));
         }
         Ok(())

@@ -106,7 +106,7 @@ pub(super) struct Set<'p> {
 
 impl<'p> Set<'p> {
     pub(super) async fn up(place: &'p Place) -> Self {
-        let policy = place.app.hub.policy();
+        let policy = place.app.hub.policy().unwrap();
         let agencies = policy.book().agencies.keys().map(ToString::to_string).collect();
         Self { place, agencies, n: 0, stands: std::sync::Mutex::default() }
     }
@@ -128,7 +128,7 @@ impl<'p> Set<'p> {
 
     /// The latest of the days and the ask.
     fn not_before(&self, case: &Case, day: Date) -> Timestamp {
-        let zone = self.place.app.hub.policy().book().place.zone.clone();
+        let zone = self.place.app.hub.policy().unwrap().book().place.zone.clone();
         let start = day.to_zoned(zone).map(|z| z.timestamp()).unwrap_or(case.at);
         case.at.max(start)
     }
@@ -243,7 +243,7 @@ impl<'p> Set<'p> {
             request_id: String::new(),
         };
         self.place.residents().link_identity(self.place.from(keeper, link)).await?;
-        let policy = self.place.app.hub.policy();
+        let policy = self.place.app.hub.policy().unwrap();
         let categories: BTreeSet<_> = case
             .ask
             .fields

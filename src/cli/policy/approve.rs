@@ -1,0 +1,233 @@
+//! `weir policy approve`: says what a folder changes, and signs it.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::key::Key;
+use super::{Outcome, findings};
+use crate::policy::approval::{
+    Bundle, Change, Class, FOLDER, Side, between, file_digests, person, signature_file,
+};
+use crate::policy::kept::{build, failing_scenarios, unpack};
+use crate::policy::load::{Files, load, read_dir};
+use crate::store::sqlite::policies::PolicyReader;
+
+/// What to approve.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: weir policy approve policies --key ~/weir-approval.key --name 'Ade Bakare' \
+                  --author 'Dee Author' --data weir-data\n\nThe first approver names the author; the \
+                  others sign the same bundle."
+)]
+pub struct Wish {
+    /// The policy folder.
+    dir: PathBuf,
+    /// The file of your key.
+    #[arg(long)]
+    key: PathBuf,
+    /// Your name, as the operator has entered it beside your key.
+    #[arg(long)]
+    name: String,
+    /// Who wrote the change.
+    #[arg(long)]
+    author: Option<String>,
+    /// The hub's data folder: what is in force stands there. The hub may run.
+    #[arg(long, default_value = "weir-data")]
+    data: PathBuf,
+    /// From when on it may be in force, such as 2026-08-01T00:00:00+01:00; at once where not said.
+    #[arg(long)]
+    not_before: Option<Timestamp>,
+}
+
+/// Approves the folder.
+pub(super) fn run(wish: &Wish) -> Outcome {
+    let signing = Signing {
+        dir: &wish.dir,
+        key: &wish.key,
+        name: &wish.name,
+        author: wish.author.as_deref(),
+        data: &wish.data,
+        not_before: wish.not_before,
+    };
+    signing.run()
+}
+
+/// One approval, by whichever command.
+pub(super) struct Signing<'a> {
+    pub dir: &'a Path,
+    pub key: &'a Path,
+    pub name: &'a str,
+    pub author: Option<&'a str>,
+    pub data: &'a Path,
+    pub not_before: Option<Timestamp>,
+}
+
+/// What is in force, as the data folder has it.
+struct Served {
+    number: u64,
+    hash: Option<[u8; 32]>,
+    files: Option<Files>,
+}
+
+fn served(data: &Path) -> Result<Served, String> {
+    if !data.is_dir() {
+        return Err(format!(
+            "--data {}: there is no such folder. It says what is in force, which a change follows; for a \
+             hub that never started, start it once: it waits for a policy.",
+            data.display()
+        ));
+    }
+    let wrong = |e: crate::store::StoreError| format!("--data {}: {e}", data.display());
+    let newest = match PolicyReader::open(data).map_err(wrong)? {
+        Some(reader) => reader.folder(None).map_err(wrong)?,
+        None => None,
+    };
+    Ok(match newest {
+        None => Served { number: 0, hash: None, files: None },
+        Some((kept, bytes)) => Served {
+            number: kept.number,
+            hash: Some(kept.hash),
+            // Unsigned: for who needs approvals it never was in force.
+            files: unpack(&bytes).filter(|_| !kept.note.approved_by.is_empty()),
+        },
+    })
+}
+
+impl Signing<'_> {
+    pub(super) fn run(&self) -> Outcome {
+        match self.signed() {
+            Ok(outcome) => outcome,
+            Err(text) => Outcome { text, exit: 2 },
+        }
+    }
+
+    fn signed(&self) -> Result<Outcome, String> {
+        let key = Key::read(self.key, self.dir)?;
+        let files = match read_dir(self.dir) {
+            Ok(files) => files,
+            Err(found) => {
+                let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+                return Ok(findings(self.dir, &lines));
+            }
+        };
+        let policy = match build(&files) {
+            Ok(policy) => policy,
+            Err(lines) => return Ok(findings(self.dir, &lines)),
+        };
+        let served = served(self.data)?;
+        let old = served.files.as_ref().and_then(|files| Some((load(files).ok()?, files)));
+        let old = old.as_ref().map(|(book, files)| Side { files, book });
+        let change = between(old, Side { files: &files, book: policy.book() });
+        let failing = failing_scenarios(&files, &policy);
+        if !failing.is_empty() && !change.suspends {
+            return Ok(findings(self.dir, &failing));
+        }
+        let (bundle, bytes, anew) = self.bundle(&files, &served, &change)?;
+        let alone = change.class == Class::Widening;
+        if alone && person(self.name) == person(&bundle.author) {
+            return Err(format!(
+                "--name {}: the author may not approve a change that widens. Another person must.",
+                self.name
+            ));
+        }
+        if anew {
+            self.put_away(&files)?;
+            self.write(Bundle::FILE, &bytes)?;
+        }
+        let (file, text) = signature_file(&key.sign(self.name, &bytes));
+        self.write(&file, text.as_bytes())?;
+        Ok(Outcome { text: told(&bundle, &change, failing.len(), self.name), exit: 0 })
+    }
+
+    /// The bundle that is there, where it is of this folder and follows what is in force; else a new one.
+    fn bundle(
+        &self,
+        files: &Files,
+        served: &Served,
+        change: &Change,
+    ) -> Result<(Bundle, Vec<u8>, bool), String> {
+        let there =
+            files.get(Bundle::FILE).and_then(|bytes| Some((Bundle::parse(bytes).ok()?, bytes)));
+        if let Some((bundle, bytes)) = there
+            && bundle.fits(files).is_ok()
+            && bundle.version > served.number
+            && bundle.previous == served.hash
+            && bundle.class >= change.class
+        {
+            let other = |author: &str| person(author) != person(&bundle.author);
+            if self.author.is_some_and(other) {
+                return Err(format!("--author: the others signed that {} wrote it", bundle.author));
+            }
+            if self.not_before.is_some() && self.not_before != bundle.not_before {
+                return Err("--not-before: the others signed another time".to_owned());
+            }
+            return Ok((bundle, bytes.clone(), false));
+        }
+        let author = self.author.ok_or(
+            "--author is missing: nobody has approved this folder as it is, and the first approver \
+             says who wrote the change",
+        )?;
+        let bundle = Bundle {
+            version: served.number + 1,
+            previous: served.hash,
+            not_before: self.not_before,
+            author: author.to_owned(),
+            class: change.class,
+            files: file_digests(files),
+        };
+        let bytes = bundle.text().into_bytes();
+        Ok((bundle, bytes, true))
+    }
+
+    /// Takes away what approved another content.
+    fn put_away(&self, files: &Files) -> Result<(), String> {
+        for name in files.keys().filter(|name| name.starts_with(FOLDER)) {
+            let path = self.dir.join(name);
+            std::fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
+        write_whole(&self.dir.join(name), bytes)
+    }
+}
+
+/// Writes a file whole or not at all.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let wrong = |e: std::io::Error| format!("{}: {e}", path.display());
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(wrong)?;
+    // A name that a hub does not read.
+    let mut beside = std::ffi::OsString::from(".");
+    beside.push(path.file_name().unwrap_or_default());
+    let beside = folder.join(beside);
+    std::fs::write(&beside, bytes).map_err(wrong)?;
+    std::fs::rename(&beside, path).map_err(wrong)
+}
+
+fn told(bundle: &Bundle, change: &Change, failing: usize, name: &str) -> String {
+    let mut lines = vec![format!(
+        "Version {} ({}), by {}: approved by {name}. It needs {}.",
+        bundle.version,
+        change.class,
+        bundle.author,
+        change.needs()
+    )];
+    if !change.roles.is_empty() {
+        let roles: Vec<&str> = change.roles.iter().map(String::as_str).collect();
+        lines.push(format!("Among them must be the roles: {}.", roles.join(", ")));
+    }
+    if failing > 0 {
+        lines.push(format!(
+            "{failing} examples no longer come out as they say. A suspension goes live all the same; \
+             the next change must put them right."
+        ));
+    }
+    match bundle.not_before {
+        Some(at) => lines.push(format!("It comes into force at {at}, once all have signed.")),
+        None => lines.push("It comes into force as soon as all have signed.".to_owned()),
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,160 @@
+//! What a candidate changes, and whom that concerns. What is not proved to be harmless counts as widening.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::policy::book::RuleBook;
+use crate::policy::load::{Files, content};
+
+/// What a change does to what may be shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Nothing: words and examples.
+    Wording,
+    /// Less is shared, and nothing more.
+    Narrowing,
+    /// Something more is shared, or it is not proved that nothing is.
+    Widening,
+}
+
+impl Class {
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Wording, "wording"), (Self::Narrowing, "narrowing"), (Self::Widening, "widening")];
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wording => "wording",
+            Self::Narrowing => "narrowing",
+            Self::Widening => "widening",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Class {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|(_, word)| *word == text);
+        found.map(|(class, _)| class).ok_or("class must be wording, narrowing or widening".into())
+    }
+}
+
+/// What a candidate changes, and who must approve it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What it does.
+    pub class: Class,
+    /// So many people who are not its author.
+    pub people: usize,
+    /// At least one approver in each of these roles.
+    pub roles: BTreeSet<String>,
+    /// Sharing is suspended and nothing else is done: at once, even where examples no longer come out.
+    pub suspends: bool,
+}
+
+/// A folder with what it says.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    /// The files.
+    pub files: &'a Files,
+    /// The rule book.
+    pub book: &'a RuleBook,
+}
+
+/// What `new` changes. Nothing in force before: all of it is new.
+#[must_use]
+pub fn between(old: Option<Side<'_>>, new: Side<'_>) -> Change {
+    let class = old.map_or(Class::Widening, |old| class(old.files, new.files));
+    Change {
+        class,
+        people: if class == Class::Widening { 2 } else { 1 },
+        roles: if class == Class::Widening { roles(new.book) } else { BTreeSet::new() },
+        suspends: class == Class::Narrowing,
+    }
+}
+
+impl Change {
+    /// How many people must approve it, in words.
+    #[must_use]
+    pub fn needs(&self) -> String {
+        match self.people {
+            0 | 1 => "1 person".to_owned(),
+            more => format!("{more} people who are not its author"),
+        }
+    }
+}
+
+/// Whom a change concerns that may touch everything.
+fn roles(book: &RuleBook) -> BTreeSet<String> {
+    let mut roles = BTreeSet::new();
+    if book.fields.values().any(|field| field.cpi) {
+        roles.insert("caldicott-guardian".to_owned());
+    }
+    if book.fields.values().any(|field| field.location) {
+        roles.insert("siro".to_owned());
+    }
+    roles
+}
+
+/// By the files alone: scenarios decide nothing; a suspension only takes away. Everything else may widen.
+fn class(old: &Files, new: &Files) -> Class {
+    let names: BTreeSet<&String> = content(old).chain(content(new)).map(|(name, _)| name).collect();
+    names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name))
+        .map(|name| {
+            let texts = (text(old, name), text(new, name));
+            match texts {
+                _ if name.starts_with("scenarios/") => Class::Wording,
+                (old, Some(new)) if name == SUSPENDED && denies_more(old.as_deref(), &new) => {
+                    Class::Narrowing
+                }
+                (Some(old), Some(new))
+                    if name.starts_with("agreements/") && is_suspended(&old, &new) =>
+                {
+                    Class::Narrowing
+                }
+                _ => Class::Widening,
+            }
+        })
+        .max()
+        .unwrap_or(Class::Wording)
+}
+
+/// The rows that suspend an agency.
+pub const SUSPENDED: &str = "rules/00-suspended.csv";
+/// How an agreement's file says that it is alive, and that it is suspended.
+pub const STATUS: (&str, &str) = ("status = \"live\"", "status = \"suspended\"");
+
+fn text(files: &Files, name: &str) -> Option<String> {
+    files.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Every row is a deny row, and every row from before is there.
+fn denies_more(old: Option<&str>, new: &str) -> bool {
+    let rows = |text: &str| -> Vec<String> {
+        text.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(str::to_owned)
+            .collect()
+    };
+    let (old, new) = (old.map(rows).unwrap_or_default(), rows(new));
+    new.iter().all(|row| row.rsplit(',').next().is_some_and(|eft| eft.trim() == "deny"))
+        && old.iter().all(|row| new.contains(row))
+}
+
+/// The status went from live to suspended, and no other byte changed.
+fn is_suspended(old: &str, new: &str) -> bool {
+    let line = |text: &str| old.lines().filter(|line| line.trim_end() == text).count();
+    line(STATUS.0) == 1 && old.replacen(STATUS.0, STATUS.1, 1) == new
+}
