@@ -18,6 +18,8 @@ pub mod lint;
 pub mod load;
 pub mod matrix;
 pub mod prose;
+pub mod recall;
+pub mod replay;
 pub mod rulebook;
 pub mod scenario;
 mod selfcheck;

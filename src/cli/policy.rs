@@ -8,6 +8,9 @@ mod explain;
 mod fmt;
 mod junit;
 mod key;
+mod past;
+mod recall;
+mod replay;
 mod rollback;
 mod show;
 mod status;
@@ -52,6 +55,12 @@ pub enum PolicyCommand {
     Rulebook(show::RulebookWish),
     /// Puts the spacing of the tables in order; never changes what they mean.
     Fmt(fmt::Wish),
+    /// Says what the decisions of the past would come to under another folder.
+    Replay(replay::Wish),
+    /// Lists everything that went out under a faulty rule or agreement, and whom to tell.
+    Recall(recall::Wish),
+    /// Notes that a recipient of a recall has answered.
+    RecallAck(recall::AckWish),
     /// Makes the key of an approver.
     Keygen(key::Wish),
     /// Approves what a folder changes: says what it is, and signs it.
@@ -79,6 +88,9 @@ pub fn run(command: PolicyCommand) -> Outcome {
         PolicyCommand::Show(wish) => show::run(&wish),
         PolicyCommand::Rulebook(wish) => show::rulebook_run(&wish),
         PolicyCommand::Fmt(wish) => fmt::run(&wish),
+        PolicyCommand::Replay(wish) => replay::run(&wish),
+        PolicyCommand::Recall(wish) => recall::run(&wish),
+        PolicyCommand::RecallAck(wish) => recall::ack_run(&wish),
         PolicyCommand::Keygen(wish) => key::run(&wish),
         PolicyCommand::Approve(wish) => approve::run(&wish),
         PolicyCommand::Suspend(wish) => suspend::run(&wish),

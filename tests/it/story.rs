@@ -85,7 +85,7 @@ fn a_sealed_and_an_unknown_resident_leave_the_same_entries() {
 #[test]
 fn wrong_input_is_told_what_to_do() {
     let (exit, text) = weir(&["policy", "check", "no-such-folder"]);
-    assert_eq!(exit, 1, "{text}");
+    assert_eq!(exit, 2, "{text}");
     assert!(text.contains("cannot be read"), "{text}");
     let (exit, text) =
         weir(&["policy", "explain", "policies", "policies/scenarios/consent.toml", "consent-1"]);

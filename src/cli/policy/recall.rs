@@ -1,0 +1,284 @@
+//! `weir policy recall` and `recall-ack`: a rule or an agreement was found faulty.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::past::{Log, Span, past};
+use super::{Outcome, findings, open};
+use crate::audit::entry::{Facet, Kind};
+use crate::cli::import::{Trouble, ended, entry, failed, runtime};
+use crate::clock::{Clock as _, SystemClock};
+use crate::domain::AgencyId;
+use crate::hub::entry::about;
+use crate::policy::book::RuleBook;
+use crate::policy::load::nearest;
+use crate::policy::recall::{Acknowledgement, Fault, Pack, Release};
+use crate::store::{Store, StoredEntry};
+
+/// Whose disclosures to look for.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: weir policy recall policies --rule N27 --data weir-data --out breach-2026-07\n\nThe data folder must not be open: stop the hub, or take a copy with its hub key."
+)]
+pub struct Wish {
+    /// The policy folder, for its words; a rule that is not in it any more is looked for all the same.
+    dir: PathBuf,
+    /// The rule.
+    #[arg(long, required_unless_present = "agreement", conflicts_with = "agreement")]
+    rule: Option<String>,
+    /// The agreement.
+    #[arg(long)]
+    agreement: Option<String>,
+    #[command(flatten)]
+    span: Span,
+    /// The folder that the pack is put into; must be empty or not there.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Who has answered.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: weir policy recall-ack breach-2026-07 --agency oakdale-gp --by \"Ada Penn\" --note \"deleted on 16 July\""
+)]
+pub struct AckWish {
+    /// The pack.
+    pack: PathBuf,
+    /// The recipient that has answered.
+    #[arg(long)]
+    agency: AgencyId,
+    /// Who answered for it.
+    #[arg(long)]
+    by: String,
+    /// What they did about it.
+    #[arg(long)]
+    note: String,
+}
+
+/// Puts the pack together.
+pub(super) fn run(wish: &Wish) -> Outcome {
+    let policy = match open(&wish.dir) {
+        Ok(policy) => policy,
+        Err(lines) => return findings(&wish.dir, &lines),
+    };
+    let book = policy.book();
+    ended(runtime().and_then(|runtime| runtime.block_on(recalled(wish, book))))
+}
+
+async fn recalled(wish: &Wish, book: &RuleBook) -> Result<String, Trouble> {
+    let fault = match (&wish.rule, &wish.agreement) {
+        (Some(rule), _) => Fault::Rule(rule.clone()),
+        (None, Some(agreement)) => Fault::Agreement(agreement.clone()),
+        (None, None) => return Err(failed("--rule or --agreement is missing")),
+    };
+    if wish.out.read_dir().is_ok_and(|mut some| some.next().is_some()) {
+        return Err(failed(format!("--out {}: the folder is not empty", wish.out.display())));
+    }
+    let log = Log::open(&wish.span, &book.place.zone, "weir policy recall", fault.text()).await?;
+    let (facet, id) = match &fault {
+        Fault::Rule(id) => (Facet::Rules, id),
+        Fault::Agreement(id) => (Facet::Agreements, id),
+    };
+    let mut releases = Vec::new();
+    log.each(&[Kind::Disclose], |entries| {
+        let under = |stored: &&StoredEntry| {
+            let words = stored.entry.facets.get(&facet);
+            words.is_some_and(|words| words.split('|').any(|word| word == id))
+        };
+        releases.extend(entries.iter().filter(under).filter_map(|one| release(one, &fault, book)));
+        Ok(())
+    })
+    .await?;
+    let known = match &fault {
+        Fault::Rule(id) => book.rules.iter().any(|rule| rule.id.as_str() == id),
+        Fault::Agreement(id) => book.agreements.keys().any(|one| one.as_str() == id),
+    };
+    if releases.is_empty() && !known {
+        let near = match &fault {
+            Fault::Rule(id) => nearest(id, book.rules.iter().map(|rule| rule.id.as_str())),
+            Fault::Agreement(id) => nearest(id, book.agreements.keys().map(|one| one.as_str())),
+        };
+        let near = near.map(|near| format!(" Nearest: \"{near}\".")).unwrap_or_default();
+        return Err(failed(format!(
+            "{} is in neither the folder nor the log.{near}",
+            fault.text()
+        )));
+    }
+    let made_at = crate::cli::clock_in(&wish.span.data).now();
+    let pack = Pack { fault, made_at, span: (log.since, log.until), releases };
+    let count = pack.releases.len().to_string();
+    let facets = [(Facet::What, format!("recall {}", pack.fault.text())), (Facet::Count, count)];
+    let made = entry(Kind::Review, "weir policy recall", &facets);
+    log.store.append(vec![made]).await.map_err(failed)?;
+    written(&wish.out, &pack)?;
+    Ok(format!(
+        "{} disclosures under {} to {} recipients about {} residents: {}",
+        pack.releases.len(),
+        pack.fault.text(),
+        pack.recipients().len(),
+        pack.residents().len(),
+        wish.out.join("report.md").display()
+    ))
+}
+
+/// One disclosure; of its fields those that the faulty rule or agreement opened.
+fn release(stored: &StoredEntry, fault: &Fault, book: &RuleBook) -> Option<Release> {
+    let entry = &stored.entry;
+    let word = |facet| entry.facets.get(&facet).cloned().unwrap_or_default();
+    let all: BTreeSet<String> =
+        word(Facet::Released).split('|').filter(|f| !f.is_empty()).map(str::to_owned).collect();
+    let by_rule = past(stored).map(|past| past.was.fields).unwrap_or_default();
+    let under = |rule: &str| match fault {
+        Fault::Rule(id) => rule == id,
+        Fault::Agreement(id) => book.rules.iter().any(|one| {
+            one.id.as_str() == rule && one.agreement.as_ref().is_some_and(|a| a.as_str() == id)
+        }),
+    };
+    let opened: BTreeSet<String> = by_rule
+        .iter()
+        .filter(|(field, rule)| {
+            all.contains(field.as_str()) && rule.as_ref().is_some_and(|rule| under(rule.as_str()))
+        })
+        .map(|(field, _)| field.to_string())
+        .collect();
+    Some(Release {
+        id: entry.event,
+        at: stored.committed_at,
+        recipient: entry.agency.clone()?,
+        role: word(Facet::Role),
+        purpose: word(Facet::Purpose),
+        holder: word(Facet::Holder),
+        fields: if opened.is_empty() { all } else { opened },
+        resident: about(entry),
+    })
+}
+
+const PACK: &str = "pack.json";
+const ACKS: &str = "acknowledgements.csv";
+const REPORT: &str = "report.md";
+const LIST: &str = "disclosures.csv";
+
+fn written(out: &Path, pack: &Pack) -> Result<(), Trouble> {
+    std::fs::create_dir_all(out).map_err(|e| failed(format!("{}: {e}", out.display())))?;
+    let json = format!("{:#}\n", pack.json());
+    let head = "agency,by,time,note\n".to_owned();
+    for (name, text) in [(PACK, json), (LIST, pack.csv()), (ACKS, head), (REPORT, pack.report(&[]))]
+    {
+        put(&out.join(name), &text)?;
+    }
+    Ok(())
+}
+
+/// Whole or not at all, and its owner's alone: it names residents.
+fn put(path: &Path, text: &str) -> Result<(), Trouble> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let wrong = |e: std::io::Error| failed(format!("{}: {e}", path.display()));
+    let aside = path.with_extension("new");
+    let _ = std::fs::remove_file(&aside);
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&aside).map_err(wrong)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(wrong)?;
+    std::fs::rename(&aside, path).map_err(wrong)
+}
+
+/// Notes that a recipient has answered, and says who has not.
+pub(super) fn ack_run(wish: &AckWish) -> Outcome {
+    ended(acknowledged(wish))
+}
+
+fn acknowledged(wish: &AckWish) -> Result<String, Trouble> {
+    let read = |name: &str| {
+        let path = wish.pack.join(name);
+        std::fs::read_to_string(&path).map_err(|e| {
+            failed(format!("{}: {e}. Is this the folder of a recall?", path.display()))
+        })
+    };
+    let pack: serde_json::Value = serde_json::from_str(&read(PACK)?).map_err(failed)?;
+    let told: BTreeSet<&str> = pack
+        .get("recipients")
+        .and_then(|all| all.as_array())
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.get("agency")?.as_str())
+        .collect();
+    if !told.contains(wish.agency.as_str()) {
+        let near = nearest(wish.agency.as_str(), told.iter().copied());
+        let near = near.map(|near| format!(" Nearest: \"{near}\".")).unwrap_or_default();
+        return Err(failed(format!("--agency {} is no recipient here.{near}", wish.agency)));
+    }
+    if wish.by.trim().is_empty() || wish.note.trim().is_empty() {
+        return Err(failed("--by and --note must say who answered, and what they did"));
+    }
+    let mut rows = acknowledgements(&read(ACKS)?)?;
+    rows.push(Acknowledgement {
+        agency: wish.agency.clone(),
+        by: wish.by.clone(),
+        at: SystemClock.now(),
+        note: wish.note.clone(),
+    });
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["agency", "by", "time", "note"]).map_err(failed)?;
+    for row in &rows {
+        let cells = [row.agency.as_str(), &row.by, &row.at.to_string(), &row.note];
+        writer.write_record(cells).map_err(failed)?;
+    }
+    let text = writer.into_inner().map_err(failed)?;
+    put(&wish.pack.join(ACKS), &String::from_utf8(text).map_err(failed)?)?;
+    let report = pack_of(&pack, &read(LIST)?)?.report(&rows);
+    put(&wish.pack.join(REPORT), &report)?;
+    let answered: BTreeSet<&str> = rows.iter().map(|row| row.agency.as_str()).collect();
+    let open: Vec<&str> = told.difference(&answered).copied().collect();
+    Ok(match open.as_slice() {
+        [] => "Every recipient has answered.".to_owned(),
+        open => format!("{} recipients have not answered: {}", open.len(), open.join(", ")),
+    })
+}
+
+fn acknowledgements(text: &str) -> Result<Vec<Acknowledgement>, Trouble> {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let mut rows = Vec::new();
+    for row in reader.records() {
+        let row = row.map_err(failed)?;
+        let cell = |n: usize| row.get(n).unwrap_or_default().to_owned();
+        rows.push(Acknowledgement {
+            agency: cell(0).parse().map_err(failed)?,
+            by: cell(1),
+            at: cell(2).parse().map_err(failed)?,
+            note: cell(3),
+        });
+    }
+    Ok(rows)
+}
+
+/// The pack as it was written.
+fn pack_of(json: &serde_json::Value, list: &str) -> Result<Pack, Trouble> {
+    let damaged = || failed(format!("{PACK} is not as it was written"));
+    let word = |key: &str| json.get(key).and_then(|word| word.as_str());
+    let fault = match word("fault").and_then(|fault| fault.split_once(' ')) {
+        Some(("rule", id)) => Fault::Rule(id.to_owned()),
+        Some(("agreement", id)) => Fault::Agreement(id.to_owned()),
+        Some(_) | None => return Err(damaged()),
+    };
+    let time = |key: &str| word(key).and_then(|at| at.parse::<Timestamp>().ok());
+    let mut releases = Vec::new();
+    for row in csv::Reader::from_reader(list.as_bytes()).records() {
+        let row = row.map_err(failed)?;
+        let cell = |n: usize| row.get(n).unwrap_or_default();
+        let id = cell(0).strip_prefix("disclosures/").ok_or_else(damaged)?;
+        releases.push(Release {
+            id: id.parse().map_err(|_| damaged())?,
+            at: cell(1).parse().map_err(|_| damaged())?,
+            recipient: cell(2).parse().map_err(|_| damaged())?,
+            role: cell(3).to_owned(),
+            purpose: cell(4).to_owned(),
+            holder: cell(5).to_owned(),
+            fields: cell(6).split('|').map(str::to_owned).collect(),
+            resident: cell(7).strip_prefix("residents/").and_then(|id| id.parse().ok()),
+        });
+    }
+    let made_at = time("made_at").ok_or_else(damaged)?;
+    Ok(Pack { fault, made_at, span: (time("from"), time("until")), releases })
+}
