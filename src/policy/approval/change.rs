@@ -74,11 +74,13 @@ pub struct Side<'a> {
 #[must_use]
 pub fn between(old: Option<Side<'_>>, new: Side<'_>) -> Change {
     let class = old.map_or(Class::Widening, |old| class(old.files, new.files));
+    // What the files alone show to be narrowing is a suspension; a finer comparison would show more.
+    let suspends = class == Class::Narrowing;
     Change {
         class,
         people: if class == Class::Widening { 2 } else { 1 },
         roles: if class == Class::Widening { roles(new.book) } else { BTreeSet::new() },
-        suspends: class == Class::Narrowing,
+        suspends,
     }
 }
 
