@@ -10,6 +10,7 @@ use crate::auth::issuer::DEVELOPMENT;
 use crate::auth::{HubFunction, Issuer, JwksUrl, KeySource};
 use crate::domain::{AgencyId, RoleId};
 use crate::grpc::tls::TlsFiles;
+use crate::grpc::web::Origins;
 use crate::policy::approval::{Trust, TrustedKey};
 
 /// In earnest, or to try things out.
@@ -39,6 +40,8 @@ pub struct Config {
     pub audit_origin: String,
     /// Tell anybody the contract over reflection.
     pub reflection: bool,
+    /// Origins whose pages may call over gRPC-Web; none where it is not said.
+    pub web_origins: Origins,
     /// The hub's own certificate; `None`: no TLS.
     pub tls: Option<TlsFiles>,
     /// A proxy before the hub ends TLS.
@@ -84,6 +87,8 @@ struct ConfigFile {
     policies_dir: PathBuf,
     audit_origin: String,
     reflection: Option<bool>,
+    #[serde(default)]
+    web_origins: Vec<String>,
     plaintext: Option<Plaintext>,
     tls: Option<TlsFile>,
     policy: Option<PolicyTable>,
@@ -269,6 +274,8 @@ impl Config {
             policies_dir: base.join(file.policies_dir),
             audit_origin: file.audit_origin,
             reflection: file.reflection.unwrap_or(file.mode == Mode::Development),
+            web_origins: Origins::new(&file.web_origins)
+                .map_err(|why| ConfigError(format!("{shown}: {why}")))?,
             tls: file
                 .tls
                 .map(|tls| tls.read(base))

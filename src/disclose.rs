@@ -1,11 +1,12 @@
 //! Opens a record with a permit and keeps exactly the permitted fields. Pure. A disclosure is made
 //! nowhere else, and never from a refusal.
 
-mod treat;
+pub mod counts;
+mod mask;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use treat::Needles;
+pub use mask::Needles;
 
 use crate::domain::{FieldId, FieldValue, Record};
 use crate::policy::Permit;
@@ -80,13 +81,13 @@ impl Disclosure {
             let looks = treatment.hides_places || !treatment.needles.is_empty();
             if looks && !treatment.let_out.contains(&field) {
                 let (left, changed) =
-                    treat::masked(&value, &treatment.needles, treatment.hides_places);
+                    mask::masked(&value, &treatment.needles, treatment.hides_places);
                 let Some(left) = left else { continue };
                 value = left;
                 labels.extend(changed.then_some(Label::Masked));
             }
             if treatment.suppress.contains(&field) {
-                let Some((left, changed)) = treat::suppressed(&value, treatment.least) else {
+                let Some((left, changed)) = counts::suppressed(&value, treatment.least) else {
                     continue;
                 };
                 value = left;

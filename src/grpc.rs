@@ -10,3 +10,4 @@ pub mod services;
 pub mod status;
 pub mod strict;
 pub mod tls;
+pub mod web;

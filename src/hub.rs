@@ -13,6 +13,7 @@ mod knowledge;
 mod locate;
 mod log;
 mod records;
+mod reported;
 mod residents;
 mod reviews;
 mod rights;
@@ -30,9 +31,10 @@ pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
 pub use error::{HubError, Violation};
 pub use in_force::{InForce, PolicyVersion, Versions};
 pub use knowledge::ListedFacts;
-pub use locate::{INVOLVEMENT, Located, NonDisclosure};
+pub use locate::Located;
 pub use log::{Details, EntryQuery, Looked};
 pub use records::{Extract, ExtractRow, Published, may_expire};
+pub use reported::NonDisclosure;
 pub use residents::{NewResident, Wanted};
 pub use reviews::{
     Approving, Deciding, DutyState, Fulfilling, ListedDuty, ListedReferral, ReferralState, Review,
@@ -247,6 +249,7 @@ const fn what(why: &HubError) -> &'static str {
         HubError::NotFound => "not-found",
         HubError::Taken => "taken",
         HubError::RequestIdReused => "request-id",
+        HubError::Changed => "changed",
         HubError::Referred => "referred",
         HubError::TooMuch => "too-much",
         HubError::Review(why) => why.as_str(),

@@ -128,3 +128,9 @@ pub const POLICY_READ_TURNS: u32 = 60;
 pub const POLICY_REASONS_MAX: usize = 50;
 /// Longest of these, in bytes.
 pub const POLICY_REASON_LEN_MAX: usize = 1_000;
+
+/// How long a browser may remember which pages may call.
+pub const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
+
+/// Most withheld values of one resident that are looked for in what is released.
+pub const HIDDEN_VALUES_MAX: usize = 2_000;

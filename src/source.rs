@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::{AgencyId, CategoryId, FieldId, Record, ResidentId};
+use crate::domain::{AgencyId, CategoryId, FieldId, FieldValue, Record, ResidentId};
 use crate::store::Store;
 
 /// Why a source gave nothing.
@@ -33,6 +33,14 @@ pub trait RecordSource: Send + Sync + 'static {
         resident: ResidentId,
         categories: &BTreeSet<CategoryId>,
     ) -> Result<BTreeSet<FieldId>, SourceError>;
+
+    /// Everything that is known of `fields` of `resident`, whoever holds it, old values too: what must be
+    /// read out of no other value. More than can be looked for is an error.
+    async fn all_values(
+        &self,
+        resident: ResidentId,
+        fields: &BTreeSet<FieldId>,
+    ) -> Result<Vec<FieldValue>, SourceError>;
 }
 
 /// The shelf in the hub's own store.
@@ -70,5 +78,16 @@ impl RecordSource for Shelf {
         categories: &BTreeSet<CategoryId>,
     ) -> Result<BTreeSet<FieldId>, SourceError> {
         Ok(self.fetch(holder, resident, categories).await?.values.into_keys().collect())
+    }
+
+    async fn all_values(
+        &self,
+        resident: ResidentId,
+        fields: &BTreeSet<FieldId>,
+    ) -> Result<Vec<FieldValue>, SourceError> {
+        self.store.shelf_values(resident, fields.clone()).await.map_err(|error| {
+            tracing::error!(error = %error, "The shelf could not be read");
+            SourceError::Unavailable
+        })
     }
 }

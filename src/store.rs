@@ -6,9 +6,10 @@ mod contract;
 mod policies;
 pub mod sqlite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -63,6 +64,9 @@ pub enum Refusal {
     /// The entry is larger than the log allows.
     #[error("the entry is too large for the audit log")]
     EntryTooLarge,
+    /// What a fact was to replace has changed since it was read.
+    #[error("the fact has changed since it was read")]
+    FactChanged,
     /// An entry or a choice with this id is recorded already.
     #[error("that id is recorded already")]
     EventTaken,
@@ -119,6 +123,40 @@ pub struct Known {
     pub consents: Vec<ConsentEvent>,
     /// Other choice events of the resident, with their ids, in the order recorded.
     pub choices: Vec<(DecisionId, ChoiceEvent)>,
+}
+
+/// The version of a fact: another value, recorder or time is another version. Tells nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FactVersion([u8; 16]);
+
+impl FactVersion {
+    /// The version of a fact as it is recorded.
+    #[must_use]
+    pub fn of(recorded: &RecordedFact) -> Self {
+        let RecordedFact { fact, by, at } = recorded;
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(b"weir/fact-version/1");
+        // Our own type with string keys: serialising it cannot fail.
+        let body = serde_json::to_vec(&(fact, by, at)).unwrap_or_default();
+        context.update(&body);
+        let mut version = [0; 16];
+        for (byte, from) in version.iter_mut().zip(context.finish().as_ref()) {
+            *byte = *from;
+        }
+        Self(version)
+    }
+
+    /// From the 16 bytes of [`FactVersion::bytes`].
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// As bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 /// What the store knows of the place as a whole: the latest facts about agencies, gateways and registers.
@@ -329,6 +367,17 @@ pub trait Store: Send + Sync + 'static {
         &self,
         facts: Vec<RecordedFact>,
         entry: Entry,
+    ) -> Result<Receipt, StoreError> {
+        self.record_facts_unless_changed(facts, Vec::new(), entry).await
+    }
+
+    /// The same, unless what one of them replaces is no longer what its recorder has seen: of each place
+    /// in `facts` that `seen` names, its fact must have that version, or there must be none.
+    async fn record_facts_unless_changed(
+        &self,
+        facts: Vec<RecordedFact>,
+        seen: Vec<(usize, Option<FactVersion>)>,
+        entry: Entry,
     ) -> Result<Receipt, StoreError>;
 
     /// The latest facts about a resident, about a person at work (`about` both: of that pair), or, with
@@ -459,4 +508,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// What became of the latest candidate.
     async fn candidate(&self) -> Result<Option<Candidate>, StoreError>;
+
+    /// Every value of `fields` about `resident` on the shelf, of every holder and local id, expired or not;
+    /// more than [`limits::HIDDEN_VALUES_MAX`](crate::limits) are not read, and that is an error.
+    async fn shelf_values(
+        &self,
+        resident: ResidentId,
+        fields: BTreeSet<FieldId>,
+    ) -> Result<Vec<FieldValue>, StoreError>;
 }

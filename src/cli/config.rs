@@ -35,9 +35,10 @@ fn checked(path: &Path) -> Result<String, String> {
     say("policies_dir", &config.policies_dir.display());
     say("audit_origin", &config.audit_origin);
     say("reflection", &config.reflection);
+    say("web_origins", &config.web_origins);
     match &config.tls {
         Some(tls) => {
-            tls.acceptor().map_err(|e| format!("[tls] {e}"))?;
+            tls.acceptor(!config.web_origins.is_empty()).map_err(|e| format!("[tls] {e}"))?;
             say("tls.certificate_file", &tls.certificate_file.display());
             say("tls.key_file", &tls.key_file.display());
             let clients = match (&tls.client_ca_file, tls.clients_need_certificate) {

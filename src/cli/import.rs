@@ -111,6 +111,11 @@ async fn import(
         let valid = book.categories.keys().map(CategoryId::as_str);
         return Err(failed(unknown("--category", &wish.category, valid)));
     };
+    if category.as_str().split('/').next() == Some(crate::policy::book::INVOLVEMENT) {
+        return Err(failed(format!(
+            "--category: {category} is told by the hub itself from its links: nothing of it is imported"
+        )));
+    }
     let at = super::clock_in(&data.dir).now();
     let expires = end_of(&wish.expires, book).filter(|expires| may_expire(at, *expires));
     let expires = expires.ok_or_else(|| {

@@ -119,8 +119,8 @@ fn files(wish: &Wish) -> Vec<(&'static str, String)> {
          zone = \"{zone}\"\n"
     );
     let agencies = format!(
-        "id,name,type,nation,public_authority,controller\n\
-         {agency},{name},{kind},{nation},yes,{agency}\n"
+        "id,name,type,nation,public_authority,controller,involvement\n\
+         {agency},{name},{kind},{nation},yes,{agency},open\n"
     );
     let start = format!(
         "# Before there is a rule, nobody is told anything. This case goes when the first rule comes.\n\n\

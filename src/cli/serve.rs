@@ -16,7 +16,6 @@ use crate::clock::{Clock, SampleClock, SharedClock, SystemClock};
 use crate::config::{Config, Mode};
 use crate::domain::{AgencyId, PersonId, RoleId};
 use crate::grpc::server::Options;
-use crate::grpc::tls::TlsFiles;
 use crate::policy::book::RuleBook;
 use crate::policy::load::load_dir;
 use crate::store::sqlite::policies::PolicyReader;
@@ -48,9 +47,10 @@ async fn serve(path: &Path) -> Result<(), String> {
         trust: config.trust.clone(),
         fits: fits(&config),
     };
-    let tls = config.tls.as_ref().map(TlsFiles::acceptor).transpose();
+    let pages = !config.web_origins.is_empty();
+    let tls = config.tls.as_ref().map(|files| files.acceptor(pages)).transpose();
     let tls = tls.map_err(|e| format!("[tls] {e}"))?;
-    let options = Options { reflection: config.reflection, tls };
+    let options = Options { reflection: config.reflection, tls, web: config.web_origins.clone() };
     let key_file = config.hub_key_file.as_deref();
     let folder = DataFolder {
         makes_key: config.mode == Mode::Development,

@@ -87,10 +87,8 @@ async fn opened(
     };
     let shaken = tokio::time::timeout(limits::HANDSHAKE, tls.accept(stream)).await;
     let stream = shaken.ok()?.ok()?;
-    // A client that does not speak HTTP/2 has no business here.
-    if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-        return None;
-    }
+    // A client that speaks nothing that was offered has no business here.
+    stream.get_ref().1.alpn_protocol()?;
     let chain = stream.get_ref().1.peer_certificates();
     let certificate = chain.and_then(|chain| chain.first()).map(|leaf| thumbprint(leaf));
     let share = match certificate {

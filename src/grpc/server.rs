@@ -9,6 +9,7 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::util::option_layer;
 
 use super::connection::incoming;
 use super::pb;
@@ -22,6 +23,7 @@ use super::pb::review_service_server::ReviewServiceServer;
 use super::pb::sharing_service_server::SharingServiceServer;
 use super::services::Desk;
 use super::strict::StrictLayer;
+use super::web::Origins;
 use crate::hub::Hub;
 use crate::limits;
 
@@ -32,13 +34,15 @@ pub struct Options {
     pub reflection: bool,
     /// The certificate; `None`: no TLS.
     pub tls: Option<TlsAcceptor>,
+    /// Origins whose pages may call over gRPC-Web.
+    pub web: Origins,
 }
 
 impl Options {
     /// Without TLS.
     #[must_use]
-    pub const fn plain(reflection: bool) -> Self {
-        Self { reflection, tls: None }
+    pub fn plain(reflection: bool) -> Self {
+        Self { reflection, ..Self::default() }
     }
 }
 
@@ -138,7 +142,10 @@ pub async fn serve(
         .load_shed(true)
         .max_connection_age(limits::CONNECTION_AGE)
         .max_connection_age_grace(limits::CONNECTION_GRACE)
-        .layer(StrictLayer::default())
+        .accept_http1(!options.web.is_empty())
+        .layer(option_layer(options.web.cors()))
+        .layer(option_layer(options.web.translation()))
+        .layer(StrictLayer::from_pages(options.web))
         .add_service(health_service)
         .add_optional_service(reflection)
         .add_optional_service(reflection_alpha)

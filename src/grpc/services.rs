@@ -136,6 +136,7 @@ repeatable!(RecordConsentRequest, WithdrawConsentRequest, InvalidateConsentReque
 repeatable!(RecordObjectionRequest, DecideObjectionRequest, WithdrawObjectionRequest);
 repeatable!(SetRestrictionRequest, LiftRestrictionRequest);
 repeatable!(RecordFactsRequest, RetractRecordsRequest);
+repeatable!(ReportNonDisclosureRequest);
 repeatable!(ApproveOverrideRequest, DecideReferralRequest, FulfilObligationRequest);
 
 /// A request id with the digest of what is asked under it.

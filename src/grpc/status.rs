@@ -117,6 +117,10 @@ reasons! {
     RequestIdReused = "REQUEST_ID_REUSED", AlreadyExists,
         "another call was made under this request id",
         "make a new id for every new call; repeat a call only with the very same message";
+    /// A fact was changed by somebody else.
+    FactChanged = "FACT_CHANGED", Aborted,
+        "a fact has changed since its etag was read; nothing was recorded",
+        "list the facts again, look at what is there now, and decide anew";
     /// A person must decide about a registration.
     RegistrationReferred = "REGISTRATION_REFERRED", FailedPrecondition,
         "the registration cannot be made by a machine; a person must decide",
@@ -266,6 +270,7 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::AccountInactive => Reason::AccountInactive,
         HubError::Taken => Reason::LocalIdTaken,
         HubError::RequestIdReused => Reason::RequestIdReused,
+        HubError::Changed => Reason::FactChanged,
         HubError::Referred => Reason::RegistrationReferred,
         HubError::Review(why) => of_review(why),
         HubError::TooMuch => Reason::TooMuch,

@@ -2,6 +2,7 @@
 //! says in the hub's own words what the transport found. Health needs no caller; every call of the
 //! hub carries exactly one authorization header.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,20 +12,30 @@ use tower::{Layer, Service};
 
 use super::connection::Peer;
 use super::status::{self, Reason};
+use super::web::Origins;
 use crate::limits;
 
 /// The call whose answer comes after a stream of messages.
 const PUBLISHING: &str = "/weir.hub.v1.RecordService/PublishRecords";
 
 /// Puts [`Strict`] around a service.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct StrictLayer {
     deadline: fn(&str) -> Duration,
+    pages: Arc<Origins>,
 }
 
 impl Default for StrictLayer {
     fn default() -> Self {
-        Self { deadline }
+        Self::from_pages(Origins::default())
+    }
+}
+
+impl StrictLayer {
+    /// Lets calls of pages through that are from here.
+    #[must_use]
+    pub fn from_pages(pages: Origins) -> Self {
+        Self { deadline, pages: Arc::new(pages) }
     }
 }
 
@@ -32,7 +43,7 @@ impl<S> Layer<S> for StrictLayer {
     type Service = Strict<S>;
 
     fn layer(&self, inner: S) -> Strict<S> {
-        Strict { inner, deadline: self.deadline }
+        Strict { inner, deadline: self.deadline, pages: Arc::clone(&self.pages) }
     }
 }
 
@@ -41,6 +52,7 @@ impl<S> Layer<S> for StrictLayer {
 pub struct Strict<S> {
     inner: S,
     deadline: fn(&str) -> Duration,
+    pages: Arc<Origins>,
 }
 
 impl<S, B, R> Service<Request<B>> for Strict<S>
@@ -62,7 +74,9 @@ where
         if let Some(peer) = request.extensions().get::<Peer>() {
             peer.asks();
         }
-        if !is_well_formed(&request) {
+        let mut from = request.headers().get_all(header::ORIGIN).iter();
+        let may_call = self.pages.may_call(from.next()) && from.next().is_none();
+        if !may_call || !is_well_formed(&request) {
             let response = status::refuse(Reason::CallMalformed).into_http();
             return Box::pin(std::future::ready(Ok(response)));
         }
@@ -176,7 +190,7 @@ mod tests {
         let hanging = tower::service_fn(|_: Request<()>| {
             std::future::pending::<Result<Response<&'static str>, std::convert::Infallible>>()
         });
-        let layer = StrictLayer { deadline: |_| Duration::ZERO };
+        let layer = StrictLayer { deadline: |_| Duration::ZERO, ..StrictLayer::default() };
         let call = request("POST", CALL, &[("content-type", "application/grpc")]);
         let response = layer.layer(hanging).oneshot(call).await.unwrap();
         assert_eq!(response.headers()["grpc-status"], "4");

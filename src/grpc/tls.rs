@@ -29,11 +29,11 @@ pub struct TlsFiles {
 pub struct TlsError(String);
 
 impl TlsFiles {
-    /// Reads the files into an acceptor: TLS 1.3 and 1.2, HTTP/2 only.
+    /// Reads the files into an acceptor: TLS 1.3 and 1.2; HTTP/2, and HTTP/1.1 for pages only.
     ///
     /// # Errors
     /// When a file cannot be read or used, or others can read the key.
-    pub fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
+    pub fn acceptor(&self, pages: bool) -> Result<TlsAcceptor, TlsError> {
         private(&self.key_file)?;
         let chain = certificates(&self.certificate_file)?;
         let shown = self.key_file.display();
@@ -68,6 +68,9 @@ impl TlsFiles {
             TlsError(format!("{certificate} and {shown} do not belong together: {e}"))
         })?;
         config.alpn_protocols = vec![b"h2".to_vec()];
+        if pages {
+            config.alpn_protocols.push(b"http/1.1".to_vec());
+        }
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::entry::{Asker, Call, MESSAGE};
 use super::{Hub, HubError};
-use crate::audit::entry::{Entry, SlotId};
+use crate::audit::entry::{Entry, Facet, SlotId};
 use crate::auth::RequestKey;
 use crate::domain::{DecisionId, ResidentId};
 use crate::store::{Receipt, Refusal, StoreError};
@@ -27,6 +27,11 @@ impl Done {
     /// A time that the first call settled, from its recorded request.
     pub(super) fn time(&self, pointer: &str) -> Option<Timestamp> {
         self.word(pointer)?.parse().ok()
+    }
+
+    /// Whether the first call raised the alarm of a duty.
+    pub(super) fn alarm(&self) -> bool {
+        self.entry.facets.contains_key(&Facet::Alarm)
     }
 
     /// The event of another entry of the first call, from its recorded request.

@@ -13,7 +13,7 @@ use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::auth::Caller;
 use crate::domain::{Answer, Ask, Code, DecisionId, Facts, FieldId, ResidentId, RoleId};
 use crate::policy::book::RuleBook;
-use crate::policy::{Decision, FieldOutcome, View};
+use crate::policy::{Decision, FieldOutcome, Outcome, View};
 
 /// Decision slots are padded to a multiple of this, so that their length says little.
 const PAD: usize = 4096;
@@ -159,12 +159,18 @@ impl Call<'_> {
         resident: ResidentId,
         ask: Ask,
         facts: &Facts,
+        (nobody, codes): (bool, &BTreeSet<Code>),
         found: &serde_json::Value,
     ) -> Entry {
         let mut facets = question_facets(book, &facts.requester.role, &ask);
         // Every holder was asked.
         facets.remove(&Facet::Holder);
         facets.insert(Facet::What, "locate".to_owned());
+        let outcome = if nobody { Outcome::Deny } else { Outcome::Permit };
+        facets.insert(Facet::Outcome, outcome.as_str().to_owned());
+        if nobody {
+            facets.insert(Facet::Codes, joined(codes.iter().map(|code| code.as_str())));
+        }
         let (ask, words) = apart(ask);
         let (event, request) = (fresh_id(self.at), json(&ask));
         let about = Some(resident);

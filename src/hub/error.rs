@@ -51,6 +51,9 @@ pub enum HubError {
     /// The caller made another call under this request id.
     #[error("the request id is used")]
     RequestIdReused,
+    /// What a fact was to replace has changed since the caller read it.
+    #[error("the fact has changed")]
+    Changed,
     /// Whom a registration names may be registered already: a person must decide. Says neither that
     /// there is somebody nor who.
     #[error("a person must decide")]
@@ -89,6 +92,7 @@ impl From<StoreError> for HubError {
             StoreError::Refused(Refusal::NoResident | Refusal::NoLink) => Self::NotFound,
             StoreError::Refused(Refusal::LocalIdTaken | Refusal::IdentifierTaken) => Self::Taken,
             StoreError::Refused(Refusal::EntryTooLarge) => Self::TooMuch,
+            StoreError::Refused(Refusal::FactChanged) => Self::Changed,
         }
     }
 }

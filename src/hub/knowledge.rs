@@ -14,7 +14,7 @@ use crate::auth::{Caller, HubFunction};
 use crate::domain::{Fact, FactKind, MatchQuality, RecordedFact, ResidentId};
 use crate::policy::PolicySnapshot;
 use crate::policy::book::{FactWriters, RuleBook};
-use crate::store::{FactsAbout, Receipt};
+use crate::store::{FactVersion, FactsAbout, Receipt, Refusal, StoreError};
 
 /// Factors that the objective lists (Digital Economy Act 2017; Digital Government (Disclosure of
 /// Information) Regulations 2018).
@@ -31,15 +31,17 @@ pub struct ListedFacts {
 }
 
 impl Hub {
-    /// Records facts, all or none.
+    /// Records facts, all or none; of each place that `seen` names, only over the version that the caller has
+    /// seen (`None`: where there is none).
     ///
     /// # Errors
-    /// When the caller may not record one of them, a word is unknown, one makes no sense or
+    /// When the caller may not record one of them, what one replaces has changed, a word is unknown, one makes no sense or
     /// contradicts another, or the resident is not to be known. Nothing is recorded then.
     pub async fn record_facts(
         &self,
         caller: &Caller,
         facts: Vec<Fact>,
+        seen: Vec<(usize, Option<FactVersion>)>,
     ) -> Result<Receipt, HubError> {
         let at = self.clock.now();
         let policy = self.policy()?;
@@ -50,6 +52,12 @@ impl Hub {
             check_words(&mut words, n, fact);
         }
         check_together(&mut words, &facts);
+        for (n, fact) in seen.iter().filter_map(|(n, _)| Some((n, facts.get(*n)?))) {
+            if fact.parts().len() != 1 {
+                let what = "is for one scope: record each scope as a fact of its own";
+                words.wrong(&format!("facts[{n}].etag"), what);
+            }
+        }
         words.done()?;
         let resident = facts.iter().find_map(Fact::resident);
         let about = self.known_beside(&call, &policy, resident.unwrap_or(nobody())).await?;
@@ -78,7 +86,14 @@ impl Hub {
         let by = Some(caller.agency().clone());
         let facts =
             facts.into_iter().map(|fact| RecordedFact { fact, by: by.clone(), at }).collect();
-        let made = self.store.record_facts(facts, entry).await;
+        let made = match self.store.record_facts_unless_changed(facts, seen, entry).await {
+            Err(StoreError::Refused(Refusal::FactChanged)) => {
+                return Err(self
+                    .turned_away_with(&call, HubError::Changed, resident, &request)
+                    .await);
+            }
+            made => made,
+        };
         self.once(&call, made, |done| Ok(done.receipt)).await
     }
 

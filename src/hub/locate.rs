@@ -1,22 +1,19 @@
-//! Who knows a resident, without content, and what holders did not disclose outside the hub. The rung is
-//! decided holder by holder with the one evaluator; what is told is in the log before.
+//! Who knows a resident, without content. The rung is decided holder by holder with the one evaluator;
+//! what is told is in the log before.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use jiff::civil::Date;
+use std::collections::BTreeSet;
 
 use super::answer::Question;
 use super::entry::{Call, fresh_id};
-use super::words::Words;
+use super::reviews::{Relied, Tasks};
+use super::share::number;
 use super::{Hub, HubError, facts};
-use crate::audit::entry::{Facet, Kind};
+use crate::audit::entry::{Entry, Facet, Kind};
 use crate::auth::Caller;
 use crate::domain::{AgencyId, Ask, Asked, Code, Facts, FieldId, ResidentId, Scope};
-use crate::policy::{Outcome, PathKind, PolicySnapshot};
-use crate::store::Receipt;
-
-/// The field of the rung: that a holder knows the resident.
-pub const INVOLVEMENT: &str = "involvement/contact.holds";
+use crate::policy::book::{Involvement, RuleBook};
+use crate::policy::{Outcome, PolicySnapshot, View};
+use crate::store::{Receipt, Refusal, StoreError};
 
 /// Who knows a resident, as far as it may be told.
 pub struct Located {
@@ -28,19 +25,30 @@ pub struct Located {
     pub receipt: Receipt,
 }
 
-/// A refusal or a silence outside the hub.
-pub struct NonDisclosure {
-    /// What was asked of whom; the reason is what the holder said.
-    pub question: Question,
-    /// When the holder was asked.
-    pub asked: Date,
-    /// True: refused. False: no answer.
-    pub refused: bool,
+/// What was found out, before anything is said.
+#[derive(Default)]
+struct Found {
+    holders: Vec<AgencyId>,
+    against: Option<BTreeSet<Code>>,
+    /// One release for each holder that is told of, and what these use up.
+    releases: Vec<Entry>,
+    used: Vec<Entry>,
+}
+
+impl Found {
+    fn codes(&self) -> BTreeSet<Code> {
+        match &self.against {
+            _ if !self.holders.is_empty() => BTreeSet::new(),
+            Some(codes) if !codes.is_empty() => codes.clone(),
+            // Nobody who may be told of, and nobody at all, are the same answer.
+            Some(_) | None => BTreeSet::from([Code::SubjNotAvailable]),
+        }
+    }
 }
 
 impl Hub {
     /// Tells which agencies know a resident, without content. The holder and the fields of `question` are
-    /// not looked at.
+    /// not looked at. Each holder that is told of is a release of its own in the log, with its duties.
     ///
     /// # Errors
     /// When the caller has no role, or the store is not available. Nothing was said.
@@ -53,108 +61,116 @@ impl Hub {
         let rpc = "weir.hub.v1.SharingService/LocateRecords";
         let policy = self.policy_for(rpc, caller, at).await?;
         let call = self.call(rpc, caller, &policy, at);
-        self.acting_role(&call).await?;
+        let role = self.acting_role(&call).await?;
         let mut questions = vec![question];
         self.count_subjects(&policy, caller, &mut questions, at);
-        let Some(Question { resident, mut ask, .. }) = questions.pop() else {
+        match self.look_about(&call, &policy, &questions).await {
+            Ok(located) => Ok(located),
+            Err(why) => Err(self.unanswered(&call, &policy, &role, &questions, why).await),
+        }
+    }
+
+    async fn look_about(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        questions: &[Question],
+    ) -> Result<Located, HubError> {
+        let Some(Question { resident, ask, .. }) = questions.first() else {
             return Err(HubError::Broken);
         };
-        let field: FieldId = INVOLVEMENT.parse().map_err(|_| HubError::Broken)?;
-        ask.fields = vec![Asked(Scope::Field(field.clone()))];
-        let facts = self.facts_for(&call, &policy, resident, &ask).await?;
+        let resident = *resident;
+        let facts = self.facts_for(call, policy, resident, ask).await?;
         // Read whoever it is about, and whatever is decided.
         let links = self.store.local_ids(resident).await?;
         let known: BTreeSet<&AgencyId> = links.iter().map(|local| &local.agency).collect();
-        let (mut holders, mut against) = (Vec::new(), None::<BTreeSet<Code>>);
-        for (n, holder) in policy.book().agencies.keys().enumerate() {
+        let mut found = Found::default();
+        for (holder, about) in &policy.book().agencies {
             // Deciding never waits by itself.
-            if n > 0 {
-                tokio::task::yield_now().await;
-            }
+            tokio::task::yield_now().await;
             // What the asker's own agency holds it knows: an answer without it would tell why.
-            if holder == caller.agency() {
+            let Some(field) = about.involvement.field() else { continue };
+            if holder == call.caller.agency() {
                 continue;
             }
-            ask.from = holder.clone();
-            let decision = policy.decide(&ask, &facts, at);
-            if let Some(fault) = &decision.fault {
-                tracing::error!(fault, "The policy engine failed");
-                return Err(HubError::Broken);
-            }
-            let told = known.contains(holder);
-            let view = policy.view(&decision, |_| true);
-            if told && view.released.iter().any(|(released, _)| *released == field) {
-                holders.push(holder.clone());
-            }
-            against = Some(match against {
-                Some(all) => all.intersection(&view.codes).copied().collect(),
-                None => view.codes,
-            });
+            let field: FieldId = field.parse().map_err(|_| HubError::Broken)?;
+            let question = Question {
+                resident,
+                ask: Ask {
+                    from: holder.clone(),
+                    fields: vec![Asked(Scope::Field(field))],
+                    ..ask.clone()
+                },
+                referral: None,
+            };
+            self.look_at(call, policy, question, &facts, known.contains(holder), &mut found)
+                .await?;
         }
-        let codes = if holders.is_empty() { against.unwrap_or_default() } else { BTreeSet::new() };
-        // Nobody who may be told of, and nobody at all, are the same answer.
-        let codes = if holders.is_empty() && codes.is_empty() {
-            BTreeSet::from([Code::SubjNotAvailable])
-        } else {
-            codes
+        let codes = found.codes();
+        let view = (found.holders.is_empty(), &codes);
+        let seen = serde_json::json!({ "as_of": call.at, "facts": facts, "told": found.holders });
+        let mut entries =
+            vec![call.located(policy.book(), resident, ask.clone(), &facts, view, &seen)];
+        entries.append(&mut found.releases);
+        entries.append(&mut found.used);
+        number(&mut entries)?;
+        let receipts = match self.store.append(entries).await {
+            // Fresh ids are nobody's: what is taken is an approval that another release has used.
+            Err(StoreError::Refused(Refusal::EventTaken)) => {
+                return Err(HubError::Review(super::Review::GrantUsed));
+            }
+            appended => appended?,
         };
-        let found = serde_json::json!({ "as_of": at, "facts": facts, "told": holders });
-        let entry = call.located(policy.book(), resident, ask, &facts, &found);
-        let receipt = self.append_one(entry).await?;
-        Ok(Located { holders, codes, receipt })
+        let receipt = receipts.into_iter().next().ok_or(HubError::Broken)?;
+        Ok(Located { holders: found.holders, codes, receipt })
     }
 
-    /// Records that a holder did not disclose, outside the hub; tells whether the law commands it.
-    ///
-    /// # Errors
-    /// When a word is unknown, the day lies in the future, or the resident is not to be known.
-    pub async fn report_non_disclosure(
+    /// Decides whether one holder may be told of.
+    async fn look_at(
         &self,
-        caller: &Caller,
-        report: NonDisclosure,
-    ) -> Result<(bool, Receipt), HubError> {
-        let at = self.clock.now();
-        let policy = self.policy()?;
-        let rpc = "weir.hub.v1.SharingService/ReportNonDisclosure";
-        let call = self.call(rpc, caller, &policy, at);
-        let Question { resident, ask, .. } = report.question;
-        let beside = self.require_visible(&call, &policy, resident).await?;
-        let mut words = Words::of(policy.book());
-        words.agency("holder", &ask.from);
-        words.purpose("purpose", &ask.purpose);
-        for (n, asked) in ask.fields.iter().enumerate() {
-            words.scope(&format!("fields[{n}]"), &asked.0);
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        mut question: Question,
+        facts: &Facts,
+        knows: bool,
+        found: &mut Found,
+    ) -> Result<(), HubError> {
+        let book: &RuleBook = policy.book();
+        let approval = self.bring_approval(call, book, &mut question).await?;
+        let Question { resident, ask, .. } = question;
+        let decision = policy.decide(&ask, facts, call.at);
+        if let Some(fault) = &decision.fault {
+            tracing::error!(fault, "The policy engine failed");
+            return Err(HubError::Broken);
         }
-        if report.asked > beside.judge().today() {
-            words.wrong("asked_date", "must not be in the future");
+        let view: View = policy.view(&decision, |_| true);
+        let opened = view.outcome == Outcome::Permit;
+        // What a clinic has against it is no hint at all for the rest.
+        let open = book.agencies.get(&ask.from).is_some_and(|a| a.involvement == Involvement::Open);
+        if open {
+            found.against = Some(match found.against.take() {
+                Some(all) => all.intersection(&view.codes).copied().collect(),
+                None => view.codes.clone(),
+            });
         }
-        words.done()?;
-        let facts = self.facts_for(&call, &policy, resident, &ask).await?;
-        let decision = policy.decide(&ask, &facts, at);
-        let view = policy.view(&decision, |_| true);
-        let commanded = view.released.iter().any(|(_, path)| path.kind == PathKind::Duty);
-        let alarm = commanded || view.duty_alarm;
-        let what = if report.refused { "refused" } else { "silent" };
-        let mut facets = BTreeMap::from([
-            (Facet::What, what.to_owned()),
-            (Facet::Holder, ask.from.to_string()),
-            (Facet::Purpose, ask.purpose.to_string()),
-            (Facet::Outcome, Outcome::Deny.as_str().to_owned()),
-        ]);
-        if alarm {
-            facets.insert(Facet::Alarm, "yes".to_owned());
+        if !opened || !knows {
+            return Ok(());
         }
-        let fields: Vec<String> = ask.fields.iter().map(|asked| asked.0.to_string()).collect();
-        let request = serde_json::json!({ "fields": fields, "asked": report.asked.to_string() });
-        let words =
-            BTreeMap::from([("reason".to_owned(), ask.reason), ("case".to_owned(), ask.case_ref)]);
-        let event = fresh_id(at);
-        let entry = call.entry(event, Kind::Report, facets, Some(resident), words, &request);
-        Ok((alarm, self.append_one(entry).await?))
+        found.holders.push(ask.from.clone());
+        let tasks = Tasks::of(book, call.caller.agency(), &ask, &decision, &view, call.at);
+        let (event, facts) = (fresh_id(call.at), facts.clone());
+        let kind = Kind::Disclose;
+        let mut entry =
+            call.decision(event, kind, book, resident, &ask, facts, &decision, &view, tasks);
+        entry.facets.insert(Facet::What, "located".to_owned());
+        let relied = Relied { approval, grant: None };
+        found.used.extend(relied.used(call, &entry, &view));
+        found.releases.push(entry);
+        Ok(())
     }
 
     /// The facts of one question.
-    async fn facts_for(
+    pub(super) async fn facts_for(
         &self,
         call: &Call<'_>,
         policy: &PolicySnapshot,

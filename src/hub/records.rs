@@ -11,6 +11,7 @@ use super::words::Words;
 use super::{Hub, HubError, Violation};
 use crate::audit::entry::{Facet, Kind};
 use crate::auth::{Caller, HubFunction};
+use crate::disclose::counts;
 use crate::domain::{CategoryId, FieldId, FieldValue};
 use crate::limits;
 use crate::store::{HeldRecord, Receipt, ShelfReport, ShelfRow};
@@ -77,10 +78,14 @@ impl Hub {
         self.require(&call, &policy, HubFunction::Publisher).await?;
         let Extract { category, expires, rows } = extract;
         let mut words = Words::of(policy.book());
-        words.category("header.category", &category);
+        words.published("header.category", &category);
         for (n, row) in rows.iter().enumerate() {
-            for (field, _) in &row.values {
-                words.field_of(&format!("rows[{n}].values"), &category, field);
+            for (field, value) in &row.values {
+                let at = format!("rows[{n}].values");
+                words.field_of(&at, &category, field);
+                if policy.book().is_counts(field) && !counts::is_table(value) {
+                    words.wrong(&at, counts::SHAPE);
+                }
             }
         }
         words.done()?;

@@ -13,7 +13,7 @@ use super::{Hub, HubError, InForce, Violation, facts, what};
 use crate::audit::entry::{Entry, Kind};
 use crate::auth::Caller;
 use crate::disclose::{Disclosure, Needles, Treatment};
-use crate::domain::{Ask, Code, Duty, Facts, FieldId, PurposeId, Record, ResidentId, RoleId};
+use crate::domain::{Ask, Code, Duty, Facts, FieldId, PurposeId, ResidentId, RoleId};
 use crate::limits;
 use crate::policy::book::RuleBook;
 use crate::policy::{Decision, Permit, PolicySnapshot};
@@ -226,7 +226,7 @@ impl Hub {
     }
 
     /// Records that questions were asked and none was answered, and gives back why.
-    async fn unanswered(
+    pub(super) async fn unanswered(
         &self,
         call: &Call<'_>,
         policy: &PolicySnapshot,
@@ -330,13 +330,9 @@ impl Hub {
                 let record = self.source.fetch(holder, resident, &categories).await?;
                 let hidden = opening.hidden();
                 let withheld = if hidden.is_empty() {
-                    Record::default()
+                    Vec::new()
                 } else {
-                    let categories = hidden.iter().filter_map(|f| f.category()?.parse().ok());
-                    let mut all =
-                        self.source.fetch(holder, resident, &categories.collect()).await?;
-                    all.values.retain(|field, _| hidden.contains(field));
-                    all
+                    self.source.all_values(resident, &hidden).await?
                 };
                 let treatment = opening.treatment(Needles::of(&withheld));
                 let disclosure = Disclosure::of(record, permit).treated(&treatment);

@@ -2,7 +2,7 @@
 //! Never repeats what the asker wrote.
 
 use crate::domain::{AgencyId, CategoryId, FieldId, FlagId, GatewayId, PurposeId, Scope};
-use crate::policy::book::RuleBook;
+use crate::policy::book::{INVOLVEMENT, RuleBook};
 
 use super::error::{HubError, Violation};
 
@@ -51,6 +51,17 @@ impl<'a> Words<'a> {
         let book = self.book;
         let known = book.categories.keys().map(CategoryId::as_str);
         self.check(field, "category", word.as_str(), known);
+    }
+
+    /// A category that holders publish.
+    pub fn published(&mut self, field: &str, word: &CategoryId) {
+        self.category(field, word);
+        if word.as_str().split('/').next() == Some(INVOLVEMENT) {
+            self.wrong(
+                field,
+                "is told by the hub itself from its links: nothing of it is published",
+            );
+        }
     }
 
     /// A field or a whole category.

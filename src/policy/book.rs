@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::lint::Severity;
 use crate::domain::{
     AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, ChoiceKind, Code, ConsentKind,
     Duty, FactKind, FieldId, FlagId, GatewayId, HubFunction, OverrideId, PurposeId, RoleId, RuleId,
@@ -54,6 +55,89 @@ pub struct RuleBook {
     pub agreements: BTreeMap<AgreementId, Agreement>,
     /// `rules/*.csv`, files in order of name, rows in order of file: `00-never.csv` first.
     pub rules: Vec<Rule>,
+    /// `promises.csv`.
+    pub promises: Vec<Promise>,
+    /// `lints.toml`.
+    pub lints: Lints,
+}
+
+/// What `lints.toml` settles.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lints {
+    /// Severities that are not the released ones, by code.
+    pub severities: BTreeMap<String, Severity>,
+    /// Findings that are right as they are.
+    pub exceptions: Vec<Exception>,
+}
+
+/// A finding that is right as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// The line in `lints.toml`.
+    pub line: usize,
+    /// The code of the finding.
+    pub code: String,
+    /// What it is about: the id of a rule, an agreement, a purpose or a gateway.
+    pub on: String,
+    /// Why it is right.
+    pub reason: String,
+}
+
+/// Never, or always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromiseKind {
+    /// No request of the region is ever released to.
+    Never,
+    /// Every cell of the region has a path.
+    Always,
+}
+
+/// What a promise says of data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Promised {
+    /// `*`, `group/*` or a category.
+    Data(DataPattern),
+    /// One field.
+    Field(FieldId),
+    /// `letter:l`: fields with this letter of `words/fields.csv`.
+    Letter(char),
+}
+
+/// One line of `promises.csv`: what holds for all requests, proved with boxes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    /// Line, from 1.
+    pub line: usize,
+    /// Never, or always.
+    pub kind: PromiseKind,
+    /// Id.
+    pub id: String,
+    /// Recipients; the word `public-authority` is written out.
+    pub agencies: Cell<AgencyId>,
+    /// Roles.
+    pub roles: Cell<RoleId>,
+    /// Purposes.
+    pub purposes: Cell<PurposeId>,
+    /// Data; never empty.
+    pub data: Vec<Promised>,
+    /// Flags, of which one stands; none: whatever flags stand (`always`: no flag stands).
+    pub flags: BTreeSet<FlagId>,
+    /// Bases: only rows with one of these count; none: every row counts.
+    pub bases: BTreeSet<BasisId>,
+    /// The sentence that its author wrote.
+    pub because: String,
+}
+
+impl Promised {
+    /// True when the field is meant.
+    #[must_use]
+    pub fn covers(&self, field: &FieldId, about: &Field) -> bool {
+        match self {
+            Self::Data(pattern) => pattern.covers(&about.category),
+            Self::Field(one) => one == field,
+            Self::Letter(letter) => about.has_letter(*letter),
+        }
+    }
 }
 
 /// The place, its zone and, for a synthetic place, its clock.
@@ -125,7 +209,36 @@ pub struct Agency {
     pub public_authority: bool,
     /// The controller it belongs to.
     pub controller: String,
+    /// Whether it may be told that it knows somebody.
+    pub involvement: Involvement,
 }
+
+/// Whether it may be told that an agency knows somebody, by rules of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Involvement {
+    /// `open`: by the rules of `involvement/contact`.
+    Open,
+    /// `sensitive`: its name tells what somebody suffers from; only by the rules of
+    /// `involvement/sensitive`.
+    Sensitive,
+    /// `never`: its name tells where somebody is, such as a refuge.
+    Never,
+}
+
+impl Involvement {
+    /// The field of the rung: that such a holder knows the resident. `None`: it is on no rung.
+    #[must_use]
+    pub const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Open => Some("involvement/contact.holds"),
+            Self::Sensitive => Some("involvement/sensitive.holds"),
+            Self::Never => None,
+        }
+    }
+}
+
+/// The group of categories that the hub tells by itself; nothing of it is published.
+pub const INVOLVEMENT: &str = "involvement";
 
 /// A purpose.
 #[derive(Debug, Clone)]
@@ -271,6 +384,8 @@ pub struct Basis {
     pub meaning: String,
     /// `false`: closed to public authorities in their tasks (UK GDPR Art 6(1), last words).
     pub open_to_public_authority: bool,
+    /// `false`: for public authorities in their own tasks only (UK GDPR Art 6(1)(e)).
+    pub open_to_others: bool,
 }
 
 /// Who can do something about a code.
@@ -589,6 +704,18 @@ pub struct Rule {
     /// The cells as casbin gets them, `id` to `eft` in file order (trimmed, unquoted, `group/*`
     /// expanded to `|`-lists); [`Rule::COLUMNS`] long.
     pub cells: Vec<String>,
+}
+
+impl RuleBook {
+    /// True when some rule releases `field` only with small counts suppressed: its values are tables of
+    /// counts.
+    #[must_use]
+    pub fn is_counts(&self, field: &FieldId) -> bool {
+        self.fields.get(field).is_some_and(|about| {
+            let suppresses = |rule: &&Rule| rule.duties.contains(&Duty::SuppressSmall);
+            self.rules.iter().filter(suppresses).any(|rule| rule.lists(field, about))
+        })
+    }
 }
 
 impl Rule {

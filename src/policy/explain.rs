@@ -1,12 +1,21 @@
 //! A view in plain words: what may be seen and why, what not, what is missing and who can put it
 //! right. Says nothing that the view does not show.
 
+mod answer;
+mod desk;
+mod dpo;
+mod reason;
+mod resident;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PolicySnapshot;
 use super::book::{GatewayKind, Rule};
 use super::decision::{Explanation, Missing, Outcome, View};
 use crate::domain::{Ask, CategoryId, Code, Facts};
+pub use answer::Answer;
+pub(in crate::policy) use answer::plain;
+pub use reason::{Failed, Nearest, Reason, Short, Why, at, cell};
 
 impl PolicySnapshot {
     /// Explains a view in plain words.
@@ -93,3 +102,6 @@ impl PolicySnapshot {
         self.book.categories.keys().filter(named).cloned().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 mod agreements;
 mod cross;
 mod figures;
+mod lints;
 mod promises;
 mod read;
 mod reviews;
@@ -18,8 +19,9 @@ use std::path::Path;
 use aws_lc_rs::digest;
 
 use super::book::{Effect, RuleBook};
+use super::lint;
 use figures::{conditions, place};
-pub use read::read_dir;
+pub(super) use promises::FILE as PROMISES;
 
 /// The model as released; a change of the model is a release, not an edit.
 const MODEL: &str = include_str!("../../policies/model.conf");
@@ -40,6 +42,8 @@ pub struct Finding {
     pub line: usize,
     /// What is wrong, what was found, and what to do.
     pub message: String,
+    /// The text that was found, where a word of the line was; else the line itself says it.
+    pub found: Option<String>,
     /// The nearest valid word.
     pub nearest: Option<String>,
 }
@@ -64,7 +68,14 @@ pub(super) struct Findings(Vec<Finding>);
 
 impl Findings {
     fn add(&mut self, code: &'static str, file: &str, line: usize, message: String) {
-        self.push(Finding { code, file: file.to_owned(), line, message, nearest: None });
+        self.push(Finding {
+            code,
+            file: file.to_owned(),
+            line,
+            message,
+            found: None,
+            nearest: None,
+        });
     }
 
     fn push(&mut self, finding: Finding) {
@@ -81,6 +92,14 @@ pub fn nearest<'a>(found: &str, valid: impl Iterator<Item = &'a str>) -> Option<
         .filter(|(likeness, _)| *likeness > 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, word)| word.to_owned())
+}
+
+/// Reads a folder whole into memory: bounded, links not followed.
+///
+/// # Errors
+/// When a file cannot be read, or there are too many or too large ones.
+pub fn read_dir(dir: &Path) -> Result<Files, Vec<Finding>> {
+    read::read_dir(dir)
 }
 
 /// Reads a folder whole into memory, then loads it.
@@ -114,6 +133,8 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
     let (figures, terms) = conditions(&texts, &words, &mut findings);
     let agreements = agreements::read(&texts, &words, &mut findings);
     let rules = rules::read(&texts, &words, &agreements, &mut findings);
+    let promises = promises::read(&texts, &words, &mut findings);
+    let lints = lints::read(&texts, &mut findings);
     if let (Some(place), Some(figures)) = (place, figures)
         && findings.0.is_empty()
     {
@@ -138,10 +159,12 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             overrides: words.overrides,
             agreements,
             rules,
+            promises,
+            lints,
         };
         reviews::check(&book, &mut findings);
-        promises::check(&texts, &book, &mut findings);
         cross::check(&texts, &book, &mut findings);
+        linted(&book, &mut findings);
         if findings.0.is_empty() {
             return Ok(book);
         }
@@ -150,6 +173,25 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
         findings.add("E00", "place.toml", 0, "the folder could not be read".to_owned());
     }
     Err(findings.0)
+}
+
+/// What the lints refuse whatever the day.
+fn linted(book: &RuleBook, findings: &mut Findings) {
+    match lint::refusals(book) {
+        Ok(found) => {
+            for one in found {
+                findings.push(Finding {
+                    code: one.code,
+                    file: one.file,
+                    line: one.line,
+                    message: one.message,
+                    found: Some(one.found),
+                    nearest: None,
+                });
+            }
+        }
+        Err(error) => findings.add("E46", "rules/", 0, format!("{error}: nothing is proved.")),
+    }
 }
 
 /// What of a folder is the policy: not what explains it, nor what approves it.

@@ -233,6 +233,7 @@ macro_rules! engine {
                 finding_needs_number_name_and_birth_date, local_ids_come_in_order;
             knowledge: the_latest_fact_wins_for_its_kind_and_key,
                 a_fact_is_about_somebody_who_is_registered, facts_come_by_whom_they_tie,
+                a_fact_is_replaced_only_where_nobody_was_faster,
                 a_release_is_taken_back_scope_by_scope,
                 standing_is_what_was_said_last, consents_come_by_purpose_and_whole,
                 a_choice_is_of_somebody_and_once;

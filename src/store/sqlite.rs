@@ -10,6 +10,7 @@ pub mod policies;
 mod readers;
 mod shelf;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,12 +26,14 @@ use self::keys::Keyring;
 use self::log::{Log, sqlite};
 use self::readers::Readers;
 use super::{
-    Candidate, FactsAbout, HeldRecord, KeptPolicy, Known, LocalId, Page, Receipt, Resident, Search,
-    ShelfReport, ShelfRow, SignedHead, Standing, Store, StoreError, StoredChoice, StoredEntry,
+    Candidate, FactVersion, FactsAbout, HeldRecord, KeptPolicy, Known, LocalId, Page, Receipt,
+    Resident, Search, ShelfReport, ShelfRow, SignedHead, Standing, Store, StoreError, StoredChoice,
+    StoredEntry,
 };
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{
-    AgencyId, CategoryId, DecisionId, PersonId, PurposeId, Record, RecordedFact, ResidentId,
+    AgencyId, CategoryId, DecisionId, FieldId, FieldValue, PersonId, PurposeId, Record,
+    RecordedFact, ResidentId,
 };
 
 /// The operational file.
@@ -218,9 +221,10 @@ impl Store for SqliteStore {
         self.read(move |c| facts::listed(c, &about, skip, limit)).await
     }
 
-    async fn record_facts(
+    async fn record_facts_unless_changed(
         &self,
         new: Vec<RecordedFact>,
+        seen: Vec<(usize, Option<FactVersion>)>,
         entry: Entry,
     ) -> Result<Receipt, StoreError> {
         let (changes, standing) = (Arc::clone(&self.changes), Arc::clone(&self.standing));
@@ -229,6 +233,7 @@ impl Store for SqliteStore {
             // nothing old in memory.
             standing.store(None);
             let made = changes.make_now(entry, move |t| {
+                facts::unchanged(t, &new, &seen)?;
                 facts::record(t, &new)?;
                 facts::standing(t).map(Ok::<Standing, Infallible>)
             });
@@ -417,5 +422,14 @@ impl Store for SqliteStore {
 
     async fn candidate(&self) -> Result<Option<Candidate>, StoreError> {
         self.read(policies::candidate).await
+    }
+
+    async fn shelf_values(
+        &self,
+        resident: ResidentId,
+        fields: BTreeSet<FieldId>,
+    ) -> Result<Vec<FieldValue>, StoreError> {
+        let keys = self.keys();
+        self.read(move |c| shelf::values(c, &keys, resident, &fields)).await
     }
 }

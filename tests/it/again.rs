@@ -72,7 +72,10 @@ fn relationship(id: &str, person: &str) -> pb::RecordFactsRequest {
         start_time: None,
         end_time: None,
     });
-    pb::RecordFactsRequest { facts: vec![pb::Fact { fact: Some(fact) }], request_id: id.to_owned() }
+    pb::RecordFactsRequest {
+        facts: vec![pb::Fact { etag: String::new(), fact: Some(fact) }],
+        request_id: id.to_owned(),
+    }
 }
 
 fn restriction(id: &str, field: &str) -> pb::SetRestrictionRequest {

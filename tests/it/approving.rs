@@ -35,13 +35,17 @@ impl Office {
     fn new() -> Self {
         let keys = tempfile::tempdir().unwrap();
         let mut trust = Trust { required: true, keys: Vec::new() };
-        for (name, roles) in [(ADE, "caldicott-guardian"), (MAIR, "siro"), (DEE, "siro")] {
+        for (name, roles) in [
+            (ADE, "caldicott-guardian|information-asset-owner"),
+            (MAIR, "senior-information-risk-owner"),
+            (DEE, "information-asset-owner"),
+        ] {
             let file = keys.path().join(name);
             let made = weir(&["policy", "keygen", file.to_str().unwrap(), "--name", name]);
             assert_eq!(made.0, 0, "{}", made.1);
             let public = made.1.split("public = \"").nth(1).unwrap().split('"').next().unwrap();
             let public = hex::decode(public).unwrap().try_into().unwrap();
-            let roles = [roles.to_owned()].into();
+            let roles = roles.split('|').map(str::to_owned).collect();
             trust.keys.push(TrustedKey { name: name.to_owned(), public, roles });
         }
         Self { draft: Draft::new(), keys, trust }

@@ -32,7 +32,8 @@ const COURT: Person<'_> = Person {
 type Reply = Result<tonic::Response<pb::RecordFactsResponse>, tonic::Status>;
 
 async fn record(place: &Place, who: Person<'_>, facts: Vec<Fact>) -> Reply {
-    let facts = facts.into_iter().map(|fact| pb::Fact { fact: Some(fact) }).collect();
+    let facts =
+        facts.into_iter().map(|fact| pb::Fact { etag: String::new(), fact: Some(fact) }).collect();
     let message = pb::RecordFactsRequest { facts, request_id: String::new() };
     place.facts().record_facts(place.from(who, message)).await
 }
@@ -109,6 +110,39 @@ async fn a_fact_changes_the_answer_at_once_and_stands_in_the_log() {
     assert_eq!(codes(&place, AISHA).await, ["SUBJ_NOT_AVAILABLE"]);
     record(&place, CUSTODIAN, vec![flag(AISHA, "sealed", false)]).await.unwrap();
     assert_eq!(codes(&place, AISHA).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn of_two_who_edit_a_fact_the_second_has_to_look_again() {
+    let place = Place::open().await;
+    let put = async |etag: &str, training: &str| {
+        let fact = pb::Fact { etag: etag.to_owned(), fact: Some(staff(training, "2026-04-01")) };
+        let message = pb::RecordFactsRequest { facts: vec![fact], request_id: String::new() };
+        place.facts().record_facts(place.from(MANAGER, message)).await
+    };
+    let listed = async || {
+        let message =
+            pb::ListFactsRequest { person: NURSE.person.to_owned(), ..Default::default() };
+        let page = place.facts().list_facts(place.from(MANAGER, message)).await.unwrap();
+        page.into_inner().facts[0].fact.clone().unwrap()
+    };
+    let seen = listed().await.etag;
+    put(&seen, "2026-11-30").await.unwrap();
+    let (code, reason) = (Code::Aborted, "FACT_CHANGED");
+    let before = place.log_size();
+    expect_refused("late", put(&seen, "2027-12-31").await, code, reason, &[]);
+    expect_refused("there is one", put("none", "2027-12-31").await, code, reason, &[]);
+    let refused: Vec<_> = place.entries(before).into_iter().map(|one| one.entry.kind).collect();
+    assert_eq!(refused, [Kind::TurnedAway, Kind::TurnedAway]);
+    let Some(Fact::Staff(now)) = listed().await.fact else { panic!("another fact") };
+    assert_eq!(now.training_until_date, "2026-11-30");
+    put(&listed().await.etag, "2027-12-31").await.unwrap();
+    put("", "2027-12-30").await.unwrap();
+    for wrong in ["xyz", "00", "NONE"] {
+        let reply = put(wrong, "2027-12-31").await;
+        let (code, reason) = (Code::InvalidArgument, "REQUEST_INVALID");
+        expect_refused(wrong, reply, code, reason, &["facts[0].etag"]);
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,25 @@
-//! Who knows a resident, without content; and what was not disclosed outside the hub.
+//! Who knows a resident, without content.
 
-use tonic::Code;
 use weir::audit::entry::{Facet, Kind};
 use weir::auth::issuer::Person;
+use weir::clock::Clock;
 use weir::grpc::pb;
+use weir::store::{LocalId, Store};
 
 use crate::support::{
-    ABSENT, BEN, CHILDRENS, GP_AUDITOR, GP_REGISTRAR, HOUSING, Inhabitant, NURSE, PROTECTED, Place,
-    SEALED, expect_refused, flagged,
+    ABSENT, AISHA, BEN, CARER, CHILDRENS, CONSTABLE, GP_AUDITOR, HOUSING, Inhabitant, NURSE,
+    PROTECTED, Place, SEALED, flagged, prepared, relationship, staff,
+};
+
+const MANAGER: Person<'_> = Person {
+    agency: "northfield-council-childrens",
+    person: "manager-1",
+    roles: &["mash-manager"],
+};
+const CARE_LEAD: Person<'_> = Person {
+    agency: "northfield-council-adult-care",
+    person: "lead-1",
+    roles: &["safeguarding-lead"],
 };
 
 fn asked(about: Inhabitant) -> pb::LocateRecordsRequest {
@@ -39,8 +51,21 @@ async fn a_social_worker_is_told_who_knows_a_child_and_nothing_more() {
     assert_eq!(told.holders, known.map(|a| format!("agencies/{a}")));
     assert_eq!(told.codes, [""; 0]);
     let entries = place.entries(before);
-    assert_eq!(entries.len(), 1, "one look is one entry");
     assert_eq!((entries[0].entry.kind, entries[0].facet(Facet::What)), (Kind::Query, "locate"));
+    assert_eq!(entries[0].facet(Facet::Outcome), "PERMIT");
+    // Each holder that is told of is a release of its own, with its duties, for its auditor to find.
+    let releases: Vec<(Kind, &str, &str)> = entries[1..]
+        .iter()
+        .map(|one| (one.entry.kind, one.facet(Facet::Holder), one.facet(Facet::Duties)))
+        .collect();
+    let duties = "NO_ONWARD|RECORD_REASON|UPDATE_RECIPIENT_LEDGER";
+    assert_eq!(releases, known.map(|holder| (Kind::Disclose, holder, duties)));
+    let search = pb::SearchEntriesRequest {
+        kinds: vec![pb::EntryKind::Disclose.into()],
+        ..Default::default()
+    };
+    let found = place.audit().search_entries(place.from(GP_AUDITOR, search)).await.unwrap();
+    assert_eq!(found.into_inner().entries.len(), 1);
     // Without the threshold there is no ground, and the answer says so.
     let bare = pb::LocateRecordsRequest { threshold_statement: String::new(), ..asked(BEN) };
     let told = locate(&place, CHILDRENS, bare).await;
@@ -78,72 +103,114 @@ async fn a_closed_record_and_none_are_located_alike() {
     assert_eq!(told.codes, ["SUBJ_NOT_AVAILABLE"]);
 }
 
-fn report(about: Inhabitant) -> pb::ReportNonDisclosureRequest {
-    pb::ReportNonDisclosureRequest {
-        resident: about.path(),
-        holder: "agencies/oakdale-gp".to_owned(),
-        purpose: "child_protection".to_owned(),
-        fields: vec!["health/summary.conditions".to_owned()],
-        asked_date: "2026-07-10".to_owned(),
-        answer: pb::NonDisclosure::Refused.into(),
-        reason: "They said that they need consent".to_owned(),
-        case_reference: "CP-1".to_owned(),
-        threshold_statement: "Significant harm is suspected".to_owned(),
+/// An agency knows a resident.
+async fn link(place: &Place, agency: &str, about: Inhabitant) {
+    let local = LocalId { agency: agency.parse().unwrap(), id: about.local_id() };
+    place.app.store.link(about.resident(), local, prepared(Kind::Hold)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refuge_is_never_told_of_and_a_clinic_only_where_a_row_says_so() {
+    let place = Place::open().await;
+    let start = place.clock.now();
+    place.record(vec![staff(MANAGER, None), relationship(MANAGER, BEN, start)]).await;
+    // No flag says yet that anybody is in a refuge.
+    link(&place, "harbour-refuge", BEN).await;
+    link(&place, "northfield-mh-trust", BEN).await;
+    let open = ["northfield-council-housing", "oakdale-gp"].map(|a| format!("agencies/{a}"));
+    assert_eq!(locate(&place, CHILDRENS, asked(BEN)).await.holders, open);
+    let told = locate(&place, MANAGER, asked(BEN)).await;
+    let all = ["northfield-council-housing", "northfield-mh-trust", "oakdale-gp"];
+    assert_eq!(told.holders, all.map(|a| format!("agencies/{a}")));
+}
+
+fn missing(about: Inhabitant) -> pb::LocateRecordsRequest {
+    let text = |text: &str| pb::OverrideAnswer {
+        answer: Some(pb::override_answer::Answer::Text(text.to_owned())),
+    };
+    let questions = ["harm", "who_at_risk", "why_these_fields", "why_not_consent"];
+    pb::LocateRecordsRequest {
+        purpose: "missing_person".to_owned(),
+        threshold_statement: String::new(),
+        r#override: Some(pb::OverrideClaim {
+            kind: "SAFEGUARD_CHILD".to_owned(),
+            answers: questions.map(|q| (q.to_owned(), text("as told"))).into(),
+            ..Default::default()
+        }),
+        ..asked(about)
     }
 }
 
 #[tokio::test]
-async fn a_refusal_outside_the_hub_is_recorded_and_raises_the_alarm_of_a_duty() {
+async fn an_override_that_finds_somebody_leaves_its_duties() {
     let place = Place::open().await;
-    let send = async |who: Person<'_>, message: pb::ReportNonDisclosureRequest| {
-        place.sharing().report_non_disclosure(place.from(who, message)).await
-    };
+    place.record(vec![relationship(CONSTABLE, BEN, place.clock.now())]).await;
     let before = place.log_size();
-    let done = send(CHILDRENS, report(BEN)).await.unwrap().into_inner();
-    assert!(done.duty_alarm, "Children Act 1989 s47 commands it");
-    let entry = &place.entries(before)[0];
-    assert_eq!(entry.entry.kind, Kind::Report);
-    assert_eq!((entry.facet(Facet::What), entry.facet(Facet::Alarm)), ("refused", "yes"));
-    // The holder's auditor finds it.
-    let search = pb::SearchEntriesRequest {
-        kinds: vec![pb::EntryKind::Report.into()],
+    let told = locate(&place, CONSTABLE, missing(BEN)).await;
+    assert!(told.holders.contains(&"agencies/oakdale-gp".to_owned()), "{:?}", told.codes);
+    let entries = place.entries(before);
+    assert_eq!(entries.len(), told.holders.len() + 1);
+    assert!(entries.iter().all(|one| one.facet(Facet::Override) == "SAFEGUARD_CHILD"));
+    let message = pb::ListObligationsRequest::default();
+    let owed = place.reviews().list_obligations(place.from(CONSTABLE, message)).await.unwrap();
+    let owed = owed.into_inner().obligations;
+    for duty in ["REVIEW_BY", "NOTIFY_SUBJECT", "RETROSPECTIVE_FORM"] {
+        let count = owed.iter().filter(|one| one.duty == duty).count();
+        assert_eq!(count, told.holders.len(), "{duty}");
+    }
+}
+
+fn enquiry(about: Inhabitant) -> pb::LocateRecordsRequest {
+    let text = |text: &str| pb::OverrideAnswer {
+        answer: Some(pb::override_answer::Answer::Text(text.to_owned())),
+    };
+    let flag = |yes| pb::OverrideAnswer { answer: Some(pb::override_answer::Answer::Flag(yes)) };
+    let answers = [
+        ("capacity_view", text("has")),
+        ("others_at_risk", flag(false)),
+        ("coercion", flag(true)),
+        ("wishes", text("wants nobody told")),
+    ];
+    let answers = answers.map(|(question, answer)| (question.to_owned(), answer)).into();
+    pb::LocateRecordsRequest {
+        purpose: "adult_safeguarding".to_owned(),
+        threshold_statement: String::new(),
+        r#override: Some(pb::OverrideClaim {
+            kind: "SAFEGUARD_ADULT".to_owned(),
+            answers,
+            named_approver: Some(pb::NamedApprover {
+                agency: format!("agencies/{}", CARE_LEAD.agency),
+                person: CARE_LEAD.person.to_owned(),
+            }),
+            ..Default::default()
+        }),
+        ..asked(about)
+    }
+}
+
+#[tokio::test]
+async fn an_approval_of_a_second_person_is_good_for_one_look() {
+    let place = Place::open().await;
+    let facts = vec![staff(CARE_LEAD, None), relationship(CARER, AISHA, place.clock.now())];
+    place.record(facts).await;
+    let told = locate(&place, CARER, enquiry(AISHA)).await;
+    assert!(told.codes.contains(&"OVR_NEEDS_SECOND_PERSON".to_owned()), "{:?}", told.codes);
+    let pb::LocateRecordsRequest { resident, purpose, reason, case_reference, r#override, .. } =
+        enquiry(AISHA);
+    let refused = pb::RequestRecordsRequest {
+        residents: vec![resident],
+        holders: vec!["agencies/oakdale-gp".to_owned()],
+        purpose,
+        fields: vec!["involvement/contact.holds".to_owned()],
+        reason,
+        case_reference,
+        r#override,
         ..Default::default()
     };
-    let found = place.audit().search_entries(place.from(GP_AUDITOR, search)).await.unwrap();
-    assert_eq!(found.into_inner().entries.len(), 1);
-    // A silence under a power is recorded, without an alarm.
-    let silence = pb::ReportNonDisclosureRequest {
-        purpose: "tenancy_management".to_owned(),
-        answer: pb::NonDisclosure::Silent.into(),
-        ..report(BEN)
-    };
-    assert!(!send(HOUSING, silence).await.unwrap().into_inner().duty_alarm);
-    let plain = || report(BEN);
-    let (code, reason) = (Code::InvalidArgument, "REQUEST_INVALID");
-    for (field, message) in [
-        (
-            "asked_date",
-            pb::ReportNonDisclosureRequest { asked_date: "2026-07-16".to_owned(), ..plain() },
-        ),
-        ("asked_date", pb::ReportNonDisclosureRequest { asked_date: String::new(), ..plain() }),
-        ("answer", pb::ReportNonDisclosureRequest { answer: 0, ..plain() }),
-        ("reason", pb::ReportNonDisclosureRequest { reason: " ".to_owned(), ..plain() }),
-        (
-            "holder",
-            pb::ReportNonDisclosureRequest { holder: "agencies/nobody".to_owned(), ..plain() },
-        ),
-        ("purpose", pb::ReportNonDisclosureRequest { purpose: "gossip".to_owned(), ..plain() }),
-        (
-            "fields[0]",
-            pb::ReportNonDisclosureRequest { fields: vec!["a/b.c".to_owned()], ..plain() },
-        ),
-    ] {
-        expect_refused(field, send(CHILDRENS, message).await, code, reason, &[field]);
-    }
-    for about in [SEALED, ABSENT] {
-        let reply = send(CHILDRENS, report(about)).await;
-        expect_refused(about.name, reply, Code::NotFound, "NOT_FOUND", &[]);
-    }
-    let reply = send(GP_REGISTRAR, report(BEN)).await;
-    expect_refused("no role", reply, Code::PermissionDenied, "ROLE_NEEDED", &[]);
+    let reply = place.sharing().request_records(place.from(CARER, refused)).await.unwrap();
+    let disclosure = reply.into_inner().answers[0].receipt.as_ref().unwrap().name.clone();
+    let approve = pb::ApproveOverrideRequest { disclosure, ..Default::default() };
+    place.reviews().approve_override(place.from(CARE_LEAD, approve)).await.unwrap();
+    assert_eq!(locate(&place, CARER, enquiry(AISHA)).await.holders, ["agencies/oakdale-gp"]);
+    assert!(locate(&place, CARER, enquiry(AISHA)).await.holders.is_empty(), "used");
 }

@@ -79,7 +79,7 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     let row = pb::PublishRow { local_id: "N-1".to_owned(), values: vec![value] };
     let part = |part| pb::PublishRecordsRequest { part: Some(part) }.encode_to_vec();
     let death = pb::DeathFact { resident: AISHA.path(), death_date: none() };
-    let fact = pb::Fact { fact: Some(pb::fact::Fact::Death(death)) };
+    let fact = pb::Fact { etag: String::new(), fact: Some(pb::fact::Fact::Death(death)) };
     let consent = pb::Consent {
         kind: "participation".to_owned(),
         state: "given".to_owned(),

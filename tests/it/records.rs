@@ -132,6 +132,11 @@ async fn an_extract_with_anything_wrong_changes_nothing() {
             vec![summary(), good(), row("L-2", &[("housing/tenancy.tenancy_status", "secure")])],
             &["rows[1].values"],
         ),
+        (
+            "what only the hub tells",
+            vec![header("involvement/contact"), row(&aisha, &[("involvement/contact.holds", "x")])],
+            &["header.category"],
+        ),
         ("no values", vec![summary(), row(&aisha, &[])], &["rows[0].values"]),
         ("a blank value", vec![summary(), row(&aisha, &[(ALLERGIES, "  ")])], &["rows[0].values"]),
         ("a long value", vec![summary(), row(&aisha, &[(ALLERGIES, &long)])], &["rows[0].values"]),

@@ -143,7 +143,11 @@ impl Site {
         let app = Arc::new(app);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let options = Options { reflection: false, tls: Some(files.acceptor().unwrap()) };
+        let options = Options {
+            reflection: false,
+            tls: Some(files.acceptor(false).unwrap()),
+            ..Options::default()
+        };
         tokio::spawn({
             let app = Arc::clone(&app);
             async move { app.serve(listener, options, std::future::pending()).await }
@@ -390,7 +394,7 @@ fn a_key_that_others_can_read_and_files_that_do_not_match_are_named() {
         client_ca_file: None,
         clients_need_certificate: false,
     };
-    assert!(files(&one.chain, &one.key).acceptor().is_ok());
+    assert!(files(&one.chain, &one.key).acceptor(false).is_ok());
     std::fs::set_permissions(&two.key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let gone = dir.path().join("gone.pem");
     for (what, files, says) in [
@@ -399,7 +403,7 @@ fn a_key_that_others_can_read_and_files_that_do_not_match_are_named() {
         ("no file", files(&gone, &one.key), "gone.pem"),
         ("a key for a certificate", files(&one.key, &one.key), "no certificate"),
     ] {
-        let Err(error) = files.acceptor() else { unreachable!("{what}") };
+        let Err(error) = files.acceptor(false) else { unreachable!("{what}") };
         assert!(error.to_string().contains(says), "{what}: {error}");
     }
 }

@@ -17,7 +17,7 @@ use crate::grpc::pb;
 use crate::grpc::pb::fact::Fact as Kind;
 use crate::hub::ListedFacts;
 use crate::limits;
-use crate::store::FactsAbout;
+use crate::store::{FactVersion, FactsAbout};
 
 /// Facts as a message tells them.
 pub struct ToldFacts(Vec<pb::Fact>);
@@ -38,14 +38,20 @@ impl ToldFacts {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn of(self, agency: &AgencyId, now: Timestamp) -> Result<Vec<Fact>, Violations> {
+    pub fn of(self, agency: &AgencyId, now: Timestamp) -> Result<(Vec<Fact>, Seen), Violations> {
         let mut check = Check::default();
+        let mut seen = Vec::new();
         let facts: Vec<Fact> = self
             .0
             .into_iter()
             .enumerate()
             .filter_map(|(n, fact)| {
                 let mut one = One { check: &mut check, n, agency, now };
+                match etag(&fact.etag) {
+                    Some(Some(version)) => seen.push((n, version)),
+                    Some(None) => {}
+                    None => one.wrong("etag", "must be one that ListFacts gave, `none`, or empty"),
+                }
                 let Some(fact) = fact.fact else {
                     one.wrong("fact", "is empty");
                     return None;
@@ -53,7 +59,23 @@ impl ToldFacts {
                 one.read(fact)
             })
             .collect();
-        check.done(Some(facts))
+        check.done(Some((facts, seen)))
+    }
+}
+
+/// The places of facts with an etag, and the version that each names; `None`: there is to be none.
+type Seen = Vec<(usize, Option<FactVersion>)>;
+
+/// What an etag asks for: nothing, no fact, or a version. `None`: it is none.
+fn etag(text: &str) -> Option<Option<Option<FactVersion>>> {
+    match text {
+        "" => Some(None),
+        "none" => Some(Some(None)),
+        version => {
+            let mut bytes = [0; 16];
+            hex::decode_to_slice(version, &mut bytes).ok()?;
+            Some(Some(Some(FactVersion::from_bytes(bytes))))
+        }
     }
 }
 
@@ -344,9 +366,10 @@ pub fn facts_response(page: &FactsPage, listed: ListedFacts) -> pb::ListFactsRes
 }
 
 fn recorded_message(recorded: RecordedFact, until: Option<Timestamp>) -> pb::RecordedFact {
+    let etag = hex::encode(FactVersion::of(&recorded).bytes());
     let RecordedFact { fact, by, at } = recorded;
     pb::RecordedFact {
-        fact: Some(pb::Fact { fact: Some(fact_message(fact)) }),
+        fact: Some(pb::Fact { etag, fact: Some(fact_message(fact)) }),
         recorded_by: by.as_ref().map(agency_name).unwrap_or_default(),
         record_time: Some(time_message(at)),
         fresh_until_time: until.map(time_message),

@@ -395,7 +395,11 @@ pub fn disclosure_message(stored: &StoredEntry) -> pb::Disclosure {
         create_time: Some(time_message(stored.committed_at)),
         requested: entry.kind != crate::audit::entry::Kind::Query,
         role: one(Facet::Role),
-        holder: format!("agencies/{}", one(Facet::Holder)),
+        holder: entry
+            .facets
+            .get(&Facet::Holder)
+            .map(|holder| format!("agencies/{holder}"))
+            .unwrap_or_default(),
         purpose: one(Facet::Purpose),
         outcome: outcome.into(),
         permitted_fields: many(Facet::Released),
@@ -427,12 +431,12 @@ impl TryFrom<pb::LocateRecordsRequest> for Locating {
             threshold_statement,
             r#override,
         } = message;
-        // Every holder is asked, and only for the field of the rung.
+        // Every holder is asked, each only for its own field of the rung.
         let question = pb::CanShareRequest {
             resident,
             holder: "agencies/all".to_owned(),
             purpose,
-            fields: vec![crate::hub::INVOLVEMENT.to_owned()],
+            fields: vec!["involvement/contact.holds".to_owned()],
             reason,
             case_reference,
             threshold_statement,
@@ -460,6 +464,8 @@ impl TryFrom<pb::ReportNonDisclosureRequest> for NonDisclosure {
             reason,
             case_reference,
             threshold_statement,
+            cited_gateway,
+            request_id: _,
         } = message;
         let mut check = Check::default();
         for (field, text) in [("reason", &reason), ("case_reference", &case_reference)] {
@@ -475,6 +481,7 @@ impl TryFrom<pb::ReportNonDisclosureRequest> for NonDisclosure {
             reason,
             case_reference,
             threshold_statement,
+            cited_gateway,
             ..pb::CanShareRequest::default()
         };
         let question = read_question(&mut check, "", question);

@@ -14,8 +14,8 @@ impl pb::fact_service_server::FactService for Desk {
     ) -> Reply<pb::RecordFactsResponse> {
         let (caller, told): (_, convert::ToldFacts) = self.write(request).await?;
         let facts = told.of(caller.agency(), self.hub.now());
-        let facts = facts.map_err(|wrong| status::invalid(wrong.0))?;
-        let receipt = self.hub.record_facts(&caller, facts).await.map_err(status::of_hub)?;
+        let (facts, seen) = facts.map_err(|wrong| status::invalid(wrong.0))?;
+        let receipt = self.hub.record_facts(&caller, facts, seen).await.map_err(status::of_hub)?;
         let receipt = Some(receipt_message("events", &receipt));
         Ok(Response::new(pb::RecordFactsResponse { receipt }))
     }

@@ -59,7 +59,7 @@ impl pb::sharing_service_server::SharingService for Desk {
         &self,
         request: Request<pb::ReportNonDisclosureRequest>,
     ) -> Reply<pb::ReportNonDisclosureResponse> {
-        let (caller, report): (_, crate::hub::NonDisclosure) = self.open(request).await?;
+        let (caller, report): (_, crate::hub::NonDisclosure) = self.write(request).await?;
         let done = self.hub.report_non_disclosure(&caller, report).await;
         let (duty_alarm, receipt) = done.map_err(status::of_hub)?;
         let receipt = Some(receipt_message("events", &receipt));

@@ -106,6 +106,7 @@ fn listed<T: FromStr + Ord>(
                 }
             }
             _ => findings.push(Finding {
+                found: Some(word.clone()),
                 code: "E10",
                 file: file.to_owned(),
                 line: 0,

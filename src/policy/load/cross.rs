@@ -23,6 +23,7 @@ fn nations(texts: &Texts, book: &RuleBook, findings: &mut Findings) {
     let mut lone = |file: &str, of: &BTreeSet<&str>, by: &BTreeSet<&str>, what: &str| {
         for nation in of.difference(by) {
             findings.push(Finding {
+                found: Some((*nation).to_owned()),
                 code: "E47",
                 file: file.to_owned(),
                 line: line_of(texts, file, nation),

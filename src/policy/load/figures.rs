@@ -186,6 +186,7 @@ fn unknown<'a>(
     findings: &mut Findings,
 ) {
     findings.push(Finding {
+        found: None,
         code: "E10",
         file: FILE.to_owned(),
         line: line_of(texts, FILE, found),

@@ -19,8 +19,8 @@ const FOLDERS: [(&str, &str); 5] = [
     ("approvals", ""),
 ];
 /// Files that stand in the folder itself.
-const FILES: [&str; 5] =
-    ["model.conf", "place.toml", "conditions.toml", "promises.csv", "README.md"];
+const FILES: [&str; 6] =
+    ["model.conf", "place.toml", "conditions.toml", "promises.csv", "lints.toml", "README.md"];
 
 /// Reads a folder and its folders whole, one level deep. Links are not followed.
 ///
@@ -98,6 +98,7 @@ pub(super) fn texts(files: &Files, findings: &mut Findings) -> Texts {
             });
         if !known {
             findings.push(Finding {
+                found: None,
                 code: "E00",
                 file: name.clone(),
                 line: 0,

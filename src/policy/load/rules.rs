@@ -125,6 +125,7 @@ fn rule(
         "deny" => Effect::Deny,
         other => {
             let mut finding = super::Finding {
+                found: Some(other.to_owned()),
                 code: "E10",
                 file: file.to_owned(),
                 line: line.number,

@@ -144,6 +144,7 @@ fn cells(
 ) -> Option<Vec<String>> {
     let mut bad = |code: &'static str, message: String| {
         findings.push(Finding {
+            found: None,
             code,
             file: file.to_owned(),
             line: number,

@@ -14,8 +14,8 @@ use crate::domain::{
 };
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
-    FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Lifts, OverrideRule, OverrideTest,
-    Purpose, ReferralRule,
+    FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Involvement, Lifts, OverrideRule,
+    OverrideTest, Purpose, ReferralRule,
 };
 
 /// All vocabularies.
@@ -87,6 +87,7 @@ impl<'a> Row<'a> {
             return Some(word);
         }
         findings.push(Finding {
+            found: Some(cell.to_owned()),
             code: "E10",
             file: self.file.to_owned(),
             line: self.line,
@@ -224,7 +225,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     let mut w = Words {
         agencies: r.table(
             "agencies",
-            &["id", "name", "type", "nation", "public_authority", "controller"],
+            &["id", "name", "type", "nation", "public_authority", "controller", "involvement"],
             |row, f| {
                 Some(Agency {
                     name: row.text(f),
@@ -232,6 +233,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
                     nation: row.text(f),
                     public_authority: row.flag(f),
                     controller: row.text(f),
+                    involvement: involvement(row, f)?,
                 })
             },
         ),
@@ -272,7 +274,8 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
                 return None;
             }
         };
-        Some(Basis { meaning, open_to_public_authority })
+        let open_to_others = open_to != "public authority";
+        Some(Basis { meaning, open_to_public_authority, open_to_others })
     });
     categories(&mut r, &mut w);
     gateways(&mut r, &mut w);
@@ -325,6 +328,22 @@ fn codes_table(r: &mut Reader<'_>) -> BTreeMap<Code, CodeMeaning> {
             fix: row.text(f),
         })
     })
+}
+
+fn involvement(row: &mut Row<'_>, f: &mut Findings) -> Option<Involvement> {
+    match row.next() {
+        (_, "open") => Some(Involvement::Open),
+        (_, "sensitive") => Some(Involvement::Sensitive),
+        (_, "never") => Some(Involvement::Never),
+        (column, cell) => {
+            let message = format!(
+                "{column} \"{cell}\" must be open, sensitive (its name tells what somebody suffers from) or \
+                 never (its name tells where somebody is)."
+            );
+            row.bad("E10", message, f);
+            None
+        }
+    }
 }
 
 fn categories(r: &mut Reader<'_>, w: &mut Words) {

@@ -153,9 +153,9 @@ fn steps(table: &Table, book: &RuleBook) -> Result<Vec<Case>, Problem> {
 }
 
 /// The vocabulary, and the words that a scenario uses on purpose though no vocabulary has them.
-struct Words<'a> {
-    book: &'a RuleBook,
-    unknown: BTreeSet<String>,
+pub(super) struct Words<'a> {
+    pub(super) book: &'a RuleBook,
+    pub(super) unknown: BTreeSet<String>,
 }
 
 impl Words<'_> {
@@ -203,7 +203,12 @@ macro_rules! needed {
     };
 }
 
-fn case(id: String, title: String, table: &Table, words: &Words<'_>) -> Result<Case, Problem> {
+pub(super) fn case(
+    id: String,
+    title: String,
+    table: &Table,
+    words: &Words<'_>,
+) -> Result<Case, Problem> {
     let mut top = Reader::new("", table);
     let zone = &words.book.place.zone;
     let default = DEFAULT_AT.parse().map_err(|_| "the default clock is malformed")?;

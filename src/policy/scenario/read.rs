@@ -12,6 +12,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use toml::{Table, Value};
 
+use crate::policy::load::nearest;
+
 /// Length of `2026-07-15`.
 const DAY_LENGTH: usize = 10;
 
@@ -23,11 +25,13 @@ pub(super) struct Reader<'a> {
     path: String,
     table: &'a Table,
     taken: BTreeSet<&'a str>,
+    /// Keys that the format has, written or not.
+    known: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(path: &str, table: &'a Table) -> Self {
-        Self { path: path.to_owned(), table, taken: BTreeSet::new() }
+        Self { path: path.to_owned(), table, taken: BTreeSet::new(), known: BTreeSet::new() }
     }
 
     pub(super) fn at(&self, key: &str) -> String {
@@ -35,6 +39,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn take(&mut self, key: &str) -> Option<&'a Value> {
+        self.known.insert(key.to_owned());
         let (key, value) = self.table.get_key_value(key)?;
         self.taken.insert(key.as_str());
         Some(value)
@@ -42,14 +47,18 @@ impl<'a> Reader<'a> {
 
     /// Fails on a key that nothing has taken.
     pub(super) fn done(self) -> Result<(), Problem> {
-        let known: Vec<&str> = self.taken.iter().copied().collect();
+        let known = || self.known.iter().map(String::as_str);
         match self.table.keys().find(|key| !self.taken.contains(key.as_str())) {
             None => Ok(()),
-            Some(key) => Err(format!(
-                "key `{}` is not known here (read: {})",
-                self.at(key),
-                known.join(", ")
-            )),
+            Some(key) => {
+                let near = nearest(key, known()).map(|near| format!(" Nearest: `{near}`."));
+                Err(format!(
+                    "key `{}` is not known here (known: {}).{}",
+                    self.at(key),
+                    known().collect::<Vec<_>>().join(", "),
+                    near.unwrap_or_default()
+                ))
+            }
         }
     }
 

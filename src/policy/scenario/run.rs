@@ -14,6 +14,19 @@ pub struct Report {
     pub passed: usize,
     /// Cases that did not: a line each.
     pub failures: Vec<String>,
+    /// Every case, in order.
+    pub cases: Vec<CaseReport>,
+}
+
+/// How one case went.
+#[derive(Debug, Clone)]
+pub struct CaseReport {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// What differs: expected, got, the deciding rule and the first cell that differs.
+    pub failure: Option<String>,
 }
 
 /// Runs `cases` and compares with what each wants.
@@ -22,22 +35,63 @@ pub fn run(policy: &PolicySnapshot, cases: &[Case]) -> Report {
     let mut report = Report::default();
     for case in cases {
         let decision = policy.decide(&case.ask, &case.facts, case.at);
-        let mut differs = Vec::new();
-        if let Some(fault) = &decision.fault {
-            differs.push(format!("the engine failed: {fault}"));
-        }
-        compare("", &case.want.full, &Seen::full(&decision), &mut differs);
-        if let Some(want) = &case.want.requester {
-            let view = policy.view(&decision, |_| true);
-            compare("requester: ", want, &Seen::view(&view), &mut differs);
-        }
-        if differs.is_empty() {
+        let mut differs = differences(policy, case, &decision);
+        let failure = if differs.is_empty() {
             report.passed += 1;
+            None
         } else {
-            report.failures.push(format!("{} ({}): {}", case.id, case.title, differs.join("; ")));
-        }
+            differs.extend(deciding(policy, case, &decision));
+            let differs = differs.join("; ");
+            report.failures.push(format!("{} ({}): {differs}", case.id, case.title));
+            Some(differs)
+        };
+        report.cases.push(CaseReport { id: case.id.clone(), title: case.title.clone(), failure });
     }
     report
+}
+
+/// True when the case comes out as it wants.
+pub(super) fn passes(policy: &PolicySnapshot, case: &Case, decision: &Decision) -> bool {
+    differences(policy, case, decision).is_empty()
+}
+
+fn differences(policy: &PolicySnapshot, case: &Case, decision: &Decision) -> Vec<String> {
+    let mut differs = Vec::new();
+    if let Some(fault) = &decision.fault {
+        differs.push(format!("the engine failed: {fault}"));
+    }
+    compare("", &case.want.full, &Seen::full(decision), &mut differs);
+    if let Some(want) = &case.want.requester {
+        let view = policy.view(decision, |_| true);
+        compare("requester: ", want, &Seen::view(&view), &mut differs);
+    }
+    differs
+}
+
+/// Why the first field that came out against the case did so.
+fn deciding(policy: &PolicySnapshot, case: &Case, decision: &Decision) -> Option<String> {
+    let want = &case.want.full;
+    let against = |field: &FieldId, released: bool| {
+        let listed = |fields: bool| if released { !fields } else { fields };
+        if let Some(permitted) = &want.permitted {
+            return listed(permitted.contains(field));
+        }
+        if let Some(withheld) = &want.withheld
+            && withheld.contains_key(field)
+        {
+            return released;
+        }
+        match want.outcome {
+            Some(Outcome::Permit | Outcome::Partial) => !released,
+            Some(Outcome::Deny | Outcome::Refer) | None => released,
+        }
+    };
+    let reasons = policy.reasons(&case.ask, &case.facts, case.at, decision);
+    let first = reasons
+        .iter()
+        .find(|reason| against(&reason.field, reason.codes.is_empty()))
+        .or(reasons.first())?;
+    Some(first.sentence())
 }
 
 /// What a case can speak of, of either view.

@@ -7,7 +7,7 @@ use crate::domain::{
     Capacity, Choice, ChoiceKind, ConsentState, CourtOrder, CustodianRelease, FactKind,
     ObjectionState, Register, ResidentId,
 };
-use crate::store::{ChoiceEvent, Fact, FactsAbout, Refusal, StoreError, StoredChoice};
+use crate::store::{ChoiceEvent, Fact, FactVersion, FactsAbout, Refusal, StoreError, StoredChoice};
 
 pub(super) fn staff(agency: &str, person: &str, training_until: Option<&str>) -> Fact {
     Fact::Staff {
@@ -198,6 +198,29 @@ pub(super) async fn a_fact_is_about_somebody_who_is_registered<E: Engine>() {
         assert!(ground.facts(ann).await.is_empty(), "half of a batch is written");
         assert_eq!(ground.size().await, before);
     }
+}
+
+pub(super) async fn a_fact_is_replaced_only_where_nobody_was_faster<E: Engine>() {
+    let ground = Ground::new::<E>().await;
+    let ann = ground.somebody(&[]).await;
+    let put = async |set, seen| {
+        let facts = recorded(vec![flag(ann, "sealed", "befriend", set)]);
+        ground.store.record_facts_unless_changed(facts, vec![(0, seen)], entry(Kind::Fact)).await
+    };
+    let changed = |made: Result<_, StoreError>| {
+        assert!(matches!(made, Err(StoreError::Refused(Refusal::FactChanged))), "{made:?}");
+    };
+    put(true, None).await.unwrap();
+    let before = ground.size().await;
+    changed(put(false, None).await);
+    let now = async || ground.store.facts(FactsAbout::Resident(ann), 0, 9).await.unwrap();
+    let seen = FactVersion::of(&now().await[0]);
+    put(false, Some(seen)).await.unwrap();
+    changed(put(true, Some(seen)).await);
+    let after = now().await;
+    assert_ne!(FactVersion::of(&after[0]), seen);
+    assert_eq!(after[0].fact, flag(ann, "sealed", "befriend", false));
+    assert_eq!(ground.size().await, before + 1, "what is refused leaves no entry of its own");
 }
 
 pub(super) async fn a_release_is_taken_back_scope_by_scope<E: Engine>() {

@@ -7,7 +7,34 @@ use super::log::{sqlite, unavailable};
 use super::people::{is_registered, key, taken};
 use super::{at_micros, micros, parsed, word};
 use crate::domain::{AgencyId, DecisionId, Fact, RecordedFact, ResidentId, about, at_work};
-use crate::store::{FactsAbout, Refusal, Standing, StoreError, StoredChoice};
+use crate::store::{FactVersion, FactsAbout, Refusal, Standing, StoreError, StoredChoice};
+
+/// Refuses when what one of `new` is to replace is not the version that its recorder has seen.
+pub(super) fn unchanged(
+    t: &Transaction<'_>,
+    new: &[RecordedFact],
+    seen: &[(usize, Option<FactVersion>)],
+) -> Result<(), StoreError> {
+    let mut stored = t
+        .prepare_cached(
+            "SELECT body, recorded_by, recorded_us FROM fact \
+             WHERE about = ?1 AND kind = ?2 AND who = ?3",
+        )
+        .map_err(|e| sqlite(&e))?;
+    for (n, version) in seen {
+        for fact in new.get(*n).map(|one| one.fact.parts()).unwrap_or_default() {
+            let (about, who) = fact.key();
+            let mut rows =
+                stored.query(params![about, fact.kind().as_str(), who]).map_err(|e| sqlite(&e))?;
+            let now =
+                rows.next().map_err(|e| sqlite(&e))?.map(|row| recorded(row, 0)).transpose()?;
+            if now.as_ref().map(FactVersion::of) != *version {
+                return Err(StoreError::Refused(Refusal::FactChanged));
+            }
+        }
+    }
+    Ok(())
+}
 
 pub(super) fn record(t: &Transaction<'_>, facts: &[RecordedFact]) -> Result<(), StoreError> {
     let mut now = t

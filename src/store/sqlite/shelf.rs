@@ -1,15 +1,16 @@
 //! Extracts that holders have published: a row for each holder, local id and category.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::keys::Keyring;
 use super::log::sqlite;
 use super::people::{key, resident_of};
 use super::{at_micros, micros, word};
 use crate::domain::{AgencyId, CategoryId, FieldId, FieldValue, Record, ResidentId};
+use crate::limits;
 use crate::store::{HeldRecord, LocalId, ShelfRow, StoreError};
 
 /// Positions of rows whose local id is linked to nobody.
@@ -184,20 +185,61 @@ pub(super) fn record(
         let asked = params![key(resident), holder.as_str(), category.as_str(), micros(now)];
         let mut rows = statement.query(asked).map_err(|e| sqlite(&e))?;
         while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
-            let columns = (|| Ok((row.get(0)?, row.get(1)?, (row.get(2)?, row.get(3)?))))();
-            let (sealed, local_id, times): (Vec<u8>, String, (i64, i64)) =
-                columns.map_err(|e: rusqlite::Error| sqlite(&e))?;
-            let body = at(holder, &local_id, category, times, |place| {
-                keys.open_about(resident, place, &sealed)
-            })?;
-            let body: BTreeMap<FieldId, String> = serde_json::from_slice(&body)
-                .map_err(|_| StoreError::Corrupt("a stored row".to_owned()))?;
-            for (field, text) in body {
-                if let Some(value) = FieldValue::new(text) {
-                    record.values.insert(field, value);
-                }
-            }
+            record.values.extend(opened(row, keys, resident, holder, category)?);
         }
     }
     Ok(record)
+}
+
+/// The values of a row from (sealed, local_id, published_us, expires_us).
+fn opened(
+    row: &Row<'_>,
+    keys: &Keyring,
+    resident: ResidentId,
+    holder: &AgencyId,
+    category: &CategoryId,
+) -> Result<Vec<(FieldId, FieldValue)>, StoreError> {
+    let columns = (|| Ok((row.get(0)?, row.get(1)?, (row.get(2)?, row.get(3)?))))();
+    let (sealed, local_id, times): (Vec<u8>, String, (i64, i64)) =
+        columns.map_err(|e: rusqlite::Error| sqlite(&e))?;
+    let body =
+        at(holder, &local_id, category, times, |place| keys.open_about(resident, place, &sealed))?;
+    let body: BTreeMap<FieldId, String> = serde_json::from_slice(&body)
+        .map_err(|_| StoreError::Corrupt("a stored row".to_owned()))?;
+    let value = |(field, text)| Some((field, FieldValue::new(text)?));
+    Ok(body.into_iter().filter_map(value).collect())
+}
+
+/// Every value of `fields`, whoever holds it and however old it is.
+pub(super) fn values(
+    c: &Connection,
+    keys: &Keyring,
+    resident: ResidentId,
+    fields: &BTreeSet<FieldId>,
+) -> Result<Vec<FieldValue>, StoreError> {
+    let mut statement = c
+        .prepare_cached(
+            "SELECT s.sealed, s.local_id, s.published_us, s.expires_us, s.holder \
+             FROM identity i CROSS JOIN shelf s \
+             ON s.holder = i.agency AND s.local_id = i.local_id AND s.category = ?2 \
+             WHERE i.resident = ?1",
+        )
+        .map_err(|e| sqlite(&e))?;
+    let categories: BTreeSet<CategoryId> =
+        fields.iter().filter_map(|field| field.category()?.parse().ok()).collect();
+    let mut all = Vec::new();
+    for category in &categories {
+        let mut rows =
+            statement.query(params![key(resident), category.as_str()]).map_err(|e| sqlite(&e))?;
+        while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+            let holder: String = row.get(4).map_err(|e| sqlite(&e))?;
+            let values = opened(row, keys, resident, &word(&holder)?, category)?;
+            all.extend(values.into_iter().filter(|(f, _)| fields.contains(f)).map(|(_, v)| v));
+            if all.len() > limits::HIDDEN_VALUES_MAX {
+                let what = "more values are hidden than can be looked for";
+                return Err(StoreError::Unavailable(what.to_owned()));
+            }
+        }
+    }
+    Ok(all)
 }

@@ -74,11 +74,24 @@ fn day(day: Option<Date>) -> String {
 }
 
 fn fact(kind: pb::fact::Fact) -> pb::Fact {
-    pb::Fact { fact: Some(kind) }
+    pb::Fact { etag: String::new(), fact: Some(kind) }
 }
 
 fn scopes(scopes: &Option<Vec<Scope>>) -> Vec<String> {
     scopes.iter().flatten().map(ToString::to_string).collect()
+}
+
+/// What a case is answered.
+pub(super) enum Told {
+    /// With a decision.
+    Answer(Box<pb::Answer>),
+    /// By LocateRecords: whether the holder is told of.
+    Located(bool),
+}
+
+/// The question is who knows the resident: it has a call of its own.
+fn is_rung(case: &Case) -> bool {
+    case.ask.fields.iter().any(|asked| asked.0.to_string().starts_with("involvement/"))
 }
 
 /// A hub that is brought from case to case.
@@ -120,7 +133,7 @@ impl<'p> Set<'p> {
         case.at.max(start)
     }
 
-    pub(super) async fn ask(&mut self, case: &Case) -> Done<pb::Answer> {
+    pub(super) async fn ask(&mut self, case: &Case) -> Done<Told> {
         self.n += 1;
         self.clock(case.at);
         self.standing(case, false).await?;
@@ -240,7 +253,7 @@ impl<'p> Set<'p> {
                 Scope::Field(field) => policy.book().fields.get(field).map(|f| f.category.clone()),
             })
             .collect();
-        for category in categories {
+        for category in categories.into_iter().filter(|_| !is_rung(case)) {
             let Some(known) = policy.book().categories.get(&category) else { continue };
             let expires = case.at + SignedDuration::from_hours(24 * 30);
             let header = pb::PublishHeader {
@@ -558,7 +571,7 @@ impl<'p> Set<'p> {
         self.record(manager, facts).await
     }
 
-    async fn question(&self, case: &Case, resident: &str) -> Done<pb::Answer> {
+    async fn question(&self, case: &Case, resident: &str) -> Done<Told> {
         let ask = &case.ask;
         let word = |word: Option<String>| word.unwrap_or_default();
         let mut residents = vec![resident.to_owned()];
@@ -605,18 +618,31 @@ impl<'p> Set<'p> {
         let (person, role) = (self.person(case), asker.role.as_str());
         let roles = [role];
         let who = Person { agency: asker.agency.as_str(), person: &person, roles: &roles };
+        if is_rung(case) {
+            let message = pb::LocateRecordsRequest {
+                resident: resident.to_owned(),
+                purpose: message.purpose,
+                reason: message.reason,
+                case_reference: message.case_reference,
+                threshold_statement: message.threshold_statement,
+                r#override: message.r#override,
+            };
+            let request = self.place.from(who, message);
+            let found = self.place.sharing().locate_records(request).await?.into_inner();
+            return Ok(Told::Located(found.holders.contains(&format!("agencies/{}", ask.from))));
+        }
         let request = || self.place.from(who, message.clone());
         let first = self.place.sharing().request_records(request()).await?.into_inner();
         let first = first.answers.into_iter().next().unwrap();
         let approver = ask.override_claim.as_ref().and_then(|claim| claim.approver.as_ref());
         let Some(approver) = approver else {
-            return Ok(first);
+            return Ok(Told::Answer(Box::new(first)));
         };
         // Refused for want of a second person, who now reads what was asked, and confirms.
         let disclosure = first.receipt.unwrap().name;
         self.approve(case, approver, disclosure).await?;
         let again = self.place.sharing().request_records(request()).await?.into_inner();
-        Ok(again.answers.into_iter().next().unwrap())
+        Ok(Told::Answer(Box::new(again.answers.into_iter().next().unwrap())))
     }
 
     /// The second person confirms with their own token. One whom the policy does not let confirm is turned
