@@ -29,7 +29,7 @@ use jiff::Timestamp;
 pub use answer::{Answer, Findings, Question};
 pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
 pub use error::{HubError, Violation};
-pub use in_force::{InForce, PolicyVersion};
+pub use in_force::{InForce, PolicyVersion, Versions};
 pub use knowledge::ListedFacts;
 pub use locate::Located;
 pub use log::{Details, EntryQuery, Looked};

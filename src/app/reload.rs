@@ -198,6 +198,7 @@ impl Reloader {
             files: files.clone(),
             before: self.before(newest).await?,
             trust: self.folder.trust.clone(),
+            now: self.clock.now(),
             fits: Arc::clone(&self.folder.fits),
             goes_on,
         };

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use super::entry::{Call, fresh_id};
 use super::{Hub, HubError};
 use crate::auth::Caller;
+use crate::limits;
 use crate::policy::PolicySnapshot;
+use crate::store::{Candidate, KeptPolicy};
 
 /// A policy in force, which version it is and since when.
 pub struct InForce {
@@ -28,6 +30,9 @@ pub struct PolicyVersion {
     /// When it came into force.
     pub since: Timestamp,
 }
+
+/// The policies that are or were in force, and what became of the folder.
+pub type Versions = (Vec<KeptPolicy>, Option<Candidate>);
 
 impl InForce {
     /// A policy with its number, in force since `since`.
@@ -75,6 +80,16 @@ impl Hub {
                 Err(self.turned_away(&call, why).await)
             }
         }
+    }
+
+    /// The policies that are or were in force, newest first, and what became of the folder where it is not
+    /// in force. They tell nothing of anybody; that they are read is not recorded.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn policy_versions(&self) -> Result<Versions, HubError> {
+        let versions = self.store.kept_policies(limits::PAGE_DEFAULT).await?;
+        Ok((versions, self.store.candidate().await?))
     }
 
     /// Puts a policy in force, for every call that begins from now on, and gives back the one before.

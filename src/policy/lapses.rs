@@ -70,3 +70,47 @@ pub fn lapses(book: &RuleBook, today: Date) -> Vec<Lapse> {
     all.sort();
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::load::load_dir;
+
+    #[test]
+    fn what_lapses_comes_in_order_and_what_has_lapsed_does_not() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+        let mut book = load_dir(&root).unwrap();
+        book.agreements.retain(|id, _| id.as_str() == "isa-care");
+        for gateway in book.gateways.values_mut() {
+            gateway.in_force_to = None;
+        }
+        let id = book.gateways.keys().next().unwrap().clone();
+        book.gateways.get_mut(&id).unwrap().in_force_to = Some("2026-12-01".parse().unwrap());
+        let gateway = format!("2026-12-01  gateway {id} goes out of force");
+        let all = [
+            "2026-10-31  the review of agreement isa-care is due",
+            "2026-11-30  agreement isa-care stops unless it was reviewed",
+            gateway.as_str(),
+            "2027-03-31  agreement isa-care ends",
+        ];
+        for (today, left) in [
+            ("2026-07-15", &all[..]),
+            ("2026-10-31", &all[..]),
+            ("2026-11-01", &all[1..]),
+            ("2027-03-31", &all[3..]),
+            ("2027-04-01", &[]),
+        ] {
+            let told: Vec<String> =
+                lapses(&book, today.parse().unwrap()).iter().map(ToString::to_string).collect();
+            assert_eq!(told, left, "{today}");
+        }
+        for agreement in book.agreements.values_mut() {
+            agreement.status = AgreementStatus::Suspended;
+        }
+        assert_eq!(
+            lapses(&book, "2026-07-15".parse().unwrap()).len(),
+            1,
+            "suspended: nothing ends"
+        );
+    }
+}

@@ -5,12 +5,13 @@ use std::process::Command;
 
 use weir::app::reload::{Looked, PolicyFolder, Reloader};
 use weir::clock::FixedClock;
+use weir::grpc::pb;
 use weir::policy::approval::{Trust, TrustedKey};
 use weir::store::Store;
 
 use crate::reloading::draft::{Draft, settled};
 use crate::reloading::{answer, outcome, reasons, told, version};
-use crate::support::{OPENED, Place};
+use crate::support::{NURSE, OPENED, Place};
 
 /// Three people with keys: two approve, one writes.
 struct Office {
@@ -34,13 +35,17 @@ impl Office {
     fn new() -> Self {
         let keys = tempfile::tempdir().unwrap();
         let mut trust = Trust { required: true, keys: Vec::new() };
-        for (name, roles) in [(ADE, "caldicott-guardian"), (MAIR, "siro"), (DEE, "siro")] {
+        for (name, roles) in [
+            (ADE, "caldicott-guardian|information-asset-owner"),
+            (MAIR, "senior-information-risk-owner"),
+            (DEE, "information-asset-owner"),
+        ] {
             let file = keys.path().join(name);
             let made = weir(&["policy", "keygen", file.to_str().unwrap(), "--name", name]);
             assert_eq!(made.0, 0, "{}", made.1);
             let public = made.1.split("public = \"").nth(1).unwrap().split('"').next().unwrap();
             let public = hex::decode(public).unwrap().try_into().unwrap();
-            let roles = [roles.to_owned()].into();
+            let roles = roles.split('|').map(str::to_owned).collect();
             trust.keys.push(TrustedKey { name: name.to_owned(), public, roles });
         }
         Self { draft: Draft::new(), keys, trust }
@@ -201,6 +206,15 @@ async fn what_is_approved_for_later_waits_for_its_time() {
     assert_eq!(told(&place, log)[0].0, "waiting");
     let (exit, text) = status(&place);
     assert!(exit == 0 && text.contains("Waits: the folder"), "{text}");
+    let list = place.from(NURSE, pb::ListVersionsRequest {});
+    let list = place.policies().list_versions(list).await.unwrap().into_inner();
+    let versions: Vec<_> =
+        list.versions.iter().map(|v| (v.number, v.change.as_str(), v.approvals)).collect();
+    assert_eq!(versions, [(1, "widening", 2)]);
+    let waits = list.candidate.unwrap();
+    assert_eq!(waits.hash, office.draft.hash());
+    let until: jiff::Timestamp = "2026-08-01T00:00:00Z".parse().unwrap();
+    assert_eq!((waits.in_force_time.unwrap().seconds, waits.findings), (until.as_second(), 0));
     assert!(text.contains("from 2026-08-01T00:00:00Z on"), "{text}");
     assert_eq!(version(&answer(&place).await).number, 1);
     for (at, looked, number) in [

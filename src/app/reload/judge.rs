@@ -15,6 +15,7 @@ pub(super) struct Judging {
     /// What it follows: its number is the highest there was; with the bytes of its folder.
     pub before: Option<(KeptPolicy, Vec<u8>)>,
     pub trust: Trust,
+    pub now: Timestamp,
     pub fits: Fits,
     /// It was accepted and entered before.
     pub goes_on: Option<KeptPolicy>,
@@ -67,14 +68,15 @@ impl Judging {
 
     /// What it changes. A policy that could not be in force by itself is nothing to follow.
     fn change(&self, policy: &PolicySnapshot) -> Change {
-        let new = Side { files: &self.files, book: policy.book() };
+        let day = self.now.to_zoned(policy.book().place.zone.clone()).date();
+        let new = Side { files: &self.files, book: policy.book(), day };
         let old = self
             .before
             .as_ref()
             .filter(|(kept, _)| !self.trust.required || !kept.note.approved_by.is_empty())
             .and_then(|(_, bytes)| unpack(bytes))
             .and_then(|files| Some((load(&files).ok()?, files)));
-        between(old.as_ref().map(|(book, files)| Side { files, book }), new)
+        between(old.as_ref().map(|(book, files)| Side { files, book, day }), new)
     }
 }
 

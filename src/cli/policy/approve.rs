@@ -117,8 +117,10 @@ impl Signing<'_> {
         };
         let served = served(self.data)?;
         let old = served.files.as_ref().and_then(|files| Some((load(files).ok()?, files)));
-        let old = old.as_ref().map(|(book, files)| Side { files, book });
-        let change = between(old, Side { files: &files, book: policy.book() });
+        let now = super::super::clock_in(self.data).now();
+        let day = now.to_zoned(policy.book().place.zone.clone()).date();
+        let old = old.as_ref().map(|(book, files)| Side { files, book, day });
+        let change = between(old, Side { files: &files, book: policy.book(), day });
         let failing = failing_scenarios(&files, &policy);
         if !failing.is_empty() && !change.suspends {
             return Ok(findings(self.dir, &failing));

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::civil::Date;
+
 use crate::policy::book::RuleBook;
+use crate::policy::diff;
 use crate::policy::load::{Files, content};
 
 /// What a change does to what may be shared.
@@ -68,17 +71,37 @@ pub struct Side<'a> {
     pub files: &'a Files,
     /// The rule book.
     pub book: &'a RuleBook,
+    /// The day on which it is looked at.
+    pub day: Date,
 }
 
 /// What `new` changes. Nothing in force before: all of it is new.
 #[must_use]
 pub fn between(old: Option<Side<'_>>, new: Side<'_>) -> Change {
-    let class = old.map_or(Class::Widening, |old| class(old.files, new.files));
-    Change {
-        class,
-        people: if class == Class::Widening { 2 } else { 1 },
-        roles: if class == Class::Widening { roles(new.book) } else { BTreeSet::new() },
-        suspends: class == Class::Narrowing,
+    let everything =
+        || Change { class: Class::Widening, people: 2, roles: roles(new.book), suspends: false };
+    let Some(old) = old else { return everything() };
+    if by_files(old.files, new.files) == Class::Narrowing {
+        let (class, roles) = (Class::Narrowing, BTreeSet::new());
+        return Change { class, people: 1, roles, suspends: true };
+    }
+    // What cannot be compared exactly may touch everything.
+    let Ok(diff) = diff::between(old.compared(), new.compared()) else { return everything() };
+    let needed = diff.approvals();
+    let class = match needed.class {
+        diff::Class::Rewords => Class::Wording,
+        diff::Class::Narrows => Class::Narrowing,
+        diff::Class::Widens => Class::Widening,
+    };
+    // Words and examples are anybody's to approve.
+    let roles = needed.roles.into_iter().filter(|_| class != Class::Wording);
+    let roles = roles.map(str::to_owned).collect();
+    Change { class, people: needed.people, roles, suspends: false }
+}
+
+impl<'a> Side<'a> {
+    const fn compared(self) -> diff::Side<'a> {
+        diff::Side { book: self.book, files: self.files, day: self.day }
     }
 }
 
@@ -95,18 +118,18 @@ impl Change {
 
 /// Whom a change concerns that may touch everything.
 fn roles(book: &RuleBook) -> BTreeSet<String> {
-    let mut roles = BTreeSet::new();
+    let mut roles = BTreeSet::from([diff::OWNER.to_owned()]);
     if book.fields.values().any(|field| field.cpi) {
-        roles.insert("caldicott-guardian".to_owned());
+        roles.insert(diff::GUARDIAN.to_owned());
     }
     if book.fields.values().any(|field| field.location) {
-        roles.insert("siro".to_owned());
+        roles.insert(diff::RISK_OWNER.to_owned());
     }
     roles
 }
 
 /// By the files alone: scenarios decide nothing; a suspension only takes away. Everything else may widen.
-fn class(old: &Files, new: &Files) -> Class {
+pub(super) fn by_files(old: &Files, new: &Files) -> Class {
     let names: BTreeSet<&String> = content(old).chain(content(new)).map(|(name, _)| name).collect();
     names
         .into_iter()

@@ -396,12 +396,22 @@ fn a_change_widens_unless_it_is_proved_not_to() {
             Class::Widening,
         ),
     ] {
-        let sides = (Side { files: from, book: &book }, Side { files: &to, book: &book });
-        let change = between(Some(sides.0), sides.1);
-        assert_eq!(change.class, class, "{what}");
-        assert_eq!(change.people, if class == Class::Widening { 2 } else { 1 }, "{what}");
-        assert_eq!(change.roles.is_empty(), class != Class::Widening, "{what}");
+        assert_eq!(change::by_files(from, &to), class, "{what}");
     }
-    let first = between(None, Side { files: &old, book: &book });
+    let day = "2026-07-15".parse().unwrap();
+    let compared = |files: &Files| {
+        let new = crate::policy::load::load(files).unwrap();
+        between(Some(Side { files: &old, book: &book, day }), Side { files, book: &new, day })
+    };
+    let wider =
+        compared(&edit("rules/isa-care.csv", "doctor|nurse|", "doctor|nurse|social-worker|"));
+    assert_eq!((wider.class, wider.people, wider.suspends), (Class::Widening, 2, false));
+    assert!(wider.roles.contains("information-asset-owner"), "{:?}", wider.roles);
+    let narrower = compared(&edit(agreement, "grace_days = 30", "grace_days = 14"));
+    assert_eq!((narrower.class, narrower.people, narrower.suspends), (Class::Narrowing, 1, false));
+    let stopped = compared(&suspended);
+    assert_eq!((stopped.class, stopped.people, stopped.suspends), (Class::Narrowing, 1, true));
+    assert!(stopped.roles.is_empty(), "one person, whoever it is");
+    let first = between(None, Side { files: &old, book: &book, day });
     assert_eq!((first.class, first.people), (Class::Widening, 2), "the first policy");
 }

@@ -172,3 +172,30 @@ impl PolicyReader {
         candidate(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate;
+    use super::*;
+
+    #[test]
+    fn a_folder_of_the_version_before_becomes_this_one_and_a_newer_one_is_left_alone() {
+        let file = Connection::open_in_memory().unwrap();
+        let before = include_str!("schema.sql");
+        file.execute_batch(&format!("{before} PRAGMA user_version = 2;")).unwrap();
+        let row = "INSERT INTO fact VALUES ('', 'agency', 'befriend', '{}', NULL, 1)";
+        file.execute(row, []).unwrap();
+        for _ in 0..2 {
+            migrate(&file).unwrap();
+            let version: i64 = file.query_row("PRAGMA user_version", [], |r| r.get(0)).unwrap();
+            assert_eq!(version, VERSION);
+            assert!(listed(&file, 1).unwrap().is_empty());
+            assert!(candidate(&file).unwrap().is_none());
+            let facts: i64 = file.query_row("SELECT count(*) FROM fact", [], |r| r.get(0)).unwrap();
+            assert_eq!(facts, 1, "what was there stays");
+        }
+        let newer = format!("PRAGMA user_version = {};", VERSION + 1);
+        file.execute_batch(&newer).unwrap();
+        assert!(matches!(migrate(&file), Err(StoreError::Corrupt(_))));
+    }
+}
