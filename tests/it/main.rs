@@ -30,6 +30,7 @@ mod records;
 mod replayed;
 mod residents;
 mod reviews;
+mod schemas;
 mod sharing;
 mod story;
 mod support;
