@@ -33,6 +33,7 @@ mod replayed;
 mod reported;
 mod residents;
 mod reviews;
+mod schemas;
 mod sharing;
 mod story;
 mod support;
