@@ -13,7 +13,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use weir::policy::book::{Cell, Effect, Rule, RuleBook};
-use weir::policy::load::load_dir;
+use weir::policy::lint;
+use weir::policy::load::{load, load_dir, read_dir};
 use weir::policy::scenario::{Case, parse};
 use weir::policy::{Layout, PolicySnapshot};
 
@@ -74,6 +75,32 @@ fn median(mut work: impl FnMut(), rounds: usize, each: usize) -> Duration {
     times[times.len() / 2]
 }
 
+/// What all lints of 1,000 rules cost against reading those rules and building their engine.
+fn checked(dir: &Path, book: &RuleBook) {
+    let grown = grown(book, 1_000);
+    let mut files = read_dir(dir).unwrap();
+    // The rows over and above the shipped ones, as a file. Their agreement is not for their purposes: the
+    // load ends before the lints, so that what is measured is the reading alone.
+    let extra: Vec<String> = grown.rules[book.rules.len()..]
+        .iter()
+        .map(|rule| {
+            let quoted: Vec<String> = rule.cells.iter().map(|cell| format!("\"{cell}\"")).collect();
+            format!("p, {}", quoted.join(", "))
+        })
+        .collect();
+    let text = format!("{}\n# end {} rows\n", extra.join("\n"), extra.len());
+    files.insert("rules/zz-more.csv".to_owned(), text.into_bytes());
+    let built = median(|| drop(black_box(PolicySnapshot::build(grown.clone()).unwrap())), 3, 1);
+    let read = median(|| drop(black_box(load(&files))), 3, 1);
+    let day = "2026-07-15".parse().unwrap();
+    let hits = std::collections::BTreeMap::new();
+    let linted = median(|| drop(black_box(lint::check(&grown, day, &hits).unwrap())), 5, 1);
+    println!(
+        "1000 rules: all lints {linted:?}, {:.2}x of reading ({read:?}) and building ({built:?})",
+        linted.as_secs_f64() / (read + built).as_secs_f64(),
+    );
+}
+
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let book = load_dir(&root.join("policies")).unwrap();
@@ -87,6 +114,7 @@ fn main() {
     let mut no = yes.clone();
     no.facts.consents.clear();
 
+    checked(&root.join("policies"), &book);
     let mut small = Duration::ZERO;
     for total in [1_000, 10_000] {
         let grown = grown(&book, total);

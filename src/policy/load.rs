@@ -214,13 +214,13 @@ pub fn hash(files: &Files) -> [u8; 32] {
     out
 }
 
-/// What `weir policy check` says of a folder that is in order.
+/// What `weir policy check` says of a folder that loads.
 #[must_use]
 pub fn check_summary(book: &RuleBook) -> String {
     let allow = book.rules.iter().filter(|rule| rule.effect == Effect::Allow).count();
     format!(
         "{}: {} allow rows, {} deny rows, {} agreements, {} agencies, {} purposes, {} fields, {} \
-         gateways, {} codes. No finding.\npolicy {}",
+         gateways, {} codes.\npolicy {}",
         book.place.name,
         allow,
         book.rules.len() - allow,

@@ -1,6 +1,6 @@
 //! Rows that reach too far, and rows that no scenario shows.
 
-use super::law::bad;
+use super::law::{allows, bad};
 use super::{Found, View};
 use crate::policy::book::{Effect, Rule, RuleBook};
 use crate::policy::boxes::TooManyBoxes;
@@ -12,22 +12,19 @@ const SHARE: usize = 50;
 
 pub(super) fn check(view: &View<'_>, found: &mut Found) -> Result<(), TooManyBoxes> {
     let book = view.book;
-    for rule in &book.rules {
-        if rule.effect == Effect::Allow {
-            broad(book, rule, found);
-        }
+    for rule in allows(book) {
+        broad(book, rule, found);
         let Some(hits) = view.hits else { continue };
         let hits = hits.get(&rule.id).copied().unwrap_or_default();
-        if hits.is_whole(rule.effect) {
+        if hits.is_whole(Effect::Allow) {
             continue;
         }
-        let lacks = match rule.effect {
-            Effect::Deny => "in which it stops somebody",
-            Effect::Allow if hits.permits + hits.refers == 0 && hits.refuses == 0 => {
+        let lacks = match (hits.permits + hits.refers, hits.refuses) {
+            (0, 0) => {
                 "at all: one that is released (or referred) under it, and one that is refused"
             }
-            Effect::Allow if hits.refuses == 0 => "that is refused under it",
-            Effect::Allow => "that is released or referred under it",
+            (0, _) => "that is released or referred under it",
+            (_, _) => "that is refused under it",
         };
         let says = format!(
             "no scenario passes {lacks}: the row could change and nobody would notice. Add it to \

@@ -10,7 +10,7 @@ use crate::policy::book::{
 };
 use crate::policy::boxes::{Region, TooManyBoxes};
 
-pub(super) const CODES: &[&str] = &["E40", "W43", "W44"];
+pub(super) const CODES: &[&str] = &["E40", "W43", "W44", "E50"];
 
 /// Boxes of a region that are written out.
 const LINES_MAX: usize = 3;
@@ -122,11 +122,19 @@ fn idle(view: &View<'_>, found: &mut Found) -> Result<(), TooManyBoxes> {
         let shown =
             view.hits.is_some_and(|hits| hits.get(&rule.id).is_some_and(|hits| hits.refuses > 0));
         let promised = book.promises.iter().any(|promise| names(view, promise, rule, &stop));
-        if !shown && !promised && !open.iter().any(|region| region.meets(&stop)) {
+        if shown || promised {
+            continue;
+        }
+        let cell = rule.cells.get(3).cloned().unwrap_or_default();
+        if !open.iter().any(|region| region.meets(&stop)) {
             let says = "stops nothing that any row allows, and no promise or scenario names it. If a \
                         word in it is wrong, correct it; if it guards against a row to come, add a \
                         promise or a scenario.";
-            bad(found, "W44", rule, rule.cells.get(3).cloned().unwrap_or_default(), says);
+            bad(found, "W44", rule, cell, says);
+        } else if view.hits.is_some() {
+            let says = "no scenario is stopped by it, and no promise names it: the row could go and \
+                        nobody would notice. Add one to scenarios/ or promises.csv.";
+            bad(found, "E50", rule, cell, says);
         }
     }
     Ok(())

@@ -14,6 +14,9 @@ use crate::policy::book::{
     Agreement, Cell, ChoiceForce, Despite, Effect, GatewayKind, Ground, Only, Rule, When,
 };
 
+/// Where the categories stand in a rule's cells.
+const CATEGORY: usize = 4;
+
 type Agreements = BTreeMap<AgreementId, Agreement>;
 
 pub(super) fn read(
@@ -163,7 +166,11 @@ fn rule(
         cells,
     };
     match effect {
-        Effect::Allow => allow_row(&rule, &row, words, agreements, f),
+        Effect::Allow => {
+            allow_row(&rule, &row, words, agreements, f);
+            let written = line.cells.get(CATEGORY).map_or("", String::as_str);
+            whole_groups(written, &row, words, f);
+        }
         Effect::Deny => deny_row(&rule, &row, f),
     }
     (f.0.len() == before).then_some(rule)
@@ -250,7 +257,7 @@ fn categories(
         row.bad("E09", format!("column {column}: a category stands twice."), f);
     }
     let written: Vec<&str> = found.iter().map(AsWord::word).collect();
-    if let Some(cell) = cells.get_mut(4) {
+    if let Some(cell) = cells.get_mut(CATEGORY) {
         *cell = written.join("|");
     }
     Cell::These(set)
@@ -457,6 +464,23 @@ fn allow_row(rule: &Rule, row: &Row<'_>, words: &Words, agreements: &Agreements,
             if !agreement.purposes.contains(purpose) {
                 bad("E30", &format!("the agreement is not for {purpose}."));
             }
+        }
+    }
+}
+
+/// `group/*` over special data: a category that joins the group later would be open unseen.
+fn whole_groups(written: &str, row: &Row<'_>, words: &Words, f: &mut Findings) {
+    for group in written.split('|').filter_map(|word| word.strip_suffix("/*")) {
+        let special = words
+            .fields
+            .values()
+            .any(|about| about.special && about.category.as_str().split('/').next() == Some(group));
+        if special {
+            let message = format!(
+                "column category: \"{group}/*\" takes in special category data, and whatever joins \
+                 {group} later. Name its categories one by one."
+            );
+            row.bad("E45", message, f);
         }
     }
 }
