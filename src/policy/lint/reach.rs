@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::law::{allows, bad};
 use super::{Found, View, listed};
 use crate::domain::FieldId;
+use crate::policy::approval::SUSPENDED;
 use crate::policy::book::{
     Cell, Effect, Field, Ground, Promise, PromiseKind, Rule, RuleBook, When,
 };
@@ -24,12 +25,16 @@ pub(super) fn check(view: &View<'_>, found: &mut Found) -> Result<(), TooManyBox
         .filter(|rule| rule.effect == Effect::Deny && rule.when.is_empty())
         .map(|rule| (rule, space.rule(book, rule)))
         .collect();
+    let suspended = || book.rules.iter().filter(|rule| rule.file == SUSPENDED);
     for rule in allows(book) {
         let open = space.rule(book, rule);
         let left = open.clone().minus(&denied)?;
         if rule.when.contains(&When::Child) && rule.when.contains(&When::Parent) {
             let says = "asks for a child who is a parent of full age: nobody is. Split the row.";
             bad(found, "E40", rule, "when: child|parent".to_owned(), says);
+        } else if left.is_empty() && suspended().any(|stop| space.rule(book, stop).meets(&open)) {
+            // It is stopped for a while, and must go live at once.
+            continue;
         } else if left.is_empty() {
             let stops: Vec<String> = book
                 .rules
