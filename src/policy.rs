@@ -23,6 +23,7 @@ pub mod replay;
 pub mod rulebook;
 pub mod scenario;
 mod selfcheck;
+pub mod traffic;
 mod view;
 
 use std::collections::HashMap;

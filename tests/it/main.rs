@@ -30,6 +30,7 @@ mod quiet;
 mod records;
 mod reloading;
 mod replayed;
+mod replaying;
 mod reported;
 mod residents;
 mod reviews;

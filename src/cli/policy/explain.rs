@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
+use super::past::{Folder, Log, is_decision, past};
 use super::{Outcome, cases, findings, now, open};
+use crate::cli::import::{Trouble, ended, failed, runtime};
 use crate::policy::PolicySnapshot;
 use crate::policy::explain::Answer;
-use crate::policy::scenario::{Case, Request};
+use crate::policy::replay::Came;
+use crate::policy::scenario::{Case, Request, time};
+use crate::store::Store;
 
 /// What to explain.
 #[derive(clap::Args)]
@@ -27,6 +31,12 @@ pub struct Wish {
     file: Option<PathBuf>,
     /// The id of the case; `id#2` for its second step.
     id: Option<String>,
+    /// A decision of the past, `disclosures/` and its id, of --data: what it rested on, decided under this
+    /// folder; with --as-of, as of another day.
+    #[arg(long, conflicts_with_all = ["file", "agency"])]
+    decision: Option<String>,
+    #[command(flatten)]
+    log: Folder,
     #[command(flatten)]
     request: RequestWish,
     /// For whom.
@@ -84,6 +94,10 @@ pub(super) fn run(wish: &Wish) -> Outcome {
         Ok(policy) => policy,
         Err(lines) => return findings(&wish.dir, &lines),
     };
+    if let Some(id) = &wish.decision {
+        let read = runtime().and_then(|runtime| runtime.block_on(recorded(&policy, wish, id)));
+        return ended(read);
+    }
     let found = match (&wish.file, &wish.id) {
         (Some(file), Some(id)) => named(&policy, file, id),
         _ => wish.request.cases(&policy),
@@ -97,6 +111,66 @@ pub(super) fn run(wish: &Wish) -> Outcome {
         }
     }
 }
+
+/// A decision as it was recorded, and what the same question comes to under this folder.
+async fn recorded(policy: &PolicySnapshot, wish: &Wish, id: &str) -> Result<String, Trouble> {
+    let event = id
+        .trim_start_matches("disclosures/")
+        .parse()
+        .map_err(|_| failed(format!("--decision: \"{id}\" must be disclosures/ and a UUID")))?;
+    let zone = &policy.book().place.zone;
+    let log = Log::open(&wish.log, "weir policy explain", id.to_owned()).await?;
+    let stored = log.store.entry(event).await.map_err(failed)?;
+    let stored = stored.filter(is_decision).ok_or_else(|| {
+        failed(format!("--decision: {id} is no decision in {}", wish.log.data.display()))
+    })?;
+    let past = past(&stored)
+        .ok_or_else(|| failed(format!("--decision: what {id} rested on is not kept (any more)")))?;
+    let at = match &wish.request.as_of {
+        Some(text) => time(text, policy.book()).map_err(failed)?,
+        None => past.as_of,
+    };
+    let came = Came::of(&policy.decide(&past.ask, &past.facts, at));
+    let same_policy = stored.entry.policy == policy.book().hash;
+    let under = if same_policy { "under this folder" } else { "under another folder" };
+    let mut text = format!(
+        "Recorded {} {under}: {}.\n",
+        stored.committed_at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z"),
+        told(&past.was)
+    );
+    text.push_str(&if came == past.was {
+        "The same question comes to the same now.\n\n".to_owned()
+    } else {
+        format!("The same question, with what was known then, comes to: {}.\n\n", told(&came))
+    });
+    let answer = Answer::new(policy, &past.ask, &past.facts, at);
+    text.push_str(&match wish.view {
+        Reader::Desk => answer.desk(),
+        Reader::Dpo => answer.dpo(),
+        Reader::Resident => answer.resident().unwrap_or_else(|| UNSAID.to_owned()),
+    });
+    Ok(text)
+}
+
+fn told(came: &Came) -> String {
+    let fields = |released: bool| -> Vec<String> {
+        let of = came.fields.iter().filter(|(_, rule)| rule.is_some() == released);
+        of.map(|(field, rule)| match rule {
+            Some(rule) => format!("{field} ({rule})"),
+            None => field.to_string(),
+        })
+        .collect()
+    };
+    let (released, withheld) = (fields(true), fields(false));
+    let part = |what: &str, fields: &[String]| {
+        if fields.is_empty() { String::new() } else { format!("; {what} {}", fields.join(", ")) }
+    };
+    format!("{}{}{}", came.outcome, part("released", &released), part("withheld", &withheld))
+}
+
+/// Where the resident must not be told.
+const UNSAID: &str =
+    "Nothing is to be said to the resident: the asker stated why they must not be told.";
 
 fn named(policy: &PolicySnapshot, file: &Path, id: &str) -> Result<Vec<Case>, String> {
     let cases = cases(file, policy).map_err(|problems| problems.join("\n"))?;
@@ -149,10 +223,7 @@ fn explained(policy: &PolicySnapshot, case: &Case, view: Reader) -> String {
     let text = match view {
         Reader::Desk => answer.desk(),
         Reader::Dpo => answer.dpo(),
-        Reader::Resident => answer.resident().unwrap_or_else(|| {
-            "Nothing is to be said to the resident: the asker stated why they must not be told."
-                .to_owned()
-        }),
+        Reader::Resident => answer.resident().unwrap_or_else(|| UNSAID.to_owned()),
     };
     if case.title.is_empty() { text } else { format!("{}  {}\n{text}", case.id, case.title) }
 }

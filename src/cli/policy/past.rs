@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use crate::app::DataFolder;
@@ -12,15 +13,22 @@ use crate::policy::replay::{Came, Past};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Search, Store, StoredEntry};
 
-/// Which part of a log.
+/// Whose log.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Span {
-    /// The data folder.
+pub struct Folder {
+    /// The data folder; no hub must have it open.
     #[arg(long, default_value = "weir-data")]
     pub data: std::path::PathBuf,
     /// The file of the hub key; without it, DIR.hub-key beside the data folder.
     #[arg(long)]
     pub hub_key_file: Option<std::path::PathBuf>,
+}
+
+/// Which part of a log.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Span {
+    #[command(flatten)]
+    pub folder: Folder,
     /// The last so many days, such as 90d.
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub last: Option<String>,
@@ -30,6 +38,42 @@ pub struct Span {
     /// Up to this day.
     #[arg(long)]
     pub to: Option<String>,
+}
+
+impl Span {
+    fn times(&self, zone: &TimeZone) -> Result<(Option<Timestamp>, Option<Timestamp>), Trouble> {
+        let start = |flag: &str, day: &str| -> Result<Timestamp, Trouble> {
+            let day: Date = day
+                .parse()
+                .map_err(|_| failed(format!("{flag}: \"{day}\" must be a day like 2026-07-15")))?;
+            Ok(day.to_zoned(zone.clone()).map_err(failed)?.timestamp())
+        };
+        let since = match (&self.last, &self.from) {
+            (Some(last), _) => {
+                let days = last.strip_suffix('d').and_then(|days| days.parse::<i32>().ok());
+                let days = days.filter(|days| (1..=36_500).contains(days)).ok_or_else(|| {
+                    failed(format!("--last: \"{last}\" must be a number of days like 90d"))
+                })?;
+                let now = crate::cli::clock_in(&self.folder.data).now().to_zoned(zone.clone());
+                Some(now.checked_sub(days.days()).map_err(failed)?.timestamp())
+            }
+            (None, Some(day)) => Some(start("--from", day)?),
+            (None, None) => None,
+        };
+        let until = match &self.to {
+            Some(day) => {
+                let start = start("--to", day)?.to_zoned(zone.clone());
+                Some(start.checked_add(1.day()).map_err(failed)?.timestamp())
+            }
+            None => None,
+        };
+        if let (Some(since), Some(until)) = (since, until)
+            && until <= since
+        {
+            return Err(failed("--to is before --from: nothing lies between"));
+        }
+        Ok((since, until))
+    }
 }
 
 /// A log that is open, and the times that are looked at.
@@ -42,49 +86,25 @@ pub struct Log {
 
 impl Log {
     /// Opens it; that it is read, for `rpc`, is an entry of its own, made first.
-    pub async fn open(
-        span: &Span,
-        zone: &jiff::tz::TimeZone,
-        rpc: &str,
-        what: String,
-    ) -> Result<Self, Trouble> {
-        let folder = DataFolder::with_key(&span.data, span.hub_key_file.as_deref());
-        let now = crate::cli::clock_in(&folder.dir).now();
-        let start = |flag: &str, day: &str| -> Result<Timestamp, Trouble> {
-            let day: Date = day
-                .parse()
-                .map_err(|_| failed(format!("{flag}: \"{day}\" must be a day like 2026-07-15")))?;
-            Ok(day.to_zoned(zone.clone()).map_err(failed)?.timestamp())
-        };
-        let since = match (&span.last, &span.from) {
-            (Some(last), _) => {
-                let days = last.strip_suffix('d').and_then(|days| days.parse::<i32>().ok());
-                let days = days.filter(|days| (1..=36_500).contains(days)).ok_or_else(|| {
-                    failed(format!("--last: \"{last}\" must be a number of days like 90d"))
-                })?;
-                let zoned = now.to_zoned(zone.clone());
-                Some(zoned.checked_sub(days.days()).map_err(failed)?.timestamp())
-            }
-            (None, Some(day)) => Some(start("--from", day)?),
-            (None, None) => None,
-        };
-        let until = match &span.to {
-            Some(day) => {
-                let start = start("--to", day)?.to_zoned(zone.clone());
-                Some(start.checked_add(1.day()).map_err(failed)?.timestamp())
-            }
-            None => None,
-        };
-        if let (Some(since), Some(until)) = (since, until)
-            && until <= since
-        {
-            return Err(failed("--to is before --from: nothing lies between"));
-        }
+    pub async fn open(folder: &Folder, rpc: &str, what: String) -> Result<Self, Trouble> {
+        let folder = DataFolder::with_key(&folder.data, folder.hub_key_file.as_deref());
         let store = open(&folder).await?;
         let reading = entry(Kind::AuditRead, rpc, &[(Facet::What, what)]);
         store.append(vec![reading]).await.map_err(failed)?;
         let size = store.head().await.map_err(failed)?.size;
-        Ok(Self { store, since, until, size })
+        Ok(Self { store, since: None, until: None, size })
+    }
+
+    /// The same, for the times of `span`, whose days are days in `zone`.
+    pub async fn within(
+        span: &Span,
+        zone: &TimeZone,
+        rpc: &str,
+        what: String,
+    ) -> Result<Self, Trouble> {
+        let (since, until) = span.times(zone)?;
+        let log = Self::open(&span.folder, rpc, what).await?;
+        Ok(Self { since, until, ..log })
     }
 
     /// Hands all entries of `kinds` on, page by page, with a bar on a terminal.

@@ -76,7 +76,7 @@ async fn recalled(wish: &Wish, book: &RuleBook) -> Result<String, Trouble> {
     if wish.out.read_dir().is_ok_and(|mut some| some.next().is_some()) {
         return Err(failed(format!("--out {}: the folder is not empty", wish.out.display())));
     }
-    let log = Log::open(&wish.span, &book.place.zone, "weir policy recall", fault.text()).await?;
+    let log = Log::within(&wish.span, &book.place.zone, "weir policy recall", fault.text()).await?;
     let (facet, id) = match &fault {
         Fault::Rule(id) => (Facet::Rules, id),
         Fault::Agreement(id) => (Facet::Agreements, id),
@@ -106,7 +106,7 @@ async fn recalled(wish: &Wish, book: &RuleBook) -> Result<String, Trouble> {
             fault.text()
         )));
     }
-    let made_at = crate::cli::clock_in(&wish.span.data).now();
+    let made_at = crate::cli::clock_in(&wish.span.folder.data).now();
     let pack = Pack { fault, made_at, span: (log.since, log.until), releases };
     let count = pack.releases.len().to_string();
     let facets = [(Facet::What, format!("recall {}", pack.fault.text())), (Facet::Count, count)];

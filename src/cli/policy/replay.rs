@@ -60,7 +60,7 @@ async fn replayed(
 ) -> Result<(Report, Unseen), Trouble> {
     let zone = &policy.book().place.zone;
     let what = hex::encode(policy.book().hash);
-    let log = Log::open(span, zone, "weir policy replay", what).await?;
+    let log = Log::within(span, zone, "weir policy replay", what).await?;
     let (mut report, mut unseen) = (Report::default(), Unseen::default());
     log.each(&[Kind::Disclose, Kind::Refuse, Kind::Query], |entries| {
         let mut some = Vec::with_capacity(entries.len());

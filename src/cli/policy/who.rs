@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::past::{Folder, Log};
 use super::{Outcome, findings, now, open};
+use crate::audit::entry::{Facet, Kind};
+use crate::cli::import::{Trouble, ended, runtime};
 use crate::policy::PolicySnapshot;
 use crate::policy::rulebook::{Filter, Seen, links, seen, why_not};
 use crate::policy::scenario::{known, time};
+use crate::policy::traffic::Traffic;
 
 /// Whose access to list.
 #[derive(clap::Args)]
@@ -63,6 +67,12 @@ pub struct AgreementsWish {
     /// The day; today where not said, the sample clock's in a sample place.
     #[arg(long)]
     as_of: Option<String>,
+    /// Compare with what went out, too: the data folder of a hub that is not running.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+    #[arg(long, requires = "data")]
+    hub_key_file: Option<PathBuf>,
 }
 
 /// Lists who may see what.
@@ -202,8 +212,34 @@ pub(super) fn agreements_run(wish: &AgreementsWish) -> Outcome {
         Err(lines) => return findings(&wish.dir, &lines),
     };
     let at = wish.as_of.as_ref().map_or_else(|| Ok(now(&policy)), |text| time(text, policy.book()));
-    match at.and_then(|at| links(policy.book(), at).map(|links| links.text())) {
-        Ok(text) => Outcome { text, exit: 0 },
-        Err(text) => Outcome { text, exit: 2 },
-    }
+    let agreed = at.and_then(|at| links(policy.book(), at).map(|links| links.text()));
+    let agreed = match agreed {
+        Ok(text) => text,
+        Err(text) => return Outcome { text, exit: 2 },
+    };
+    let Some(data) = &wish.data else {
+        return Outcome { text: agreed, exit: 0 };
+    };
+    let folder = Folder { data: data.clone(), hub_key_file: wish.hub_key_file.clone() };
+    let told = runtime().and_then(|runtime| runtime.block_on(traffic(&policy, &folder)));
+    ended(told.map(|told| format!("{agreed}\n{told}")))
+}
+
+/// What went out, beside what is agreed.
+async fn traffic(policy: &PolicySnapshot, folder: &Folder) -> Result<String, Trouble> {
+    let log = Log::open(folder, "weir policy agreements", "traffic".to_owned()).await?;
+    let (mut traffic, book) = (Traffic::default(), policy.book());
+    log.each(&[Kind::Disclose], |entries| {
+        for stored in &entries {
+            let words = |facet| {
+                let words = stored.entry.facets.get(&facet).map(String::as_str).unwrap_or_default();
+                words.split('|').filter(|word| !word.is_empty())
+            };
+            let at = stored.committed_at;
+            traffic.count(book, at, words(Facet::Rules), words(Facet::Agreements));
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(traffic.text(book, crate::cli::clock_in(&folder.data).now()))
 }
