@@ -227,6 +227,9 @@ fn told(bundle: &Bundle, change: &Change, failing: usize, name: &str) -> String 
              the next change must put them right."
         ));
     }
+    if let Some(diff) = &change.diff {
+        lines.push(super::diff::text(diff, true));
+    }
     match bundle.not_before {
         Some(at) => lines.push(format!("It comes into force at {at}, once all have signed.")),
         None => lines.push("It comes into force as soon as all have signed.".to_owned()),

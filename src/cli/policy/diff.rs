@@ -92,7 +92,7 @@ fn folder(named: &str, day: Option<Date>) -> Result<Folder, String> {
 }
 
 /// The report for people.
-fn text(diff: &Diff, edited: bool) -> String {
+pub(super) fn text(diff: &Diff, edited: bool) -> String {
     let Some(class) = diff.class() else {
         return "No change.".to_owned();
     };

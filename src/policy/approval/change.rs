@@ -62,6 +62,8 @@ pub struct Change {
     pub roles: BTreeSet<String>,
     /// Sharing is suspended and nothing else is done: at once, even where examples no longer come out.
     pub suspends: bool,
+    /// What changes, where something was in force and it can be compared exactly.
+    pub diff: Option<diff::Diff>,
 }
 
 /// A folder with what it says.
@@ -78,12 +80,17 @@ pub struct Side<'a> {
 /// What `new` changes. Nothing in force before: all of it is new.
 #[must_use]
 pub fn between(old: Option<Side<'_>>, new: Side<'_>) -> Change {
-    let everything =
-        || Change { class: Class::Widening, people: 2, roles: roles(new.book), suspends: false };
+    let everything = || Change {
+        class: Class::Widening,
+        people: 2,
+        roles: roles(new.book),
+        suspends: false,
+        diff: None,
+    };
     let Some(old) = old else { return everything() };
     if by_files(old.files, new.files) == Class::Narrowing {
         let (class, roles) = (Class::Narrowing, BTreeSet::new());
-        return Change { class, people: 1, roles, suspends: true };
+        return Change { class, people: 1, roles, suspends: true, diff: None };
     }
     // What cannot be compared exactly may touch everything.
     let Ok(diff) = diff::between(old.compared(), new.compared()) else { return everything() };
@@ -96,7 +103,7 @@ pub fn between(old: Option<Side<'_>>, new: Side<'_>) -> Change {
     // Words and examples are anybody's to approve.
     let roles = needed.roles.into_iter().filter(|_| class != Class::Wording);
     let roles = roles.map(str::to_owned).collect();
-    Change { class, people: needed.people, roles, suspends: false }
+    Change { class, people: needed.people, roles, suspends: false, diff: Some(diff) }
 }
 
 impl<'a> Side<'a> {

@@ -95,6 +95,7 @@ fn change(class: Class) -> Change {
         people: if class == Class::Widening { 2 } else { 1 },
         roles: roles.iter().map(|role| (*role).to_owned()).collect::<BTreeSet<_>>(),
         suspends: false,
+        diff: None,
     }
 }
 
