@@ -34,10 +34,10 @@ fn edited(to: &Path, file: &str, from: &str, into: &str) -> PathBuf {
 }
 
 /// A day at the hub: what was asked for, refused, located, and asked about without content.
-async fn a_day() -> (tempfile::TempDir, String) {
+async fn a_day() -> (tempfile::TempDir, String, Vec<String>) {
     let place = Place::open().await;
     place.record(vec![relationship(CONSTABLE, BEN, weir::clock::Clock::now(&place.clock))]).await;
-    let mut released = String::new();
+    let (mut released, mut nothing_there) = (String::new(), Vec::new());
     for (who, about) in [(NURSE, AISHA), (NURSE, BEN), (DOCTOR, AISHA), (NURSE, SEALED)] {
         let message = place.from(who, request(treatment(about)));
         let reply = place.sharing().request_records(message).await.unwrap().into_inner();
@@ -45,6 +45,16 @@ async fn a_day() -> (tempfile::TempDir, String) {
         if who.person == DOCTOR.person {
             released = receipt.name.clone();
         }
+    }
+    // What the practice holds nothing of, and a sealed record, in the same words.
+    for about in [AISHA, SEALED] {
+        let asked = pb::CanShareRequest {
+            fields: vec!["health/episodes.attendance_date".to_owned()],
+            ..treatment(about)
+        };
+        let message = place.from(DOCTOR, request(asked));
+        let reply = place.sharing().request_records(message).await.unwrap().into_inner();
+        nothing_there.push(reply.answers[0].receipt.as_ref().unwrap().name.clone());
     }
     // A refusal, a question without content, and a look for who is involved.
     let tenancy = pb::CanShareRequest {
@@ -66,7 +76,7 @@ async fn a_day() -> (tempfile::TempDir, String) {
     let found = place.sharing().locate_records(place.from(CHILDRENS, look)).await.unwrap();
     assert_eq!(found.into_inner().holders.len(), 2);
     let (dir, _) = place.ended().await;
-    (dir, released)
+    (dir, released, nothing_there)
 }
 
 fn replay(data: &str, folder: &str, more: &[&str]) -> serde_json::Value {
@@ -78,14 +88,14 @@ fn replay(data: &str, folder: &str, more: &[&str]) -> serde_json::Value {
 
 #[tokio::test]
 async fn a_policy_over_its_own_log_flips_nothing_and_an_edit_what_it_touches() {
-    let (dir, released) = a_day().await;
+    let (dir, released, _) = a_day().await;
     let data = dir.path().join("data");
     let data = data.to_str().unwrap();
     let same = replay(data, "policies", &[]);
     // Four requests, a refusal, a question, and two holders that were told of.
     assert_eq!(
         (&same["replayed"], &same["alike"], &same["flipped"]),
-        (&8.into(), &8.into(), &0.into())
+        (&10.into(), &10.into(), &0.into())
     );
     assert_eq!((&same["residents"], &same["without_facts"]), (&0.into(), &0.into()));
     let draft = edited(
@@ -95,16 +105,19 @@ async fn a_policy_over_its_own_log_flips_nothing_and_an_edit_what_it_touches() {
         "p, N01, northfield-hospital|oakdale-gp|northfield-mh-trust, nurse|gp|mh-clinician",
     );
     let found = replay(data, draft.to_str().unwrap(), &[]);
-    assert_eq!((&found["replayed"], &found["flipped"]), (&8.into(), &1.into()), "{found:#}");
+    assert_eq!((&found["replayed"], &found["flipped"]), (&10.into(), &2.into()), "{found:#}");
     let flip = &found["flips"][0];
     assert_eq!((&flip["was"], &flip["would_be"]), (&"PERMIT".into(), &"DENY".into()));
     assert_eq!(flip["samples"][0], released.as_str());
-    assert_eq!(found["narrowed"][0]["field"], "health/summary.allergies");
+    let fields: Vec<_> =
+        found["narrowed"].as_array().unwrap().iter().map(|one| one["field"].as_str()).collect();
+    let wanted = ["health/episodes.attendance_date", "health/summary.allergies"];
+    assert_eq!(fields, wanted.map(Some));
     assert_eq!((&found["residents"], &found["widened"]), (&1.into(), &serde_json::json!([])));
     // Back again widens, where the edit is the past.
     let old = ["--old", draft.to_str().unwrap()];
     let back = replay(data, "policies", &old);
-    assert_eq!((&back["flipped"], &back["widened"][0]["rule"]), (&1.into(), &"N01".into()));
+    assert_eq!((&back["flipped"], &back["widened"][0]["rule"]), (&2.into(), &"N01".into()));
     // A span in which nothing was asked.
     let none = replay(data, "policies", &["--from", "2001-01-01", "--to", "2001-01-31"]);
     assert_eq!(none["replayed"], 0);
@@ -121,7 +134,7 @@ async fn a_policy_over_its_own_log_flips_nothing_and_an_edit_what_it_touches() {
 
 #[tokio::test]
 async fn what_went_out_under_a_faulty_rule_is_listed_and_acknowledged() {
-    let (dir, _) = a_day().await;
+    let (dir, _, _) = a_day().await;
     let data = dir.path().join("data");
     let (data, out) = (data.to_str().unwrap(), dir.path().join("breach"));
     let pack = out.to_str().unwrap();
@@ -172,7 +185,7 @@ async fn what_went_out_under_a_faulty_rule_is_listed_and_acknowledged() {
 
 #[tokio::test]
 async fn a_decision_of_the_past_is_explained_and_traffic_is_set_beside_the_agreements() {
-    let (dir, released) = a_day().await;
+    let (dir, released, nothing_there) = a_day().await;
     let data = dir.path().join("data");
     let data = data.to_str().unwrap();
     let explain = |folder: &str, id: &str, more: &[&str]| {
@@ -193,6 +206,18 @@ async fn a_decision_of_the_past_is_explained_and_traffic_is_set_beside_the_agree
     assert!(exit == 0 && text.contains("comes to: DENY"), "{text}");
     let (exit, text) = explain("policies", &released, &["--view", "desk"]);
     assert!(exit == 0 && text.contains("You may see everything"), "{text}");
+    assert!(!text.contains("Recorded"), "what was decided is not the desk's: {text}");
+    // A record in which nothing is held, and a sealed one, are explained to the desk alike.
+    let alike: Vec<String> = nothing_there
+        .iter()
+        .map(|id| {
+            let (exit, text) = explain("policies", id, &["--view", "desk"]);
+            assert_eq!(exit, 0, "{text}");
+            text
+        })
+        .collect();
+    assert_eq!(alike[0], alike[1]);
+    assert!(alike[0].contains("Nothing is released"), "{}", alike[0]);
     for (id, says) in [
         ("nonsense", "a UUID"),
         ("disclosures/01a00000-0000-4000-8000-000000000001", "is no decision"),

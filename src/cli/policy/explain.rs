@@ -1,13 +1,16 @@
 //! `weir policy explain`: one case of a scenario file, or a request given in words, as the desk, the
 //! data protection officer or the resident reads it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use super::past::{Folder, Log, is_decision, past};
 use super::{Outcome, cases, findings, now, open};
+use crate::audit::entry::Facet;
 use crate::cli::import::{Trouble, ended, failed, runtime};
+use crate::domain::FieldId;
 use crate::policy::PolicySnapshot;
 use crate::policy::explain::Answer;
 use crate::policy::replay::Came;
@@ -133,17 +136,26 @@ async fn recorded(policy: &PolicySnapshot, wish: &Wish, id: &str) -> Result<Stri
     let came = Came::of(&policy.decide(&past.ask, &past.facts, at));
     let same_policy = stored.entry.policy == policy.book().hash;
     let under = if same_policy { "under this folder" } else { "under another folder" };
-    let mut text = format!(
-        "Recorded {} {under}: {}.\n",
-        stored.committed_at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z"),
-        told(&past.was)
-    );
-    text.push_str(&if came == past.was {
-        "The same question comes to the same now.\n\n".to_owned()
-    } else {
-        format!("The same question, with what was known then, comes to: {}.\n\n", told(&came))
-    });
-    let answer = Answer::new(policy, &past.ask, &past.facts, at);
+    let mut text = String::new();
+    // The whole of what was decided is for the officer alone.
+    if wish.view == Reader::Dpo {
+        text = format!(
+            "Recorded {} {under}: {}.\n",
+            stored.committed_at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z"),
+            told(&past.was)
+        );
+        text.push_str(&if came == past.was {
+            "The same question comes to the same now.\n\n".to_owned()
+        } else {
+            format!("The same question, with what was known then, comes to: {}.\n\n", told(&came))
+        });
+    }
+    // Of a field in which the holder held nothing the asker was told as of a closed one.
+    let released = stored.entry.facets.get(&Facet::Released).map(String::as_str);
+    let shown: BTreeSet<&str> = released.unwrap_or_default().split('|').collect();
+    let withheld = |field: &FieldId| past.was.fields.get(field).is_none_or(Option::is_none);
+    let held = |field: &FieldId| shown.contains(field.as_str()) || withheld(field);
+    let answer = Answer::of_held(policy, &past.ask, &past.facts, at, held);
     text.push_str(&match wish.view {
         Reader::Desk => answer.desk(),
         Reader::Dpo => answer.dpo(),

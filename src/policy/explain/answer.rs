@@ -23,9 +23,22 @@ impl<'a> Answer<'a> {
     /// Decides the question.
     #[must_use]
     pub fn new(policy: &'a PolicySnapshot, ask: &'a Ask, facts: &'a Facts, at: Timestamp) -> Self {
-        let decision = policy.decide(ask, facts, at);
         // What the holder holds is not known here: the answer is as if it held everything.
-        let view = policy.view(&decision, |_| true);
+        Self::of_held(policy, ask, facts, at, |_| true)
+    }
+
+    /// Decides a question whose holder holds something in the fields for which `holds` says so: the asker
+    /// is told of no other.
+    #[must_use]
+    pub fn of_held(
+        policy: &'a PolicySnapshot,
+        ask: &'a Ask,
+        facts: &'a Facts,
+        at: Timestamp,
+        holds: impl Fn(&FieldId) -> bool,
+    ) -> Self {
+        let decision = policy.decide(ask, facts, at);
+        let view = policy.view(&decision, holds);
         Self { policy, ask, facts, at, decision, view }
     }
 
