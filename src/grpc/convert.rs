@@ -20,7 +20,10 @@ pub use audit::{EntryIndex, Sought, entry_message, search_response};
 pub use choice::{TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
 use policy::version_message;
-pub use policy::{policy_response, versions_response};
+pub use policy::{
+    Explaining, RuleBookForm, explained_response, policy_response, rule_book_response,
+    versions_response,
+};
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
 };

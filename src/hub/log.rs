@@ -69,9 +69,18 @@ impl Hub {
         caller: &Caller,
         id: DecisionId,
     ) -> Result<(StoredEntry, Receipt), HubError> {
+        self.own_decision(caller, id, "weir.hub.v1.SharingService/GetDisclosure").await
+    }
+
+    /// An earlier decision for the caller's agency, looked at by `rpc`.
+    pub(super) async fn own_decision(
+        &self,
+        caller: &Caller,
+        id: DecisionId,
+        rpc: &'static str,
+    ) -> Result<(StoredEntry, Receipt), HubError> {
         let at = self.clock.now();
         let policy = self.policy()?;
-        let rpc = "weir.hub.v1.SharingService/GetDisclosure";
         let call = self.call(rpc, caller, &policy, at);
         self.require_staff(&call, &policy, nobody()).await?;
         let request = serde_json::json!({ "disclosure": id.to_string() });

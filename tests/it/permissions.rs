@@ -253,6 +253,11 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         ("AuditService/GetCheckpoint", vec![]),
         ("PolicyService/GetPolicy", vec![]),
         ("PolicyService/ListVersions", vec![]),
+        ("PolicyService/GetRuleBook", vec![]),
+        (
+            "PolicyService/ExplainDecision",
+            pb::ExplainDecisionRequest { name: disclosure.clone() }.encode_to_vec(),
+        ),
         (
             "ReviewService/ApproveOverride",
             pb::ApproveOverrideRequest { disclosure: disclosure.clone(), ..Default::default() }
@@ -380,6 +385,7 @@ async fn every_kind_of_caller_may_call_what_the_table_says() {
             let quiet = [
                 "PolicyService/GetPolicy",
                 "PolicyService/ListVersions",
+                "PolicyService/GetRuleBook",
                 "AuditService/GetCheckpoint",
             ]
             .contains(&call);

@@ -12,7 +12,8 @@ use weir::clock::Clock;
 use weir::grpc::pb;
 
 use crate::support::{
-    AISHA, GP_PUBLISHER, NURSE, Place, bearing, decision, expect_refused, request, treatment,
+    ABSENT, AISHA, GP_PUBLISHER, HOUSING, NURSE, Place, SEALED, bearing, decision, expect_refused,
+    request, treatment,
 };
 
 const CAN_SHARE: &str = "/weir.hub.v1.SharingService/CanShare";
@@ -77,7 +78,7 @@ const GRPC: (&str, &str) = ("content-type", "application/grpc");
 async fn every_call_proves_its_caller_before_it_looks_at_anything() {
     let place = Place::open().await;
     let calls = every_call();
-    assert_eq!(calls.len(), 34, "{calls:?}");
+    assert_eq!(calls.len(), 36, "{calls:?}");
     let before = place.log_size();
     for path in &calls {
         let none = raw(&place, post(path, &[GRPC], frame(&[]))).await;
@@ -380,4 +381,39 @@ async fn anybody_proven_may_read_the_policy_s_words_and_nobody_else() {
     let reply = client.get_policy(pb::GetPolicyRequest {}).await;
     expect_refused("nobody", reply, Code::Unauthenticated, "TOKEN_MISSING", &[]);
     assert_eq!(place.log_size(), before + 2, "the words of a policy are nobody's secret");
+}
+
+#[tokio::test]
+async fn the_rule_book_is_anybody_s_and_an_explanation_is_for_who_asked() {
+    let place = Place::open().await;
+    let book = |format: i32| pb::GetRuleBookRequest { format };
+    let get = async |format| place.policies().get_rule_book(place.from(NURSE, book(format))).await;
+    let markdown = get(0).await.unwrap().into_inner();
+    assert!(markdown.text.starts_with("# ") && markdown.text.contains("Northfield"));
+    assert_eq!(markdown.version.unwrap().hash.len(), 32);
+    let page = get(2).await.unwrap().into_inner().text;
+    assert!(page.starts_with("<!doctype html>") || page.starts_with("<!DOCTYPE html>"));
+    let (code, reason) = (Code::InvalidArgument, "REQUEST_INVALID");
+    expect_refused("format", get(9).await, code, reason, &["format"]);
+    let explain = async |who, name: &str| {
+        let message = pb::ExplainDecisionRequest { name: name.to_owned() };
+        place.policies().explain_decision(place.from(who, message)).await
+    };
+    let mut told = Vec::new();
+    for about in [AISHA, SEALED, ABSENT] {
+        let message = place.from(NURSE, request(treatment(about)));
+        let reply = place.sharing().request_records(message).await.unwrap().into_inner();
+        let name = reply.answers[0].receipt.as_ref().unwrap().name.clone();
+        let before = place.log_size();
+        let explained = explain(NURSE, &name).await.unwrap().into_inner();
+        assert_eq!(place.log_size(), before + 1, "a look is an entry");
+        assert_eq!(explained.policy_hash.len(), 32);
+        told.push(explained.text);
+        // Nobody else's.
+        let other = explain(HOUSING, &name).await;
+        expect_refused("other", other, Code::NotFound, "NOT_FOUND", &[]);
+    }
+    assert!(told[0].contains("You may see everything"), "{}", told[0]);
+    assert_eq!(told[1], told[2], "a sealed record and none are explained alike");
+    expect_refused("name", explain(NURSE, "x").await, code, reason, &["name"]);
 }

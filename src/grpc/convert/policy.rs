@@ -1,8 +1,12 @@
 //! The words of the policy in force.
 
-use super::{agency_name, time_message, words};
+use jiff::Timestamp;
+
+use super::{Check, Violations, agency_name, receipt_message, time_message, words};
+use crate::domain::DecisionId;
 use crate::grpc::pb;
-use crate::hub::{InForce, PolicyVersion, Versions};
+use crate::hub::{Explained, InForce, PolicyVersion, Versions};
+use crate::policy::rulebook;
 use crate::store::{Candidate, KeptPolicy, PolicyNote};
 
 /// Which policy it is, on the wire.
@@ -86,4 +90,68 @@ pub fn policy_response(policy: &InForce) -> pb::GetPolicyResponse {
             .collect(),
         rule_count: u32::try_from(book.rules.len()).unwrap_or(u32::MAX),
     }
+}
+
+/// How a rule book is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleBookForm {
+    /// Markdown.
+    Markdown,
+    /// A page.
+    Html,
+}
+
+impl TryFrom<pb::GetRuleBookRequest> for RuleBookForm {
+    type Error = Violations;
+
+    fn try_from(message: pb::GetRuleBookRequest) -> Result<Self, Violations> {
+        let mut check = Check::default();
+        let form = match pb::RuleBookFormat::try_from(message.format) {
+            Ok(pb::RuleBookFormat::Unspecified | pb::RuleBookFormat::Markdown) => {
+                Some(Self::Markdown)
+            }
+            Ok(pb::RuleBookFormat::Html) => Some(Self::Html),
+            Err(_) => {
+                check.wrong("format", "must be Markdown or HTML");
+                None
+            }
+        };
+        check.done(form)
+    }
+}
+
+/// The public rule book on the wire; `None` where it cannot be written.
+#[must_use]
+pub fn rule_book_response(
+    policy: &InForce,
+    form: RuleBookForm,
+    at: Timestamp,
+) -> Option<pb::GetRuleBookResponse> {
+    let text = match form {
+        RuleBookForm::Markdown => rulebook::markdown(policy.book(), at),
+        RuleBookForm::Html => rulebook::html(policy.book(), at),
+    };
+    let version = Some(version_message(policy.version()));
+    Some(pb::GetRuleBookResponse { version, text: text.ok()? })
+}
+
+/// A look at why a decision came out as it did.
+pub struct Explaining(pub DecisionId);
+
+impl TryFrom<pb::ExplainDecisionRequest> for Explaining {
+    type Error = Violations;
+
+    fn try_from(message: pb::ExplainDecisionRequest) -> Result<Self, Violations> {
+        let mut check = Check::default();
+        let id = check.event("name", "disclosures", &message.name);
+        check.done(id.map(Self))
+    }
+}
+
+/// An explanation on the wire.
+#[must_use]
+pub fn explained_response(explained: Explained) -> pb::ExplainDecisionResponse {
+    let Explained { text, policy, receipt } = explained;
+    let receipt = Some(receipt_message("events", &receipt));
+    pb::ExplainDecisionResponse { text, policy_hash: policy.to_vec(), receipt }
 }

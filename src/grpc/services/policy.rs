@@ -3,7 +3,9 @@
 use tonic::{Request, Response};
 
 use super::{Desk, Reply};
-use crate::grpc::{convert, pb, status};
+use crate::grpc::convert::{self, Violations};
+use crate::grpc::{pb, status};
+use crate::hub::HubError;
 
 #[tonic::async_trait]
 impl pb::policy_service_server::PolicyService for Desk {
@@ -24,4 +26,28 @@ impl pb::policy_service_server::PolicyService for Desk {
         let versions = self.hub.policy_versions().await.map_err(status::of_hub)?;
         Ok(Response::new(convert::versions_response(versions)))
     }
+
+    async fn get_rule_book(
+        &self,
+        request: Request<pb::GetRuleBookRequest>,
+    ) -> Reply<pb::GetRuleBookResponse> {
+        self.prove(&request).await?;
+        let format: convert::RuleBookForm = request.into_inner().try_into().map_err(violated)?;
+        let policy = self.hub.policy().map_err(status::of_hub)?;
+        let response = convert::rule_book_response(&policy, format, self.hub.now());
+        Ok(Response::new(response.ok_or_else(|| status::of_hub(HubError::Broken))?))
+    }
+
+    async fn explain_decision(
+        &self,
+        request: Request<pb::ExplainDecisionRequest>,
+    ) -> Reply<pb::ExplainDecisionResponse> {
+        let (caller, convert::Explaining(id)) = self.open(request).await?;
+        let explained = self.hub.explain_decision(&caller, id).await.map_err(status::of_hub)?;
+        Ok(Response::new(convert::explained_response(explained)))
+    }
+}
+
+fn violated(wrong: Violations) -> tonic::Status {
+    status::invalid(wrong.0)
 }
