@@ -13,8 +13,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use weir::policy::book::{Cell, Effect, Rule, RuleBook};
+use weir::policy::diff::{Side, between};
 use weir::policy::lint;
 use weir::policy::load::{load, load_dir, read_dir};
+use weir::policy::replay::{Came, Past, replay};
 use weir::policy::scenario::{Case, parse};
 use weir::policy::{Layout, PolicySnapshot};
 
@@ -101,6 +103,62 @@ fn checked(dir: &Path, book: &RuleBook) {
     );
 }
 
+/// What comparing 1,000 rules with 20 of them edited costs against building their engine.
+fn compared(dir: &Path, book: &RuleBook) {
+    let files = read_dir(dir).unwrap();
+    let old = grown(book, 1_000);
+    let mut new = old.clone();
+    let from = new.rules.len() - 20;
+    for rule in &mut new.rules[from..] {
+        rule.agencies = Cell::These(["befriend".parse().unwrap()].into());
+        rule.cells[1] = "befriend".to_owned();
+    }
+    let day = "2026-07-15".parse().unwrap();
+    let side = |book| Side { book, files: &files, day };
+    let built = median(|| drop(black_box(PolicySnapshot::build(new.clone()).unwrap())), 3, 1);
+    let found = median(|| drop(black_box(between(side(&old), side(&new)).unwrap())), 3, 1);
+    println!(
+        "1000 rules, 20 edited: diff {found:?}, {:.2}x of building ({built:?})",
+        found.as_secs_f64() / built.as_secs_f64(),
+    );
+}
+
+/// What deciding the past again costs: every scenario of the folder, over and over.
+fn replayed(root: &Path, policy: &PolicySnapshot) {
+    let mut cases = Vec::new();
+    for file in std::fs::read_dir(root.join("policies/scenarios")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        cases.extend(parse(&text, policy.book()).unwrap());
+    }
+    let past: Vec<Past> = cases
+        .iter()
+        .cycle()
+        .take(20_000)
+        .map(|case| Past {
+            id: weir::domain::DecisionId::from_uuid(uuid::Uuid::nil()),
+            resident: weir::domain::ResidentId::from_uuid(uuid::Uuid::nil()),
+            was: Came::of(&policy.decide(&case.ask, &case.facts, case.at)),
+            ask: case.ask.clone(),
+            facts: case.facts.clone(),
+            as_of: case.at,
+        })
+        .collect();
+    let time = median(
+        || {
+            let report = replay(policy, &past);
+            assert_eq!(report.alike, 20_000, "a policy over its own decisions flips nothing");
+        },
+        3,
+        1,
+    );
+    let each = time / 20_000;
+    println!(
+        "replay of {} cases as 20000 decisions on all cores: {time:?}, {each:?} each, a million in {:?}",
+        cases.len(),
+        each * 1_000_000
+    );
+}
+
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let book = load_dir(&root.join("policies")).unwrap();
@@ -115,6 +173,8 @@ fn main() {
     no.facts.consents.clear();
 
     checked(&root.join("policies"), &book);
+    compared(&root.join("policies"), &book);
+    replayed(root, &shipped);
     let mut small = Duration::ZERO;
     for total in [1_000, 10_000] {
         let grown = grown(&book, total);

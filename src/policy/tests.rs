@@ -21,6 +21,16 @@ pub(super) fn shipped() -> Files {
     files
 }
 
+/// The shipped files with `from` replaced by `to` once in `file`.
+#[track_caller]
+pub(super) fn edited(file: &str, from: &str, to: &str) -> Files {
+    let mut files = shipped();
+    let text = String::from_utf8(files[file].clone()).unwrap();
+    assert!(text.contains(from), "{file} holds no {from:?}");
+    files.insert(file.to_owned(), text.replacen(from, to, 1).into_bytes());
+    files
+}
+
 fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut out = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {

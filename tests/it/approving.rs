@@ -1,7 +1,6 @@
 //! The life of a policy with approvals, by the commands that people run, beside a hub that runs.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use weir::app::reload::{Looked, PolicyFolder, Reloader};
 use weir::clock::FixedClock;
@@ -11,6 +10,7 @@ use weir::store::Store;
 
 use crate::reloading::draft::{Draft, settled};
 use crate::reloading::{answer, outcome, reasons, told, version};
+use crate::story::weir;
 use crate::support::{NURSE, OPENED, Place};
 
 /// Three people with keys: two approve, one writes.
@@ -25,12 +25,6 @@ const MAIR: &str = "Mair Pritchard";
 const DEE: &str = "Dee Author";
 
 /// The exit code, and what was said.
-fn weir(arguments: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_weir")).args(arguments).output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
-}
-
 impl Office {
     fn new() -> Self {
         let keys = tempfile::tempdir().unwrap();

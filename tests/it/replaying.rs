@@ -6,20 +6,11 @@ use std::process::Command;
 
 use weir::grpc::pb;
 
+use crate::story::weir;
 use crate::support::{
     AISHA, BEN, CHILDRENS, CONSTABLE, DOCTOR, HOUSING, NURSE, Place, SEALED, relationship, request,
     treatment,
 };
-
-fn weir(args: &[&str]) -> (i32, String) {
-    let out = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(args)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    let said = [out.stdout, out.stderr].concat();
-    (out.status.code().unwrap(), String::from_utf8(said).unwrap())
-}
 
 /// The shipped folder with one edit.
 fn edited(to: &Path, file: &str, from: &str, into: &str) -> PathBuf {

@@ -1,17 +1,8 @@
 //! The commands of the policy workshop, as they are typed: what they say and how they end.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-fn weir(args: &[&str]) -> (i32, String) {
-    let out = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(args)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    let said = [out.stdout, out.stderr].concat();
-    (out.status.code().unwrap(), String::from_utf8(said).unwrap())
-}
+use crate::story::weir;
 
 #[track_caller]
 fn check(args: &[&str], exit: i32, says: &str) {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::policy::boxes::Region;
 use crate::policy::load::load;
-use crate::policy::tests::shipped;
+use crate::policy::tests::{edited, shipped};
 
 const DAY: Date = jiff::civil::date(2026, 7, 15);
 
@@ -13,14 +13,6 @@ fn compared(old: &Files, new: &Files) -> Diff {
     let books = [load(old).unwrap(), load(new).unwrap_or_else(|found| panic!("{found:?}"))];
     let side = |book, files| Side { book, files, day: DAY };
     between(side(&books[0], old), side(&books[1], new)).unwrap()
-}
-
-fn edited(file: &str, from: &str, to: &str) -> Files {
-    let mut files = shipped();
-    let text = String::from_utf8(files[file].clone()).unwrap();
-    assert!(text.contains(from), "{file} holds no {from:?}");
-    files.insert(file.to_owned(), text.replacen(from, to, 1).into_bytes());
-    files
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Files, load};
-use crate::policy::tests::shipped;
+use crate::policy::tests::{edited, shipped};
 
 const RULES: &str = "rules/isa-care.csv";
 
@@ -19,16 +19,6 @@ fn refused(files: &Files, file: &str, line: usize, says: &str) {
             && f.to_string().contains(says)),
         "{file} line {line} {says:?}: {text:#?}"
     );
-}
-
-/// Replaces `from` by `to` once in `file`.
-#[track_caller]
-fn edited(file: &str, from: &str, to: &str) -> Files {
-    let mut files = shipped();
-    let text = String::from_utf8(files[file].clone()).unwrap();
-    assert!(text.contains(from), "{file} holds no {from:?}");
-    files.insert(file.to_owned(), text.replacen(from, to, 1).into_bytes());
-    files
 }
 
 #[test]

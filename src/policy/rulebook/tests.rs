@@ -14,7 +14,7 @@ use crate::policy::decision::FieldOutcome;
 use crate::policy::load::{Files, load};
 use crate::policy::prose;
 use crate::policy::scenario::parse;
-use crate::policy::tests::shipped;
+use crate::policy::tests::{edited, shipped};
 
 fn book() -> RuleBook {
     load(&shipped()).unwrap()
@@ -22,16 +22,6 @@ fn book() -> RuleBook {
 
 fn at(day: &str) -> Timestamp {
     format!("{day}T12:00:00Z").parse().unwrap()
-}
-
-/// The shipped files with one edit.
-#[track_caller]
-fn edited(file: &str, from: &str, to: &str) -> Files {
-    let mut files = shipped();
-    let text = String::from_utf8(files[file].clone()).unwrap();
-    assert!(text.contains(from), "{file} holds no {from:?}");
-    files.insert(file.to_owned(), text.replacen(from, to, 1).into_bytes());
-    files
 }
 
 /// Whatever a scenario releases, the table has; and on that day it is open there.
