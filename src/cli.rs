@@ -185,6 +185,9 @@ enum ConfigCommand {
         /// The configuration.
         #[arg(long, default_value = "weir.toml")]
         config: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -395,7 +398,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Due { data, hub_key_file, json } => {
             due::run(&DataFolder::with_key(&data, hub_key_file.as_deref()), json)
         }
-        Command::Config(ConfigCommand::Check { config }) => config::check(&config),
+        Command::Config(ConfigCommand::Check { config, json }) => config::check(&config, json),
         Command::Serve { config } => serve::run(&config),
         Command::Token(TokenCommand::Issue {
             issuer_dir,

@@ -5,6 +5,7 @@ mod connection;
 pub mod convert;
 pub mod pages;
 pub mod pb;
+pub mod renewal;
 pub mod server;
 pub mod services;
 pub mod status;

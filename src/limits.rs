@@ -121,6 +121,9 @@ pub const DUTIES_WAITING_MAX: usize = 500_000;
 /// Time between two sweeps for duties that are late.
 pub const SWEEP: Duration = Duration::from_secs(60);
 
+/// Time between two looks at the certificate's files.
+pub const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// How long a browser may remember which pages may call.
 pub const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 

@@ -6,26 +6,44 @@ use std::path::Path;
 use super::Outcome;
 use crate::config::{Config, Mode, Origin};
 
-/// `weir config check --config FILE`. Exit code 1 where the configuration cannot be used.
+/// `weir config check --config FILE [--json]`. Exit code 1 where the configuration cannot be used.
 #[must_use]
-pub fn check(path: &Path) -> Outcome {
+pub fn check(path: &Path, json: bool) -> Outcome {
     match checked(path) {
-        Ok(text) => Outcome { text, exit: 0 },
+        Ok(shown) if json => {
+            let mut all = shown.json;
+            all.insert("can_be_used".to_owned(), true.into());
+            Outcome { text: serde_json::Value::Object(all).to_string(), exit: 0 }
+        }
+        Ok(shown) => Outcome { text: shown.text, exit: 0 },
+        Err(text) if json => {
+            let all = serde_json::json!({ "can_be_used": false, "why": text });
+            Outcome { text: all.to_string(), exit: 1 }
+        }
         Err(text) => Outcome { text, exit: 1 },
     }
 }
 
-fn checked(path: &Path) -> Result<String, String> {
+/// What a configuration comes to, for people and for machines.
+#[derive(Default)]
+struct Shown {
+    text: String,
+    json: serde_json::Map<String, serde_json::Value>,
+}
+
+fn checked(path: &Path) -> Result<Shown, String> {
     let config = Config::load(path).map_err(|e| e.to_string())?;
     let origin = |key: &str| match config.origin(key) {
         Origin::File(line) => format!("line {line}"),
         Origin::Environment => format!("environment, {}", Config::variable(key)),
         Origin::Default => "default".to_owned(),
     };
-    let mut out = String::new();
+    let Shown { text: mut out, mut json } = Shown::default();
     let mut say = |key: &str, value: &dyn std::fmt::Display| {
         // Into memory.
         let _ = writeln!(out, "{key} = {value}  # {}", origin(key));
+        let (value, from) = (value.to_string(), origin(key));
+        json.insert(key.to_owned(), serde_json::json!({ "value": value, "from": from }));
     };
     say("mode", &if config.mode == Mode::Production { "production" } else { "development" });
     say("listen", &config.listen);
@@ -69,6 +87,16 @@ fn checked(path: &Path) -> Result<String, String> {
             issuer.issuer, issuer.agency
         );
     }
+    let issuers: Vec<_> = config
+        .issuers
+        .iter()
+        .map(|issuer| serde_json::json!({ "issuer": issuer.issuer, "agency": issuer.agency }))
+        .collect();
+    json.insert("issuer".to_owned(), issuers.into());
+    let approvers = config.trust.keys.iter();
+    let approvers: Vec<_> =
+        approvers.map(|key| serde_json::json!({ "name": key.name, "roles": key.roles })).collect();
+    json.insert("policy.key".to_owned(), approvers.into());
     out.push_str("The configuration can be used.");
-    Ok(out)
+    Ok(Shown { text: out, json })
 }

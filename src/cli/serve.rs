@@ -15,6 +15,7 @@ use crate::auth::issuer::{DevelopmentIssuer, Person};
 use crate::clock::{Clock, SampleClock, SharedClock, SystemClock};
 use crate::config::{Config, Mode};
 use crate::domain::{AgencyId, PersonId, RoleId};
+use crate::grpc::renewal::LiveTls;
 use crate::grpc::server::Options;
 use crate::policy::book::RuleBook;
 use crate::policy::load::load_dir;
@@ -48,7 +49,7 @@ async fn serve(path: &Path) -> Result<(), String> {
         fits: fits(&config),
     };
     let pages = !config.web_origins.is_empty();
-    let tls = config.tls.as_ref().map(|files| files.acceptor(pages)).transpose();
+    let tls = config.tls.clone().map(|files| LiveTls::open(files, pages)).transpose();
     let tls = tls.map_err(|e| format!("[tls] {e}"))?;
     let options = Options { reflection: config.reflection, tls, web: config.web_origins.clone() };
     let key_file = config.hub_key_file.as_deref();

@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
+use super::renewal::LiveTls;
 use crate::limits;
 
 /// What is known of a connection beside its bytes.
@@ -39,7 +40,7 @@ impl Peer {
 /// TLS, one comes here once its handshake is done.
 pub(super) fn incoming(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<LiveTls>,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let certificates = Certificates::default();
@@ -58,7 +59,8 @@ pub(super) fn incoming(
             };
             // Without it, small replies only wait longer.
             let _ = stream.set_nodelay(true);
-            let (ready, tls, certificates) = (ready.clone(), tls.clone(), certificates.clone());
+            let tls = tls.as_ref().map(LiveTls::acceptor);
+            let (ready, certificates) = (ready.clone(), certificates.clone());
             // As many at once as there are places.
             tokio::spawn(async move {
                 if let Some(connection) = opened(stream, tls, place, &certificates).await {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio_rustls::TlsAcceptor;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
@@ -21,6 +20,7 @@ use super::pb::record_service_server::RecordServiceServer;
 use super::pb::resident_service_server::ResidentServiceServer;
 use super::pb::review_service_server::ReviewServiceServer;
 use super::pb::sharing_service_server::SharingServiceServer;
+use super::renewal::{LiveTls, follow};
 use super::services::Desk;
 use super::strict::StrictLayer;
 use super::web::Origins;
@@ -33,7 +33,7 @@ pub struct Options {
     /// Tell anybody the contract over reflection.
     pub reflection: bool,
     /// The certificate; `None`: no TLS.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<LiveTls>,
     /// Origins whose pages may call over gRPC-Web.
     pub web: Origins,
 }
@@ -157,7 +157,7 @@ pub async fn serve(
         .add_service(unary!(AuditServiceServer))
         .add_service(unary!(PolicyServiceServer))
         .add_service(unary!(ReviewServiceServer))
-        .serve_with_incoming_shutdown(incoming(listener, options.tls), async {
+        .serve_with_incoming_shutdown(incoming(listener, options.tls.clone()), async {
             // A dropped sender also means that it is time to stop.
             let _ = stopped.await;
         });
@@ -165,6 +165,7 @@ pub async fn serve(
     tokio::select! {
         ended = &mut serving => return Ok(ended?),
         () = watch(&hub, &health, ready) => {}
+        () = follow(options.tls) => {}
         () = shutdown => {}
     }
     tell(&health, false).await;

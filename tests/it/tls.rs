@@ -20,6 +20,7 @@ use weir::app::App;
 use weir::auth::issuer::{DevelopmentIssuer, Person, issuers};
 use weir::clock::{Clock, FixedClock, SharedClock};
 use weir::grpc::pb::sharing_service_client::SharingServiceClient;
+use weir::grpc::renewal::{LiveTls, Renewal};
 use weir::grpc::server::Options;
 use weir::grpc::tls::TlsFiles;
 
@@ -145,7 +146,7 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let options = Options {
             reflection: false,
-            tls: Some(files.acceptor(false).unwrap()),
+            tls: Some(LiveTls::open(files, false).unwrap()),
             ..Options::default()
         };
         tokio::spawn({
@@ -406,4 +407,35 @@ fn a_key_that_others_can_read_and_files_that_do_not_match_are_named() {
         let Err(error) = files.acceptor(false) else { unreachable!("{what}") };
         assert!(error.to_string().contains(says), "{what}: {error}");
     }
+}
+
+#[test]
+fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = Authority::new(dir.path(), "council");
+    let (one, two) = (own.sign(NAME, |_| {}), own.sign("renewed.example", |_| {}));
+    let files = TlsFiles {
+        certificate_file: one.chain.clone(),
+        key_file: one.key.clone(),
+        client_ca_file: None,
+        clients_need_certificate: false,
+    };
+    let live = LiveTls::open(files, false).unwrap();
+    assert!(matches!(live.look(), Renewal::Same));
+    let before = Arc::as_ptr(live.acceptor().config());
+    // A key that is not the certificate's, and half a file: the one before stays.
+    std::fs::write(&one.chain, std::fs::read(&two.chain).unwrap()).unwrap();
+    let Renewal::Refused(error) = live.look() else { unreachable!("another's key") };
+    assert!(error.to_string().contains("do not belong together"), "{error}");
+    assert!(matches!(live.look(), Renewal::Same), "tried again although nothing changed");
+    std::fs::write(&one.chain, "-----BEGIN CERTIFICATE-----\nMIIB").unwrap();
+    assert!(matches!(live.look(), Renewal::Refused(_)));
+    assert_eq!(Arc::as_ptr(live.acceptor().config()), before);
+    // Both together: new connections get the new one.
+    std::fs::write(&one.chain, std::fs::read(&two.chain).unwrap()).unwrap();
+    std::fs::write(&one.key, std::fs::read(&two.key).unwrap()).unwrap();
+    assert!(matches!(live.look(), Renewal::Renewed));
+    assert_ne!(Arc::as_ptr(live.acceptor().config()), before);
+    std::fs::remove_file(&one.key).unwrap();
+    assert!(matches!(live.look(), Renewal::Refused(_)));
 }
