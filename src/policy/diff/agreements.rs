@@ -75,7 +75,8 @@ fn agreement(n: &mut Notes, id: &str, old: &Agreement, new: &Agreement) {
         (Some(_), Some(_)) | (None, None) => Rewords,
     };
     n.value(class, at("dpia"), (&old.dpia, dpia), |dpia| dpia.clone().unwrap_or("none".to_owned()));
-    let class = if *status == AgreementStatus::Live { Widens } else { Narrows };
+    // Which code refuses says which override lifts it: only from live to another is certain.
+    let class = if old.status == AgreementStatus::Live { Narrows } else { Widens };
     n.value(class, at("status"), (&old.status, status), |status| format!("{status:?}"));
     n.text(at("owner"), &old.owner, owner);
 }

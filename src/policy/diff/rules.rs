@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::notes::Notes;
 use super::{Change, Class};
-use crate::domain::{FieldId, RuleId};
-use crate::policy::book::{ChoiceForce, Effect, Rule, RuleBook};
+use crate::domain::{Duty, FieldId, RuleId};
+use crate::policy::book::{ChoiceForce, Effect, Ground, Rule, RuleBook};
 use crate::policy::boxes::{Region, Sample, Space, TooManyBoxes};
 
 /// Most samples of one change.
@@ -59,28 +59,40 @@ pub(super) fn compare(
             let denies = book.rules.iter().filter(|rule| rule.effect == Effect::Deny);
             denies.map(|rule| rule.cells.clone()).collect::<BTreeSet<_>>()
         };
-        cells(old) == cells(new) && old.fields == new.fields
+        cells(old) == cells(new)
+            && old.fields == new.fields
+            && old.figures.apd_conditions == new.figures.apd_conditions
     };
     let mut gained = Region::default();
     let mut lost = Region::default();
+    let mut touched = Region::default();
     let mut ids: BTreeSet<&RuleId> = was.by_id.keys().copied().collect();
     ids.extend(is.by_id.keys());
     for id in ids {
         let (before, after) = (was.by_id.get(id).copied(), is.by_id.get(id).copied());
         let unchanged = after.is_some_and(|rule| same(rule, &was)) && denies_alike;
-        if unchanged && old.fields == new.fields {
+        if unchanged {
             continue;
         }
         let gains = gain(space, after, &is, &was)?;
         let loses = gain(space, before, &was, &is)?;
+        let noted = notes.changes.len();
         note(space, (before, after), (&gains, &loses), (&was, &is), notes)?;
+        let new_notes = notes.changes.iter().skip(noted);
+        if new_notes.clone().any(|change| change.class == Class::Widens) {
+            // Whoever guards what the row is about is asked, whatever it is that widens.
+            let rows = [(before, old), (after, new)];
+            for (rule, book) in rows.into_iter().filter_map(|(rule, book)| Some((rule?, book))) {
+                touched = touched.or(space.rule(book, rule));
+            }
+        }
         gained = gained.or(gains);
         lost = lost.or(loses);
     }
     let touches = |pick: fn(&crate::policy::book::Field) -> bool| {
         let fields: BTreeSet<FieldId> =
             new.fields.iter().filter(|(_, f)| pick(f)).map(|(id, _)| id.clone()).collect();
-        gained.meets(&space.region(None, None, None, Some(&fields), &[]))
+        touched.meets(&space.region(None, None, None, Some(&fields), &[]))
     };
     Ok(Found {
         newly_allowed: space.combinations(&gained)?,
@@ -180,6 +192,13 @@ fn note(
             said = true;
         }
     }
+    let changed = before.zip(after).is_none_or(|(before, after)| before.cells != after.cells);
+    if let Some(before) = before.filter(|rule| rule.effect == Effect::Allow && changed)
+        && let Some(text) = left_lighter(space, before, (was, is))
+    {
+        put(Class::Widens, text, Vec::new());
+        said = true;
+    }
     if !said && !what.is_empty() {
         let who = if deny { "hard stop" } else { "rule" };
         put(Class::Rewords, format!("{who} {id} {what}"), Vec::new());
@@ -201,17 +220,42 @@ fn stops(
     Ok((opens, closes))
 }
 
+/// What is owed under a row: its duties, the label, and the end that a consent brings.
+fn owed(rule: &Rule) -> BTreeSet<String> {
+    let mut owed: BTreeSet<String> =
+        rule.duties.iter().map(|duty| duty.as_str().to_owned()).collect();
+    if rule.choices.contains(&ChoiceForce::Label) {
+        owed.insert("label".to_owned());
+    }
+    if matches!(rule.ground, Some(Ground::Consent(_))) {
+        owed.insert(Duty::ExpireAt.as_str().to_owned());
+    }
+    owed
+}
+
+/// A row that goes, or opens less: what it opened another may open now, with less owed.
+fn left_lighter(space: &Space, before: &Rule, (was, is): (&Rows<'_>, &Rows<'_>)) -> Option<String> {
+    let region = space.rule(was.book, before);
+    let owes = owed(before);
+    is.by_id.values().filter(|other| other.id != before.id).find_map(|other| {
+        let less: Vec<String> = owes.difference(&owed(other)).cloned().collect();
+        let takes_over = other.effect == Effect::Allow
+            && !less.is_empty()
+            && space.rule(is.book, other).meets(&region);
+        takes_over.then(|| {
+            format!(
+                "rule {} opens without {} what {} opened with it",
+                other.id,
+                less.join(" and "),
+                before.id
+            )
+        })
+    })
+}
+
 /// A row that opens what another opened before, with less owed: which path is taken may change.
 fn lighter(space: &Space, rule: &Rule, (was, is): (&Rows<'_>, &Rows<'_>)) -> Option<String> {
     let region = space.rule(is.book, rule);
-    let owed = |rule: &Rule| {
-        let mut owed: BTreeSet<String> =
-            rule.duties.iter().map(|duty| duty.as_str().to_owned()).collect();
-        if rule.choices.contains(&ChoiceForce::Label) {
-            owed.insert("label".to_owned());
-        }
-        owed
-    };
     let mine = owed(rule);
     let changed = was.by_id.get(&rule.id).is_none_or(|before| before.cells != rule.cells);
     if !changed {

@@ -220,6 +220,20 @@ const EDITS: &[(&str, &str, &str, Class, &str)] = &[
         "max_age_days",
     ),
     (
+        "words/facts.csv",
+        "conflict,staff-manager|case-allocator,",
+        "conflict,staff-manager,",
+        Widens,
+        "functions",
+    ),
+    (
+        "words/fields.csv",
+        "identity/core.language,identity/core,no,no,no,no",
+        "identity/core.language,identity/core,no,no,no,yes",
+        Widens,
+        "location",
+    ),
+    (
         "words/referrals.csv",
         "CNF_NO_BASIS,authorised-officer|caldicott-guardian,24,72",
         "CNF_NO_BASIS,caldicott-guardian,24,72",
@@ -289,6 +303,36 @@ const EDITS: &[(&str, &str, &str, Class, &str)] = &[
     ),
     ("scenarios/consent.toml", "id = ", "# id\nid = ", Rewords, "written differently"),
 ];
+
+/// What goes out with less owed widens, also where only a row with more owed goes.
+#[test]
+fn a_heavier_row_that_goes_leaves_a_lighter_one() {
+    let (files, mut old) = (shipped(), load(&shipped()).unwrap());
+    let heavy = old.rules.iter().position(|rule| rule.id.as_str() == "N28.1").unwrap();
+    let mut light = old.rules[heavy].clone();
+    light.id = "N99".parse().unwrap();
+    light.cells[0] = "N99".to_owned();
+    light.duties.clear();
+    light.cells[16] = "-".to_owned();
+    old.rules.push(light);
+    let mut new = old.clone();
+    new.rules.remove(heavy);
+    let side = |book| Side { book, files: &files, day: DAY };
+    let diff = between(side(&old), side(&new)).unwrap();
+    assert_eq!((diff.class(), diff.newly_allowed), (Some(Widens), 0), "{:#?}", diff.changes);
+    assert!(diff.changes[0].text.contains("without NO_ONWARD"), "{:#?}", diff.changes);
+}
+
+/// A duty that goes from a row on patients' data is the guardian's to approve, though nobody newly sees it.
+#[test]
+fn who_guards_the_data_is_asked_whatever_widens() {
+    let (from, to) =
+        ("SAFEGUARD_CHILD|VITAL, RETROSPECTIVE_FORM|REVIEW_BY", "SAFEGUARD_CHILD|VITAL, REVIEW_BY");
+    let diff = compared(&shipped(), &edited("rules/statutory.csv", from, to));
+    assert_eq!((diff.class(), diff.newly_allowed), (Some(Widens), 0), "{:#?}", diff.changes);
+    let roles = diff.approvals().roles;
+    assert!(roles.contains(GUARDIAN) && roles.contains(RISK_OWNER), "{roles:?}");
+}
 
 #[test]
 fn each_edit_is_named_and_classed() {

@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use super::Class::{Narrows, Rewords, Widens};
 use super::notes::Notes;
 use crate::policy::book::{
-    Agency, ApproverOf, Basis, Category, CodeMeaning, DutyDue, DutyMeaning, FactRule, FactWriters,
-    Field, Figures, Flag, Gateway, Involvement, Lifts, OverrideRule, Place, Purpose, ReferralRule,
+    Agency, ApproverOf, Basis, Category, CodeMeaning, DutyDue, DutyMeaning, FactRule, Field,
+    Figures, Flag, Gateway, Involvement, Lifts, OverrideRule, Place, Purpose, ReferralRule,
     RuleBook, TermText,
 };
 
@@ -139,7 +139,9 @@ fn compare_figures(old: &Figures, new: &Figures, n: &mut Notes) {
     n.order(Narrows, (file, "window_minutes"), &was, &is);
     n.set(Narrows, (file, "apd_conditions"), &old.apd_conditions, apd_conditions);
     n.set(Widens, (file, "onward_purposes"), &old.onward_purposes, onward_purposes);
-    n.set(Widens, (file, "attorney_pf_groups"), &old.attorney_pf_groups, attorney_pf_groups);
+    // An attorney's refusal counts as their yes does.
+    let (was, is) = (&old.attorney_pf_groups, attorney_pf_groups);
+    n.value(Widens, (file, "attorney_pf_groups"), (was, is), shown);
 }
 
 fn agency(n: &mut Notes, key: &str, old: &Agency, new: &Agency) {
@@ -185,14 +187,20 @@ fn field(n: &mut Notes, key: &str, old: &Field, new: &Field) {
     let moved = (&old.category, category);
     n.value(Widens, (file, &format!("{key}, category")), moved, ToString::to_string);
     for (letter, was, is) in [
-        ("special", old.special, *special),
         ("criminal", old.criminal, *criminal),
-        ("cpi", old.cpi, *cpi),
-        ("location", old.location, *location),
         ("third_party", old.third_party, *third_party),
         ("sub_code", old.sub_code, *sub_code),
     ] {
         n.flag(Narrows, (file, &format!("{key}, {letter}")), was, is);
+    }
+    // These also say whose yes and no counts, and what a custodian may let out.
+    for (letter, was, is) in [
+        ("special", old.special, *special),
+        ("cpi", old.cpi, *cpi),
+        ("location", old.location, *location),
+    ] {
+        let yes = |yes: &bool| if *yes { "yes" } else { "no" }.to_owned();
+        n.value(Widens, (file, &format!("{key}, {letter}")), (&was, &is), yes);
     }
     let class = if old.bar.is_none() { Narrows } else { Widens };
     n.value(class, (file, &format!("{key}, bar")), (&old.bar, bar), shown);
@@ -258,7 +266,6 @@ fn duty(n: &mut Notes, key: &str, old: &DutyMeaning, new: &DutyMeaning) {
     n.value(Widens, (file, &format!("{key}, owner")), (&old.owner, owner), shown);
     let class = match (old.due, due) {
         (DutyDue::Hours(was), DutyDue::Hours(is)) if *is < was => Narrows,
-        (DutyDue::Standing, DutyDue::Hours(_)) => Narrows,
         (_, _) => Widens,
     };
     n.value(class, (file, &format!("{key}, due")), (&old.due, due), shown);
@@ -275,21 +282,16 @@ fn referral(n: &mut Notes, key: &str, old: &ReferralRule, new: &ReferralRule) {
 fn fact(n: &mut Notes, key: &str, old: &FactRule, new: &FactRule) {
     let FactRule { functions, writers, max_age_days, meaning, missing } = new;
     let file = "words/facts.csv";
-    let words = |all: &BTreeSet<crate::domain::HubFunction>| all.iter().map(shown).collect();
-    let at = format!("{key}, functions");
-    n.set::<String>(Widens, (file, &at), &words(&old.functions), &words(functions));
-    let at = format!("{key}, agencies");
-    match (&old.writers, writers) {
-        (FactWriters::These(was), FactWriters::These(is)) => n.set(Widens, (file, &at), was, is),
-        (FactWriters::Any, FactWriters::These(_) | FactWriters::Own) => {
-            n.value(Narrows, (file, &at), (&old.writers, writers), shown);
-        }
-        (FactWriters::Own | FactWriters::These(_) | FactWriters::Any, _) => {
-            n.value(Widens, (file, &at), (&old.writers, writers), shown);
-        }
-    }
+    // Whom nobody may record any more nobody protects: fewer who may is no less.
+    n.value(Widens, (file, &format!("{key}, functions")), (&old.functions, functions), shown);
+    n.value(Widens, (file, &format!("{key}, agencies")), (&old.writers, writers), shown);
     let at = format!("{key}, max_age_days");
-    n.limit(Widens, (file, &at), old.max_age_days.as_ref(), max_age_days.as_ref());
+    if matches!(key, "staff" | "relationship") {
+        // Without these there is nothing: what ends sooner opens less.
+        n.limit(Widens, (file, &at), old.max_age_days.as_ref(), max_age_days.as_ref());
+    } else {
+        n.value(Widens, (file, &at), (&old.max_age_days, max_age_days), shown);
+    }
     n.text((file, &format!("{key}, meaning")), &old.meaning, meaning);
     n.text((file, &format!("{key}, missing")), &old.missing, missing);
 }
