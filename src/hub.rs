@@ -13,7 +13,9 @@ mod in_force;
 mod knowledge;
 mod locate;
 mod log;
+pub mod past;
 mod records;
+mod replays;
 mod reported;
 mod residents;
 mod reviews;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 pub use answer::{Answer, Findings, Question};
 pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
@@ -36,6 +39,7 @@ pub use knowledge::ListedFacts;
 pub use locate::Located;
 pub use log::{Details, EntryQuery, Looked};
 pub use records::{Extract, ExtractRow, Published, may_expire};
+pub use replays::{Replay, ReplayState, Replayed};
 pub use reported::NonDisclosure;
 pub use residents::{NewResident, Wanted};
 pub use reviews::{
@@ -55,6 +59,7 @@ use crate::store::{Known, Standing, Store};
 use bulk::Bulk;
 use entry::{Call, fresh_id};
 use facts::Judge;
+use replays::Replays;
 
 /// The hub.
 pub struct Hub {
@@ -64,6 +69,9 @@ pub struct Hub {
     policy: ArcSwapOption<InForce>,
     clock: SharedClock,
     bulk: Bulk,
+    replays: Replays,
+    /// Who checks a candidate now: one at a time.
+    checking: Semaphore,
 }
 
 impl Hub {
@@ -71,7 +79,15 @@ impl Hub {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, source: Arc<dyn RecordSource>, clock: SharedClock) -> Self {
         let policy = ArcSwapOption::empty();
-        Self { store, source, policy, clock, bulk: Bulk::default() }
+        Self {
+            store,
+            source,
+            policy,
+            clock,
+            bulk: Bulk::default(),
+            replays: Replays::default(),
+            checking: Semaphore::new(1),
+        }
     }
 
     /// The time by the hub's clock.
@@ -254,6 +270,7 @@ const fn what(why: &HubError) -> &'static str {
         HubError::Changed => "changed",
         HubError::Referred => "referred",
         HubError::TooMuch => "too-much",
+        HubError::Busy => "busy",
         HubError::Review(why) => why.as_str(),
         HubError::SourceUnavailable => "source",
         HubError::NoPolicy => "policy",

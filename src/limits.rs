@@ -130,6 +130,15 @@ pub const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 /// Most withheld values of one resident that are looked for in what is released.
 pub const HIDDEN_VALUES_MAX: usize = 2_000;
 
+/// Largest message with a policy folder, in bytes.
+pub const POLICY_MESSAGE_LEN_MAX: usize = 4 * 1024 * 1024;
+/// Longest name of a file in a policy folder, in bytes.
+pub const POLICY_FILE_NAME_LEN_MAX: usize = 200;
+/// Replays that are remembered, with the one that runs.
+pub const REPLAYS_MAX: usize = 8;
+/// For how long the result of a replay is kept.
+pub const REPLAY_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
 /// Time between two looks at the policy folder.
 pub const POLICY_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looks after which the policy folder is read though it seems unchanged.

@@ -2,6 +2,7 @@
 //! name, so that a new one cannot be forgotten. Violations never repeat what was written.
 
 mod audit;
+mod candidate;
 mod choice;
 mod fact;
 mod policy;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 pub use audit::{EntryIndex, Sought, entry_message, search_response};
+pub use candidate::{Checking, ReplayName, checked_response, replay_message};
 pub use choice::{TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
 use policy::version_message;

@@ -64,7 +64,7 @@ reasons! {
     /// A message over its bound.
     MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted,
         "the message is larger than the hub takes",
-        "send less at once: 64 KiB in a message, 4 MiB in one of a publishing stream";
+        "send less at once: 64 KiB in a message, 4 MiB in one of a publishing stream or with a policy folder";
     /// The call took too long.
     DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded,
         "the call took too long; what it asked for may have been recorded, nothing was released",
@@ -177,6 +177,10 @@ reasons! {
     TooMuch = "TOO_MUCH", ResourceExhausted,
         "the answer or its audit entry would be too large",
         "ask for fewer residents, holders or fields at once";
+    /// One at a time.
+    Busy = "BUSY", ResourceExhausted,
+        "work of this kind is done one at a time, and another goes on",
+        "try again when it has ended";
     /// A source is not available.
     SourceUnavailable = "SOURCE_UNAVAILABLE", Unavailable,
         "a holder's records cannot be had now; nothing was released",
@@ -274,6 +278,7 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::Referred => Reason::RegistrationReferred,
         HubError::Review(why) => of_review(why),
         HubError::TooMuch => Reason::TooMuch,
+        HubError::Busy => Reason::Busy,
         HubError::SourceUnavailable => Reason::SourceUnavailable,
         HubError::StoreUnavailable => Reason::StoreUnavailable,
         HubError::NoPolicy => Reason::PolicyNotApproved,

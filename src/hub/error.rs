@@ -64,6 +64,9 @@ pub enum HubError {
     /// The answer or its audit entry would be too large.
     #[error("too much was asked for")]
     TooMuch,
+    /// Work of this kind is done one at a time, and somebody else's goes on.
+    #[error("the hub does this one at a time")]
+    Busy,
     /// A holder's records cannot be had now. Nothing was released.
     #[error("the holder's records are not available")]
     SourceUnavailable,

@@ -1,6 +1,8 @@
 //! Decisions of the past decided again under another rule book, from the facts that were kept with them.
 //! Pure: what is read and where it goes is others' business.
 
+mod said;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
@@ -102,6 +104,8 @@ pub struct Report {
     pub by_another_rule: BTreeMap<(FieldId, RuleId, RuleId), u64>,
     /// Decisions that would bring other duties.
     pub other_duties: u64,
+    /// Decisions that could not be decided again: what they rested on is not kept (any more).
+    pub without_facts: u64,
     /// Residents of whom some decision would come out otherwise.
     residents: HashSet<ResidentId>,
 }
@@ -161,6 +165,7 @@ impl Report {
         self.replayed += other.replayed;
         self.alike += other.alike;
         self.other_duties += other.other_duties;
+        self.without_facts += other.without_facts;
         self.residents.extend(other.residents);
         for (flip, (count, ids)) in other.flips {
             let (all, samples) = self.flips.entry(flip).or_default();

@@ -9,6 +9,7 @@
 mod again;
 mod approving;
 mod auditing;
+mod candidates;
 mod choices;
 mod clients;
 mod closed;

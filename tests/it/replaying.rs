@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// The shipped folder with one edit.
-fn edited(to: &Path, file: &str, from: &str, into: &str) -> PathBuf {
+pub(crate) fn edited(to: &Path, file: &str, from: &str, into: &str) -> PathBuf {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let draft = to.join(format!("draft-{}", into.len()));
     let copied = Command::new("cp").arg("-r").arg(&shipped).arg(&draft).status().unwrap();

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::past::{Log, Span, past};
+use super::past::{Log, Span};
 use super::{Outcome, findings, open};
 use crate::audit::entry::{Facet, Kind};
 use crate::cli::import::{Trouble, ended, entry, failed, runtime};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::AgencyId;
 use crate::hub::entry::about;
+use crate::hub::past::past;
 use crate::policy::book::RuleBook;
 use crate::policy::load::nearest;
 use crate::policy::recall::{Acknowledgement, Fault, Pack, Release};
