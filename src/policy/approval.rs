@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use jiff::Timestamp;
 
 use super::load::Files;
-pub use bundle::{Bundle, FOLDER, Signature, file_digests, signature_file};
+pub use bundle::{Advice, Bundle, FOLDER, Signature, file_digests, signature_file};
 pub use change::{Change, Class, STATUS, SUSPENDED, Side, between};
 
 /// A key that may approve, whose it is and in which roles.
@@ -126,6 +126,7 @@ impl Trust {
                 ),
             );
         }
+        bundle.knows(change)?;
         let by = self.counted(files, &bundle, change)?;
         if by.len() < change.people {
             return no(

@@ -121,6 +121,26 @@ pub fn check(
     Ok(found)
 }
 
+impl Finding {
+    /// The same thing is found, on whichever line.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.code, &self.file, &self.about, &self.message)
+            == (other.code, &other.file, &other.about, &other.message)
+    }
+}
+
+/// The warnings that depend on neither day nor scenarios, and are not excused.
+///
+/// # Errors
+/// When the rules are too many-sided for exact answers.
+pub fn standing(book: &RuleBook) -> Result<Vec<Finding>, TooManyBoxes> {
+    let view = View { book, day: None, hits: None, space: Space::of(&[book]) };
+    let mut found = settled(book, run(&view, |_| true)?);
+    found.retain(|one| one.severity == Severity::Warning && one.excused.is_none());
+    Ok(found)
+}
+
 /// The errors that refuse a load: those that depend on neither day nor scenarios, and are not excused.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! `weir policy suspend`: stops sharing under an agreement, or to an agency, at once and by one person.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::approve::{Signing, write_whole};
@@ -70,6 +71,9 @@ fn suspended(wish: &Wish) -> Result<Outcome, String> {
         author: Some(&wish.name),
         data: &wish.data,
         not_before: None,
+        newly_allowed: None,
+        acknowledged: BTreeSet::new(),
+        advice: None,
     };
     let signed = signing.run();
     Ok(Outcome { text: format!("{name}: {} is suspended.\n{}", wish.what, signed.text), ..signed })
