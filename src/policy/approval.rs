@@ -83,6 +83,15 @@ pub fn person(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
+/// Whether two names may be one person's: the same, or the same family name and first letter. A change that
+/// widens needs people of whom nobody can say so.
+#[must_use]
+pub fn may_be_one_person(one: &str, other: &str) -> bool {
+    let (one, other) = (person(one), person(other));
+    let last = |name: &str| name.rsplit(' ').next().map(str::to_owned);
+    one == other || (last(&one) == last(&other) && one.chars().next() == other.chars().next())
+}
+
 impl Trust {
     /// Whether the folder `files` is approved to follow what was in force `before`, given what it
     /// changes.
@@ -194,7 +203,8 @@ impl Trust {
                     format!("{file}: it names another person than the one whose key it is."),
                 );
             }
-            if change.class == Class::Widening && person(&key.name) == person(&bundle.author) {
+            let may_be_its_author = may_be_one_person(&key.name, &bundle.author);
+            if change.class == Class::Widening && may_be_its_author {
                 return no(
                     "A06",
                     format!(

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use super::PolicySnapshot;
+use super::kept::failing_scenarios;
 use super::lint::{self, Severity};
 use super::load::{self, check_summary};
 use super::scenario::{coverage, parse};
@@ -17,6 +18,8 @@ pub struct Checked {
     day: Option<Date>,
     rows: Vec<Row>,
     summary: String,
+    /// A hub keeps what it has: the folder does not load, or its own examples fail.
+    refused: bool,
 }
 
 /// How many findings there are of each kind.
@@ -56,7 +59,7 @@ pub fn check(
         Ok(book) => book,
         Err(findings) => {
             let rows = refused(&findings, files);
-            return Ok(Checked { day: None, rows, summary: String::new() });
+            return Ok(Checked { day: None, rows, summary: String::new(), refused: true });
         }
     };
     let policy = PolicySnapshot::build(book).map_err(|error| error.to_string())?;
@@ -79,18 +82,42 @@ pub fn check(
             })),
         }
     }
+    if rows.is_empty() {
+        rows.extend(failing_scenarios(files, &policy).into_iter().map(|message| Row {
+            code: "E52".to_owned(),
+            severity: Severity::Error,
+            file: "scenarios/".to_owned(),
+            line: 0,
+            message,
+            found: String::new(),
+            nearest: None,
+            excused: None,
+        }));
+    }
+    let refused = !rows.is_empty();
     let found = lint::check(policy.book(), day, &coverage(&policy, &cases));
     rows.extend(found.map_err(|error| error.to_string())?.into_iter().map(|one| Row {
         code: one.code.to_owned(),
         severity: one.severity,
+        line: if one.line > 0 { one.line } else { line_of(files, &one.file, &one.found) },
         file: one.file,
-        line: one.line,
         message: one.message,
         found: one.found,
         nearest: None,
         excused: one.excused,
     }));
-    Ok(Checked { day: Some(day), rows, summary: check_summary(policy.book()) })
+    Ok(Checked { day: Some(day), rows, summary: check_summary(policy.book()), refused })
+}
+
+/// The line in which the text found stands, or the key of `key = value`; 0 where none does.
+fn line_of(files: &load::Files, file: &str, found: &str) -> usize {
+    let text = files.get(file).map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
+    let key = found.split_once(" = ").map(|(key, _)| format!("{key} ="));
+    let holds = |line: &str| match &key {
+        Some(key) => line.starts_with(key),
+        None => !found.is_empty() && !line.starts_with('#') && line.contains(found),
+    };
+    text.lines().position(holds).map_or(0, |at| at + 1)
 }
 
 /// What the loader refuses; the text found is the line, or the word in it.
@@ -153,6 +180,10 @@ impl Checked {
         }
         lines.push(match errors {
             0 => self.summary.clone(),
+            _ if !self.refused => format!(
+                "{errors} finding(s). The folder loads all the same: where nobody has to approve it, a \
+                 running hub puts it in force."
+            ),
             _ => format!(
                 "{errors} finding(s). Nothing was changed; a running hub keeps its last good policy."
             ),

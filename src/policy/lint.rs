@@ -9,6 +9,7 @@ mod law;
 mod overlaps;
 mod promises;
 mod reach;
+mod slips;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,12 +62,13 @@ struct Family {
     run: fn(&View<'_>, &mut Found) -> Result<(), TooManyBoxes>,
 }
 
-const FAMILIES: [Family; 6] = [
+const FAMILIES: [Family; 7] = [
     Family { codes: law::CODES, run: law::check },
     Family { codes: agreements::CODES, run: agreements::check },
     Family { codes: reach::CODES, run: reach::check },
     Family { codes: promises::CODES, run: promises::check },
     Family { codes: overlaps::CODES, run: overlaps::check },
+    Family { codes: slips::CODES, run: slips::check },
     Family { codes: coverage::CODES, run: coverage::check },
 ];
 

@@ -174,9 +174,18 @@ async fn one_person_suspends_at_once_and_two_undo_it() {
     let (exit, text) = office.run(&place, "suspend", &["isa-care"], DEE);
     assert!(exit == 2 && text.contains("is not live"), "{text}");
 
-    // An agency: nothing is released to it.
+    // An agency: nothing is released to it; a draft, even a broken one, stands in nobody's way.
+    let broken = "rules/isa-broken.csv";
+    office.draft.write(broken, "p, nonsense");
     let (exit, text) = office.run(&place, "suspend", &["northfield-hospital"], ADE);
     assert_eq!(exit, 0, "{text}");
+    assert!(text.contains("held edits that are not in force"), "{text}");
+    let name = office.draft.path().file_name().unwrap().to_string_lossy().into_owned();
+    let aside = office.draft.path().with_file_name(format!("{name}-draft-1")).join(broken);
+    assert_eq!(std::fs::read_to_string(aside).unwrap(), "p, nonsense");
+    // A second one, before the first is in force, puts nothing aside.
+    let (exit, text) = office.run(&place, "suspend", &["befriend"], ADE);
+    assert!(exit == 0 && !text.contains("held edits"), "{text}");
     assert_eq!(settled(&mut reloader).await, Looked::Activated, "{:?}", reasons(&place).await);
     let now = answer(&place).await;
     assert_eq!(version(&now).number, 3);

@@ -138,9 +138,13 @@ pub(super) fn text(diff: &Diff, edited: bool) -> String {
     let author = if approvals.class == Class::Widens { ", none of them its author" } else { "" };
     let _ = write!(
         out,
-        "Needs the approval of {} person(s){author}; among them: {}.",
+        "Needs the approval of {} person(s){author}{}.",
         approvals.people,
-        roles.join(", ")
+        if roles.is_empty() {
+            String::new()
+        } else {
+            format!("; among them: {}", roles.join(", "))
+        }
     );
     out
 }

@@ -105,9 +105,7 @@ pub fn between(old: Option<Side<'_>>, new: Side<'_>) -> Change {
         diff::Class::Narrows => Class::Narrowing,
         diff::Class::Widens => Class::Widening,
     };
-    // Words and examples are anybody's to approve.
-    let roles = needed.roles.into_iter().filter(|_| class != Class::Wording);
-    let roles = roles.map(str::to_owned).collect();
+    let roles = needed.roles.into_iter().map(str::to_owned).collect();
     let warnings = warnings(Some(old.book), new.book);
     Change { class, people: needed.people, roles, suspends: false, warnings, diff: Some(diff) }
 }
@@ -162,7 +160,7 @@ fn roles(book: &RuleBook) -> BTreeSet<String> {
     roles
 }
 
-/// By the files alone: scenarios decide nothing; a suspension only takes away. Everything else may widen.
+/// By the files alone: a suspension only takes away. Everything else may widen.
 pub(super) fn by_files(old: &Files, new: &Files) -> Class {
     let names: BTreeSet<&String> = content(old).chain(content(new)).map(|(name, _)| name).collect();
     names
@@ -171,7 +169,6 @@ pub(super) fn by_files(old: &Files, new: &Files) -> Class {
         .map(|name| {
             let texts = (text(old, name), text(new, name));
             match texts {
-                _ if name.starts_with("scenarios/") => Class::Wording,
                 (old, Some(new)) if name == SUSPENDED && denies_more(old.as_deref(), &new) => {
                     Class::Narrowing
                 }

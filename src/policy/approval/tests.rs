@@ -354,7 +354,14 @@ fn a_change_widens_unless_it_is_proved_not_to() {
     for (what, from, to, class) in [
         ("nothing", &old, old.clone(), Class::Wording),
         ("README", &old, put(&old, "README.md", "x"), Class::Wording),
-        ("an example", &old, put(&old, "scenarios/x.toml", "x"), Class::Wording),
+        // Whether examples only reword is for the exact comparison; beside a suspension they are no suspension.
+        ("an example", &old, put(&old, "scenarios/x.toml", "x"), Class::Widening),
+        (
+            "a suspension and an example",
+            &old,
+            put(&suspended, "scenarios/x.toml", "x"),
+            Class::Widening,
+        ),
         ("a suspension", &old, suspended.clone(), Class::Narrowing),
         ("its end", &suspended, old.clone(), Class::Widening),
         (
@@ -464,4 +471,17 @@ fn what_the_approvers_did_not_know_they_did_not_approve() {
     let reason = Bundle::parse(text("the court ordered it").as_bytes()).unwrap().advice.unwrap();
     assert_eq!(reason.not_followed.as_deref(), Some("the court ordered it"));
     assert!(Bundle::parse(text(" ").as_bytes()).is_err());
+}
+
+#[test]
+fn a_name_that_may_be_the_author_s_is_the_author_s() {
+    for (one, other, so) in [
+        ("Ade Bakare", "ade  BAKARE", true),
+        ("Ade Bakare", "A. Bakare", true),
+        ("Ade Bakare", "Adeola T. Bakare", true),
+        ("Ade Bakare", "Mair Bakare", false),
+        ("Ade Bakare", "Ade Pritchard", false),
+    ] {
+        assert_eq!(may_be_one_person(one, other), so, "{one} {other}");
+    }
 }

@@ -57,7 +57,11 @@ fn text(report: &Report) -> String {
     for ((field, was, is), count) in &report.by_another_rule {
         let _ = writeln!(out, "{field} by {is} and no longer {was}: {count}");
     }
-    let _ = writeln!(out, "{} decisions bring other duties.", report.other_duties);
+    let _ = writeln!(
+        out,
+        "{} decisions bring other duties, {} come out alike for other codes, {} end at another time.",
+        report.other_duties, report.other_codes, report.other_ends
+    );
     if report.without_facts > 0 {
         let _ = writeln!(
             out,
@@ -92,6 +96,7 @@ fn json(report: &Report) -> String {
         "replayed": report.replayed, "alike": report.alike, "flipped": report.flipped(),
         "residents": report.residents(), "flips": flips, "widened": fields(&report.widened),
         "narrowed": fields(&report.narrowed), "other_duties": report.other_duties,
+        "other_codes": report.other_codes, "other_ends": report.other_ends,
         "without_facts": report.without_facts, "not_shown": NOT_SHOWN,
     })
     .to_string()
