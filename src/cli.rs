@@ -295,6 +295,26 @@ enum AuditCommand {
         /// grown since.
         #[arg(long)]
         kept: Option<String>,
+        /// The log's lock; without it, DIR.audit-lock beside the data folder, if it is there.
+        #[arg(long)]
+        lock: Option<PathBuf>,
+    },
+    /// Goes on with an older copy of the log, or without its lock, knowingly. That stays in the log.
+    #[command(after_help = "Example: weir audit accept-rollback --data weir-data --because \
+                      \"The disk was lost on 3 May; this is the backup of 2 May\"")]
+    AcceptRollback {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// The log's lock; without it, DIR.audit-lock beside the data folder.
+        #[arg(long)]
+        lock: Option<PathBuf>,
+        /// Why, and who decided so.
+        #[arg(long)]
+        because: String,
     },
     /// Lists entries of a data folder that no hub has open. The reading is an entry too.
     #[command(after_help = "Example: weir audit search --data weir-data --outcome DENY")]
@@ -351,8 +371,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Policy(command) => policy::run(command),
-        Command::Audit(AuditCommand::Verify { data, key, kept }) => {
-            audit::verify(&data, key.as_deref(), kept.as_deref())
+        Command::Audit(AuditCommand::Verify { data, key, kept, lock }) => {
+            audit::verify(&data, key.as_deref(), kept.as_deref(), lock.as_deref())
+        }
+        Command::Audit(AuditCommand::AcceptRollback { data, hub_key_file, lock, because }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            audit::accept::run(&DataFolder { audit_lock: lock, ..folder }, &because)
         }
         Command::Keys(KeysCommand::New { file }) => keys::new(&file),
         Command::Keys(KeysCommand::Check { data, hub_key_file }) => {

@@ -130,6 +130,9 @@ pub const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 /// Most withheld values of one resident that are looked for in what is released.
 pub const HIDDEN_VALUES_MAX: usize = 2_000;
 
+/// Time between two writings of the audit log's lock.
+pub const AUDIT_LOCK_EVERY: Duration = Duration::from_secs(1);
+
 /// Time between two looks at the policy folder.
 pub const POLICY_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looks after which the policy folder is read though it seems unchanged.

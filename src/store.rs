@@ -37,6 +37,9 @@ pub enum StoreError {
     /// A key is missing, is another one, or lies where others can read it; an operator must look.
     #[error("{0}")]
     Keys(String),
+    /// The log is an older copy than one that was seen here; an operator must find the newer one.
+    #[error("{0}")]
+    RolledBack(String),
     /// What is stored does not make sense; an operator must look.
     #[error("the store is damaged: {0}")]
     Corrupt(String),

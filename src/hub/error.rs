@@ -86,6 +86,7 @@ impl From<StoreError> for HubError {
             }
             StoreError::Corrupt(_)
             | StoreError::Keys(_)
+            | StoreError::RolledBack(_)
             | StoreError::Refused(Refusal::EventTaken | Refusal::PolicyNumberNotRising) => {
                 Self::Broken
             }

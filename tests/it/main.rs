@@ -33,6 +33,7 @@ mod replaying;
 mod reported;
 mod residents;
 mod reviews;
+mod rolled_back;
 mod schemas;
 mod sharing;
 mod story;
