@@ -1,6 +1,7 @@
 //! The command line: words in, exit code out. 0 ok, 1 finding, 2 usage or failure.
 
 pub mod audit;
+pub mod backup;
 pub mod bench;
 pub mod config;
 pub mod demo;
@@ -79,6 +80,33 @@ enum Command {
         /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
+    },
+    /// Copies a data folder as of one moment, beside a hub that goes on, and verifies the copy. The hub key is not in it.
+    #[command(after_help = "Example: weir backup --data weir-data --out /backup/2026-05-02")]
+    Backup {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The folder of the copy; must be empty or not there.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Makes a data folder of a copy that `weir backup` made, whole and verified or not at all. Exit code 1: it is
+    /// older than what the log's lock has seen.
+    #[command(after_help = "Example: weir restore --from /backup/2026-05-02 --data weir-data")]
+    Restore {
+        /// The folder of the copy.
+        #[arg(long)]
+        from: PathBuf,
+        /// The data folder; must be empty or not there.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// The log's lock; without it, DIR.audit-lock beside the data folder.
+        #[arg(long)]
+        lock: Option<PathBuf>,
     },
     /// The hub's configuration.
     #[command(subcommand)]
@@ -421,6 +449,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Due { data, hub_key_file, json } => {
             due::run(&DataFolder::with_key(&data, hub_key_file.as_deref()), json)
+        }
+        Command::Backup { data, out } => backup::back_up(&data, &out),
+        Command::Restore { from, data, hub_key_file, lock } => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            backup::restore(&from, &DataFolder { audit_lock: lock, ..folder })
         }
         Command::Config(ConfigCommand::Check { config, json }) => config::check(&config, json),
         Command::Serve { config } => serve::run(&config),

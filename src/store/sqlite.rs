@@ -1,5 +1,6 @@
 //! The embedded store: SQLite files in one data folder. SQL stays below this module.
 
+pub mod backup;
 mod change;
 mod facts;
 pub mod keys;

@@ -31,6 +31,7 @@ use crate::store::{Page, Receipt, Refusal, Search, SignedHead, StoreError, Store
 pub use check::verify_file;
 #[cfg(test)]
 pub(super) use file::confine;
+pub(super) use file::reader;
 pub use file::{file_in, files_in, stored_heads, stored_rows};
 pub use read::{SlotsFound, check_slots};
 pub use rollback::{RollbackLock, Seen};
@@ -38,7 +39,7 @@ pub use rollback::{RollbackLock, Seen};
 /// The folder's lock, held as long as the log is open.
 const LOCK: &str = "lock";
 /// The verifier key, for auditors.
-const VERIFIER: &str = "audit.vkey";
+pub(super) const VERIFIER: &str = "audit.vkey";
 
 /// An entry with salted slots, ready for the writer.
 struct Draft {
@@ -367,7 +368,7 @@ fn draft(mut entry: Entry, sealer: Option<&Sealer>) -> Result<Draft, StoreError>
 }
 
 /// Puts a file in its place whole: a crash leaves the old one or the new one.
-fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), StoreError> {
+pub(super) fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
