@@ -6,6 +6,7 @@ pub mod bench;
 pub mod config;
 pub mod demo;
 pub mod due;
+pub mod erase;
 pub mod facts;
 pub mod import;
 pub mod init;
@@ -91,6 +92,20 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Erases a resident, in a data folder that no hub has open. Cannot be taken back; the log stays whole.
+    #[command(
+        after_help = "Example: weir erase residents/018f… --data weir-data --authority DPO-2026-17 \
+                      --because \"UK GDPR 17(1)(d): registered without a basis\""
+    )]
+    Erase {
+        /// The resident, `residents/` and the id.
+        resident: String,
+        #[command(flatten)]
+        on: OnAuthority,
+    },
+    /// What keeps residents from being erased.
+    #[command(subcommand)]
+    Hold(HoldCommand),
     /// Makes a data folder of a copy that `weir backup` made, whole and verified or not at all. Exit code 1: it is
     /// older than what the log's lock has seen.
     #[command(after_help = "Example: weir restore --from /backup/2026-05-02 --data weir-data")]
@@ -166,6 +181,65 @@ enum Command {
         /// The port on the loopback address.
         #[arg(long, default_value_t = 50_061)]
         port: u16,
+    },
+}
+
+/// On whose word something is done to what is kept about a resident.
+#[derive(clap::Args)]
+struct OnAuthority {
+    /// The data folder.
+    #[arg(long, default_value = "weir-data")]
+    data: PathBuf,
+    /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+    #[arg(long)]
+    hub_key_file: Option<PathBuf>,
+    /// The reference of who decided.
+    #[arg(long)]
+    authority: String,
+    /// The legal basis, and why.
+    #[arg(long)]
+    because: String,
+}
+
+impl OnAuthority {
+    fn done(self, resident: &str, wish: &erase::Wish) -> Outcome {
+        let folder = DataFolder::with_key(&self.data, self.hub_key_file.as_deref());
+        let authority = crate::hub::Authority { reference: self.authority, because: self.because };
+        erase::run(&folder, resident, authority, wish)
+    }
+}
+
+#[derive(Subcommand)]
+enum HoldCommand {
+    /// Keeps a resident from being erased until the hold with this reference is lifted.
+    #[command(
+        after_help = "Example: weir hold place residents/018f… --authority INQUEST-12 --because \"Inquest opened\""
+    )]
+    Place {
+        /// The resident, `residents/` and the id.
+        resident: String,
+        #[command(flatten)]
+        on: OnAuthority,
+    },
+    /// Lifts the hold with this reference.
+    #[command(
+        after_help = "Example: weir hold lift residents/018f… --authority INQUEST-12 --because \"Inquest closed\""
+    )]
+    Lift {
+        /// The resident, `residents/` and the id.
+        resident: String,
+        #[command(flatten)]
+        on: OnAuthority,
+    },
+    /// Lists the holds.
+    #[command(after_help = "Example: weir hold list --data weir-data")]
+    List {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
     },
 }
 
@@ -449,6 +523,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Due { data, hub_key_file, json } => {
             due::run(&DataFolder::with_key(&data, hub_key_file.as_deref()), json)
+        }
+        Command::Erase { resident, on } => on.done(&resident, &erase::Wish::Erase),
+        Command::Hold(HoldCommand::Place { resident, on }) => {
+            on.done(&resident, &erase::Wish::Hold)
+        }
+        Command::Hold(HoldCommand::Lift { resident, on }) => on.done(&resident, &erase::Wish::Lift),
+        Command::Hold(HoldCommand::List { data, hub_key_file }) => {
+            erase::holds(&DataFolder::with_key(&data, hub_key_file.as_deref()))
         }
         Command::Backup { data, out } => backup::back_up(&data, &out),
         Command::Restore { from, data, hub_key_file, lock } => {

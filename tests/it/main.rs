@@ -14,6 +14,7 @@ mod clients;
 mod closed;
 mod crash;
 mod draining;
+mod erased;
 mod errors_page;
 mod facts;
 mod facts_page;

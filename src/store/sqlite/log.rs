@@ -1,6 +1,7 @@
 //! The audit log on disk: one file, one writer, group commit. Nobody is told that an entry is in the
 //! log before it is durable and covered by a signed head.
 
+mod about;
 mod check;
 mod file;
 mod read;
