@@ -6,6 +6,7 @@ mod answer;
 mod bulk;
 mod choices;
 pub mod entry;
+mod erasing;
 mod error;
 mod explained;
 mod facts;
@@ -32,6 +33,7 @@ use tokio::sync::Semaphore;
 
 pub use answer::{Answer, Findings, Question};
 pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
+pub use erasing::Authority;
 pub use error::{HubError, Violation};
 pub use explained::Explained;
 pub use in_force::{InForce, PolicyVersion, Versions};
@@ -268,6 +270,7 @@ const fn what(why: &HubError) -> &'static str {
         HubError::Taken => "taken",
         HubError::RequestIdReused => "request-id",
         HubError::Changed => "changed",
+        HubError::Held => "held",
         HubError::Referred => "referred",
         HubError::TooMuch => "too-much",
         HubError::Busy => "busy",

@@ -138,6 +138,10 @@ pub const POLICY_FILE_NAME_LEN_MAX: usize = 200;
 pub const REPLAYS_MAX: usize = 8;
 /// For how long the result of a replay is kept.
 pub const REPLAY_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+/// Longest reference or reason of an erasure, in bytes.
+pub const AUTHORITY_LEN_MAX: usize = 2_000;
+/// Time between two writings of the audit log's lock.
+pub const AUDIT_LOCK_EVERY: Duration = Duration::from_secs(1);
 
 /// Time between two looks at the policy folder.
 pub const POLICY_LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -37,6 +37,9 @@ pub enum StoreError {
     /// A key is missing, is another one, or lies where others can read it; an operator must look.
     #[error("{0}")]
     Keys(String),
+    /// The log is an older copy than one that was seen here; an operator must find the newer one.
+    #[error("{0}")]
+    RolledBack(String),
     /// What is stored does not make sense; an operator must look.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
@@ -58,6 +61,12 @@ pub enum Refusal {
     /// No such link.
     #[error("no such link")]
     NoLink,
+    /// A legal hold is on the resident.
+    #[error("a legal hold is on the resident")]
+    Held,
+    /// No such legal hold.
+    #[error("no such legal hold")]
+    NoHold,
     /// The strong identifier already belongs to another resident.
     #[error("that identifier belongs to another resident")]
     IdentifierTaken,
@@ -267,6 +276,34 @@ impl Receipt {
     }
 }
 
+/// What keeps a resident from being erased.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LegalHold {
+    /// Whom.
+    pub resident: ResidentId,
+    /// The reference of who placed it.
+    pub reference: String,
+    /// Since when.
+    pub placed_at: Timestamp,
+}
+
+impl std::fmt::Debug for LegalHold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LegalHold(..)")
+    }
+}
+
+/// What an erasure did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// Where it stands in the log.
+    pub receipt: Receipt,
+    /// Entries that can be read no more.
+    pub entries: u64,
+    /// Records that were on the shelf.
+    pub records: u64,
+}
+
 /// An entry as it stands in the log.
 #[derive(Debug, Clone)]
 pub struct StoredEntry {
@@ -435,6 +472,31 @@ pub trait Store: Send + Sync + 'static {
 
     /// All choice events of a resident, in the order recorded.
     async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError>;
+
+    /// Deletes what is kept about a resident and destroys their keys, with `entry` in the log, to which are
+    /// added how many entries that concerns, and a commitment to which (`audit::erasure`). Refused while a
+    /// legal hold is on the resident. An error that is no refusal may come after the entry: then the rest is
+    /// done within a minute, or at the next opening.
+    async fn erase(&self, resident: ResidentId, entry: Entry) -> Result<Erased, StoreError>;
+
+    /// Keeps a resident from being erased, until the hold with this reference is lifted.
+    async fn place_hold(
+        &self,
+        resident: ResidentId,
+        reference: String,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// Lifts a hold.
+    async fn lift_hold(
+        &self,
+        resident: ResidentId,
+        reference: String,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// The legal holds, oldest first, at most `limit`.
+    async fn holds(&self, limit: usize) -> Result<Vec<LegalHold>, StoreError>;
 
     /// Puts a batch of one holder's extract on the shelf, all or none; a row replaces what the
     /// holder had under the local id in that category. `times`: when it was published, and from when

@@ -39,6 +39,8 @@ pub enum Kind {
     Review = 13,
     /// A refusal or a silence outside the hub was reported.
     Report = 14,
+    /// A resident was erased, or a year's keys were destroyed; or a legal hold on that was placed or lifted.
+    Erase = 15,
 }
 
 impl Kind {
@@ -60,6 +62,7 @@ impl Kind {
             12 => Some(Self::Operation),
             13 => Some(Self::Review),
             14 => Some(Self::Report),
+            15 => Some(Self::Erase),
             _ => None,
         }
     }

@@ -1,4 +1,6 @@
-//! `weir audit verify` and `weir audit search`, on a data folder that no hub has open.
+//! `weir audit verify`, `weir audit search` and `weir audit accept-rollback`, on a data folder that no hub has open.
+
+pub mod accept;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,14 +12,16 @@ use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::domain::{Code, DecisionId, ResidentId};
-use crate::store::sqlite::log::{Log, files_in, verify_file};
+use crate::limits::AUDIT_BATCH_MAX;
+use crate::store::sqlite::log::{RollbackLock, files_in, verify_file};
 use crate::store::{Search, StoredEntry};
 
-/// `weir audit verify --data DIR [--key KEY] [--kept SIZE:ROOT]`. Without a key that the auditor has kept, the one in
-/// the folder is used: that finds every change but a log that was made anew with another key.
+/// `weir audit verify --data DIR [--key KEY] [--kept SIZE:ROOT] [--lock FILE]`. Without a key that the auditor has
+/// kept, the one in the folder is used: that finds every change but a log that was made anew with another key.
+/// Without a lock that is named, the one beside the folder is used, if there is one.
 #[must_use]
-pub fn verify(data: &Path, key: Option<&str>, kept: Option<&str>) -> Outcome {
-    match verified(data, key, kept) {
+pub fn verify(data: &Path, key: Option<&str>, kept: Option<&str>, lock: Option<&Path>) -> Outcome {
+    match verified(data, key, kept, lock) {
         Ok(outcome) => outcome,
         Err(text) => Outcome { text, exit: 2 },
     }
@@ -29,7 +33,12 @@ fn kept_root(text: &str) -> Option<(u64, [u8; 32])> {
     Some((size.parse().ok()?, hex::decode(root).ok()?.try_into().ok()?))
 }
 
-fn verified(data: &Path, key: Option<&str>, kept: Option<&str>) -> Result<Outcome, String> {
+fn verified(
+    data: &Path,
+    key: Option<&str>,
+    kept: Option<&str>,
+    lock: Option<&Path>,
+) -> Result<Outcome, String> {
     let kept = match kept {
         None => None,
         Some(text) => Some(kept_root(text).ok_or_else(|| {
@@ -48,16 +57,24 @@ fn verified(data: &Path, key: Option<&str>, kept: Option<&str>) -> Result<Outcom
     if files.is_empty() {
         return Err(format!("{shown}: there is no audit log here"));
     }
+    // Read before the log: a hub that goes on writing makes the log longer, never the lock.
+    let locked = lock.map_or_else(|| RollbackLock::beside(data), RollbackLock::at);
+    let seen = locked.seen(data, &key).map_err(|e| e.to_string())?;
+    if let Some(named) = lock.filter(|_| seen.is_none()) {
+        return Err(format!("--lock {}: there is no lock here", named.display()));
+    }
     let (mut lines, mut wrong) = (Vec::new(), 0);
     if files.len() > 1 {
         wrong += 1;
         lines.push(format!("{shown}: {} logs are here, there must be one", files.len()));
     }
     for file in files {
-        let verdict = verify_file(&file, key.clone(), kept).map_err(|e| format!("{shown}: {e}"))?;
+        let verdict = verify_file(&file, key.clone(), kept, seen.as_ref())
+            .map_err(|e| format!("{shown}: {e}"))?;
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         wrong += verdict.findings.len();
         lines.extend(verdict.findings.iter().map(|finding| format!("{name}: {finding}")));
+        lines.extend(verdict.accepted.iter().map(|lost| format!("{name}: note: {lost}")));
         lines.push(format!(
             "{name}: {} entries, root {}\nKeep for next time: --kept {}:{}",
             verdict.entries,
@@ -146,8 +163,7 @@ async fn searched(folder: &DataFolder, wish: &Wish) -> Result<String, String> {
         slots.insert(SlotId::Subject, bytes);
     }
     let clock = super::clock_in(data);
-    let keys = folder.keys(&clock).map_err(|e| e.to_string())?;
-    let log = Log::open(data, keys, origin.name(), clock).map_err(|e| {
+    let log = folder.log(origin.name(), clock, AUDIT_BATCH_MAX).map_err(|e| {
         format!("{shown}: {e}. While a hub runs, ask it: AuditService.SearchEntries.")
     })?;
     // What was looked for stands in one facet: a search for a code finds refusals, not searches.

@@ -216,6 +216,11 @@ functions = {{ "hub-board" = "board", "hub-operator" = "operator", "hub-registra
 # `weir policy keygen FILE` makes a key and prints what to enter below.
 [policy]
 require_approval = false
+
+# The newest signed head of the audit log, outside data_dir and not in its backups: an older copy of the log is found
+# out at the next start.
+[audit]
+lock = "data.audit-lock"
 "#
     )
 }

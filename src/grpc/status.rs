@@ -121,6 +121,10 @@ reasons! {
     FactChanged = "FACT_CHANGED", Aborted,
         "a fact has changed since its etag was read; nothing was recorded",
         "list the facts again, look at what is there now, and decide anew";
+    /// A legal hold.
+    LegalHold = "LEGAL_HOLD", FailedPrecondition,
+        "a legal hold is on the resident; nothing was erased",
+        "who placed the hold lifts it, when its ground has ended";
     /// A person must decide about a registration.
     RegistrationReferred = "REGISTRATION_REFERRED", FailedPrecondition,
         "the registration cannot be made by a machine; a person must decide",
@@ -275,6 +279,7 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::Taken => Reason::LocalIdTaken,
         HubError::RequestIdReused => Reason::RequestIdReused,
         HubError::Changed => Reason::FactChanged,
+        HubError::Held => Reason::LegalHold,
         HubError::Referred => Reason::RegistrationReferred,
         HubError::Review(why) => of_review(why),
         HubError::TooMuch => Reason::TooMuch,

@@ -105,6 +105,7 @@ fn read_kind(check: &mut Check, kind: i32) -> Option<Kind> {
         Wire::Operation => Some(Kind::Operation),
         Wire::Review => Some(Kind::Review),
         Wire::Report => Some(Kind::Report),
+        Wire::Erase => Some(Kind::Erase),
     }
 }
 
@@ -125,6 +126,7 @@ const fn kind_message(kind: Kind) -> pb::EntryKind {
         Kind::Operation => Wire::Operation,
         Kind::Review => Wire::Review,
         Kind::Report => Wire::Report,
+        Kind::Erase => Wire::Erase,
     }
 }
 

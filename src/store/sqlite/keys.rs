@@ -10,6 +10,7 @@ mod slots;
 pub(super) use file::FILE;
 pub(super) use file::without_keys as refuse_without_keys;
 pub use hub::HubKey;
+pub(super) use hub::lies_in;
 pub use ring::{Keyring, Sound};
 pub use slots::Opened;
 pub(super) use slots::Sealer;

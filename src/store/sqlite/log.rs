@@ -1,9 +1,11 @@
 //! The audit log on disk: one file, one writer, group commit. Nobody is told that an entry is in the
 //! log before it is durable and covered by a signed head.
 
+mod about;
 mod check;
 mod file;
 mod read;
+mod rollback;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +19,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use self::rollback::Follower;
 use super::keys::{Keyring, Sealer};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, SlotId};
@@ -29,13 +32,15 @@ use crate::store::{Page, Receipt, Refusal, Search, SignedHead, StoreError, Store
 pub use check::verify_file;
 #[cfg(test)]
 pub(super) use file::confine;
+pub(super) use file::reader;
 pub use file::{file_in, files_in, stored_heads, stored_rows};
 pub use read::{SlotsFound, check_slots};
+pub use rollback::{RollbackLock, Seen};
 
 /// The folder's lock, held as long as the log is open.
 const LOCK: &str = "lock";
 /// The verifier key, for auditors.
-const VERIFIER: &str = "audit.vkey";
+pub(super) const VERIFIER: &str = "audit.vkey";
 
 /// An entry with salted slots, ready for the writer.
 struct Draft {
@@ -72,6 +77,7 @@ pub struct Log {
     keys: Arc<Keyring>,
     clock: SharedClock,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    follower: Mutex<Option<Follower>>,
     _lock: File,
 }
 
@@ -102,12 +108,31 @@ impl Log {
         clock: SharedClock,
         together: usize,
     ) -> Result<Self, StoreError> {
+        Self::open_locked(dir, keys, origin, clock, together, None)
+    }
+
+    /// As [`Log::open_committing`], held against the lock and keeping it up to date.
+    ///
+    /// # Errors
+    /// As [`Log::open`]; `RolledBack` when the log does not hold what the lock has seen.
+    pub fn open_locked(
+        dir: &Path,
+        keys: Arc<Keyring>,
+        origin: &str,
+        clock: SharedClock,
+        together: usize,
+        rollback: Option<RollbackLock>,
+    ) -> Result<Self, StoreError> {
         std::fs::create_dir_all(dir).map_err(|e| unavailable(&e))?;
         let lock = lock(dir)?;
         let key = keys.signing_key()?;
         let verifier = key.verifier(origin);
         let path = file_in(dir, clock.now())?;
-        let (state, places) = file::State::open(&path, &verifier)?;
+        let seen = rollback.as_ref().map(|lock| lock.seen(dir, &verifier)).transpose()?.flatten();
+        let (state, places) = file::State::open(&path, &verifier, seen.as_ref())?;
+        if let Some(lock) = rollback.as_ref().filter(|_| seen.is_none() && state.edge.size() > 0) {
+            lock.may_be_new()?;
+        }
         let published = Arc::new(Mutex::new(Published { head: state.head(), places }));
         let (queue, jobs) = mpsc::channel(AUDIT_QUEUE_MAX);
         let writer = writer::Writer::new(
@@ -123,6 +148,8 @@ impl Log {
             .spawn(move || writer.run(jobs, together))
             .map_err(|e| unavailable(&e))?;
         write_whole(&dir.join(VERIFIER), &format!("{}\n", verifier.text()), 0o644)?;
+        let follower =
+            rollback.map(|lock| Follower::start(lock, Arc::clone(&published))).transpose()?;
         Ok(Self {
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(AUDIT_QUEUE_MAX)),
@@ -132,6 +159,7 @@ impl Log {
             keys,
             clock,
             writer: Mutex::new(Some(thread)),
+            follower: Mutex::new(follower),
             _lock: lock,
         })
     }
@@ -288,6 +316,8 @@ impl Log {
         {
             tracing::error!("Audit writer ended by a panic");
         }
+        // After the last commit, so that the lock has seen it.
+        drop(self.follower.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -339,9 +369,11 @@ fn draft(mut entry: Entry, sealer: Option<&Sealer>) -> Result<Draft, StoreError>
 }
 
 /// Puts a file in its place whole: a crash leaves the old one or the new one.
-fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), StoreError> {
+pub(super) fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let new = path.with_extension("new");
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
     // What a crash left has the mode it was made with.
     match std::fs::remove_file(&new) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::file::reader;
+use super::rollback::Seen;
 use super::{sqlite, stored_heads};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::SlotId;
@@ -15,7 +16,8 @@ use crate::store::StoreError;
 /// The tables of a log, and nothing else.
 const TABLES: [&str; 3] = ["entry", "head", "slot"];
 
-/// Verifies the file of a log, all of it, against a size and root that were kept from earlier.
+/// Verifies the file of a log, all of it, against a size and root that were kept from earlier, and
+/// against what its lock has seen.
 ///
 /// # Errors
 /// When the file cannot be read; what is wrong with what can be read is in the verdict.
@@ -23,11 +25,14 @@ pub fn verify_file(
     path: &Path,
     key: VerifierKey,
     kept: Option<(u64, [u8; 32])>,
+    lock: Option<&Seen>,
 ) -> Result<Verdict, StoreError> {
     let connection = reader(path)?;
     // One snapshot for everything, while a hub goes on writing.
     connection.execute_batch("BEGIN").map_err(|e| sqlite(&e))?;
-    let mut verifier = Verifier::new(key, stored_heads(&connection)?).since(kept);
+    let mut verifier = Verifier::new(key, stored_heads(&connection)?)
+        .since(kept)
+        .locked(lock.map(|seen| (seen.size, seen.root)));
     foreign_parts(&connection, &mut verifier)?;
     let mut entries =
         connection.prepare("SELECT idx, leaf FROM entry ORDER BY idx").map_err(|e| sqlite(&e))?;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags};
 
+use super::rollback::Seen;
 use super::{private, sqlite, unavailable};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::leaf::decode;
@@ -65,10 +66,11 @@ pub(super) struct State {
 
 impl State {
     /// Opens the file and adopts what is in it, if the newest head covers exactly that; tells the
-    /// place of every entry.
+    /// place of every entry. Refuses a log that does not hold what was `seen` before.
     pub(super) fn open(
         path: &Path,
         verifier: &VerifierKey,
+        seen: Option<&Seen>,
     ) -> Result<(Self, HashMap<DecisionId, u64>), StoreError> {
         private(path)?;
         let connection = Connection::open(path).map_err(|e| sqlite(&e))?;
@@ -87,13 +89,13 @@ impl State {
             last_commit: Timestamp::MIN,
             note: String::new(),
         };
-        let places = state.adopt()?;
+        let places = state.adopt(seen)?;
         state.check(verifier)?;
         Ok((state, places))
     }
 
     /// Row by row: a log is larger than memory should be.
-    fn adopt(&mut self) -> Result<HashMap<DecisionId, u64>, StoreError> {
+    fn adopt(&mut self, seen: Option<&Seen>) -> Result<HashMap<DecisionId, u64>, StoreError> {
         let corrupt = |what: String| StoreError::Corrupt(what);
         let mut places = HashMap::new();
         let mut statement = self.connection.prepare(ROWS).map_err(|e| sqlite(&e))?;
@@ -107,7 +109,9 @@ impl State {
             places.insert(decoded.entry.event, index);
             self.last_commit = self.last_commit.max(decoded.committed_at);
             self.edge.push(leaf_hash(&leaf));
+            seen.map_or(Ok(()), |seen| seen.agrees(&self.edge))?;
         }
+        seen.map_or(Ok(()), |seen| seen.is_covered(self.edge.size()))?;
         Ok(places)
     }
 
@@ -177,7 +181,7 @@ fn numbered<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> Result<(u64
 }
 
 /// A connection that cannot write.
-pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+pub(in crate::store::sqlite) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|e| sqlite(&e))?;
     connection.execute_batch("PRAGMA busy_timeout = 2000").map_err(|e| sqlite(&e))?;
