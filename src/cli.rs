@@ -296,6 +296,23 @@ enum AuditCommand {
         #[arg(long)]
         kept: Option<String>,
     },
+    /// The index that searches are led by: takes up what is missing, in a data folder that no hub has open.
+    #[command(after_help = "Example: weir audit index --data weir-data --check")]
+    Index {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// Make it anew.
+        #[arg(long)]
+        rebuild: bool,
+        /// Change nothing: compare it with the log and name what it leaves out or puts in, also while a hub
+        /// runs. Exit code 1 where there is something.
+        #[arg(long, conflicts_with = "rebuild")]
+        check: bool,
+    },
     /// Lists entries of a data folder that no hub has open. The reading is an entry too.
     #[command(after_help = "Example: weir audit search --data weir-data --outcome DENY")]
     Search {
@@ -360,6 +377,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Keys(KeysCommand::Rotate { data, hub_key_file, new_hub_key_file }) => {
             keys::rotate(&DataFolder::with_key(&data, hub_key_file.as_deref()), &new_hub_key_file)
+        }
+        Command::Audit(AuditCommand::Index { data, hub_key_file, rebuild, check }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            if check { audit::index::check(&folder) } else { audit::index::fill(&folder, rebuild) }
         }
         Command::Audit(AuditCommand::Search {
             data,

@@ -283,7 +283,8 @@ pub struct StoredEntry {
 pub struct Search {
     /// From this place on, towards newer entries.
     pub from_index: u64,
-    /// At most so many; the store reads at most 50 times as many rows in one call.
+    /// At most so many; the store reads a bounded number of rows in one call, so that a page may be short
+    /// before the last one.
     pub limit: usize,
     /// The caller's agency.
     pub agency: Option<AgencyId>,
@@ -299,6 +300,24 @@ pub struct Search {
     pub since: Option<Timestamp>,
     /// Committed before.
     pub until: Option<Timestamp>,
+    /// Something of this category was released or withheld.
+    pub category: Option<CategoryId>,
+    /// The agency asked, or is named as the holder.
+    pub concerns: Option<AgencyId>,
+    /// As if the log had only so many entries, so that pages of one answer end at one head.
+    pub upto: Option<u64>,
+    /// The slots that the entries come with.
+    pub with: Slots,
+}
+
+/// Which slots are opened for an answer: each costs a reading and an opening.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Slots {
+    /// All that are there.
+    #[default]
+    All,
+    /// Whom the entry is about, and nothing else.
+    Subject,
 }
 
 /// A page of the log.

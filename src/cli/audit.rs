@@ -1,5 +1,7 @@
 //! `weir audit verify` and `weir audit search`, on a data folder that no hub has open.
 
+pub mod index;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -65,6 +67,10 @@ fn verified(data: &Path, key: Option<&str>, kept: Option<&str>) -> Result<Outcom
             verdict.entries,
             hex::encode(verdict.root)
         ));
+        if let Some(found) = index::compared(&file, None)? {
+            wrong += found.findings;
+            lines.extend(found.lines);
+        }
     }
     lines.push(if wrong == 0 {
         format!("The log is whole, under the key {}", key.text())
@@ -148,7 +154,10 @@ async fn searched(folder: &DataFolder, wish: &Wish) -> Result<String, String> {
     let clock = super::clock_in(data);
     let keys = folder.keys(&clock).map_err(|e| e.to_string())?;
     let log = Log::open(data, keys, origin.name(), clock).map_err(|e| {
-        format!("{shown}: {e}. While a hub runs, ask it: AuditService.SearchEntries.")
+        format!(
+            "{shown}: {e}. Reading is an entry, and only the running hub can write one: ask it, \
+             AuditService.SearchEntries."
+        )
     })?;
     // What was looked for stands in one facet: a search for a code finds refusals, not searches.
     let facets = BTreeMap::from([(Facet::What, asked.join("|"))]);

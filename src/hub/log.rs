@@ -131,6 +131,7 @@ impl Hub {
             principal: None,
             since: query.since,
             until: query.until,
+            ..Search::default()
         };
         let mut page = self.store.search(search).await?;
         page.entries.retain(|stored| may_see(&stored.entry, caller.agency()));
