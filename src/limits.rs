@@ -147,3 +147,5 @@ pub const INDEX_LINGER: Duration = Duration::from_millis(200);
 pub const INDEX_STEPS_MAX: u64 = 20_000;
 /// Words, and chains of entries about somebody, that the index keeps in mind between batches.
 pub const INDEX_REMEMBERED_MAX: usize = 200_000;
+/// For how long a second sign-off lets an auditor see every agency's entries.
+pub const AUDIT_ACCESS_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(8);

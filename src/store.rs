@@ -365,6 +365,9 @@ pub trait Store: Send + Sync + 'static {
     /// The newest signed head.
     async fn head(&self) -> Result<SignedHead, StoreError>;
 
+    /// A name that is the same each time and that nobody can compute without the keys of the store.
+    fn blind(&self, label: &str, parts: &[&[u8]]) -> [u8; 32];
+
     /// What bears on one question. The same reads are made whether or not the resident is
     /// registered. Facts come by kind and key, consents and choices whole and in the order recorded,
     /// for others to derive what held at a time.

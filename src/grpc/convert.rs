@@ -16,7 +16,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-pub use audit::{EntryIndex, Sought, entry_message, search_response};
+pub use audit::{AccessName, AccessReason, EntryIndex, Sought, entry_message, search_response};
 pub use choice::{TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
 use policy::version_message;

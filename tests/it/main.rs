@@ -34,6 +34,7 @@ mod reported;
 mod residents;
 mod reviews;
 mod schemas;
+mod scopes;
 mod sharing;
 mod story;
 mod support;
