@@ -5,5 +5,6 @@ pub mod checkpoint;
 pub mod entry;
 pub mod leaf;
 pub mod pseudonym;
+pub mod questions;
 pub mod tree;
 pub mod verify;

@@ -34,7 +34,7 @@ pub use explained::Explained;
 pub use in_force::{InForce, PolicyVersion, Versions};
 pub use knowledge::ListedFacts;
 pub use locate::Located;
-pub use log::{Details, EntryQuery, Looked, SignedOff};
+pub use log::{Answered, Details, EntryQuery, Looked, SignedOff, answer_from, judged_by};
 pub use records::{Extract, ExtractRow, Published, may_expire};
 pub use reported::NonDisclosure;
 pub use residents::{NewResident, Wanted};

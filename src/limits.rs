@@ -149,3 +149,11 @@ pub const INDEX_STEPS_MAX: u64 = 20_000;
 pub const INDEX_REMEMBERED_MAX: usize = 200_000;
 /// For how long a second sign-off lets an auditor see every agency's entries.
 pub const AUDIT_ACCESS_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(8);
+/// Entries read for one question.
+pub const QUESTION_READS_MAX: usize = 200_000;
+/// Rows of one answer, and their length in bytes; what is more is counted.
+pub const QUESTION_ROWS_MAX: usize = 5_000;
+/// Length of the rows of one answer, in bytes.
+pub const QUESTION_ROWS_LEN_MAX: usize = 2 * 1024 * 1024;
+/// Most hours that a question may be told.
+pub const QUESTION_HOURS_MAX: u32 = 10 * 366 * 24;

@@ -302,6 +302,8 @@ pub struct Search {
     pub until: Option<Timestamp>,
     /// Something of this category was released or withheld.
     pub category: Option<CategoryId>,
+    /// A facet that must be there, whatever it says.
+    pub has: Option<Facet>,
     /// The agency asked, or is named as the holder.
     pub concerns: Option<AgencyId>,
     /// As if the log had only so many entries, so that pages of one answer end at one head.

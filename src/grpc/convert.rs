@@ -5,6 +5,7 @@ mod audit;
 mod choice;
 mod fact;
 mod policy;
+mod question;
 mod record;
 mod resident;
 mod review;
@@ -24,6 +25,7 @@ pub use policy::{
     Explaining, RuleBookForm, explained_response, policy_response, rule_book_response,
     versions_response,
 };
+pub use question::{Asked, answered_response};
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
 };

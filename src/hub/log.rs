@@ -3,6 +3,7 @@
 
 mod access;
 mod query;
+mod questions;
 mod scope;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::store::{Receipt, Search, SignedHead, StoredEntry};
 
 pub use access::SignedOff;
 pub use query::EntryQuery;
+pub use questions::{Answered, answer_from, judged_by};
 
 /// A page of entries that the caller may see.
 pub struct Looked {

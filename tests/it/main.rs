@@ -25,6 +25,7 @@ mod keys;
 mod layers;
 mod locate;
 mod permissions;
+mod questions;
 mod quiet;
 mod records;
 mod reloading;

@@ -252,6 +252,14 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         ),
         ("AuditService/GetCheckpoint", vec![]),
         (
+            "AuditService/AnswerQuestion",
+            pb::AnswerQuestionRequest {
+                question: "who-read-the-log".to_owned(),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+        ),
+        (
             "AuditService/RequestAuditAccess",
             pb::RequestAuditAccessRequest { reason: why() }.encode_to_vec(),
         ),

@@ -92,11 +92,11 @@ impl TryFrom<pb::SearchEntriesRequest> for Sought {
     }
 }
 
-fn maybe_agency(check: &mut Check, field: &str, name: &str) -> Option<AgencyId> {
+pub(super) fn maybe_agency(check: &mut Check, field: &str, name: &str) -> Option<AgencyId> {
     if name.is_empty() { None } else { check.agency(field, name) }
 }
 
-fn read_officer(check: &mut Check, bytes: &[u8]) -> Option<[u8; 16]> {
+pub(super) fn read_officer(check: &mut Check, bytes: &[u8]) -> Option<[u8; 16]> {
     if bytes.is_empty() {
         return None;
     }

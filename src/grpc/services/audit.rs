@@ -46,6 +46,16 @@ impl pb::audit_service_server::AuditService for Desk {
         }))
     }
 
+    async fn answer_question(
+        &self,
+        request: Request<pb::AnswerQuestionRequest>,
+    ) -> Reply<pb::AnswerQuestionResponse> {
+        let (caller, convert::Asked { question, told, access }) = self.open(request).await?;
+        let answered = self.hub.answer_question(&caller, question, told, access).await;
+        let (answered, receipt) = answered.map_err(status::of_hub)?;
+        Ok(Response::new(convert::answered_response(answered, &receipt)))
+    }
+
     async fn request_audit_access(
         &self,
         request: Request<pb::RequestAuditAccessRequest>,

@@ -33,11 +33,20 @@ impl Scope {
     }
 
     /// The entry as it is shown; `None`: it is not to be seen.
-    pub(super) fn show(&self, mut stored: StoredEntry) -> Option<StoredEntry> {
-        let entry = &mut stored.entry;
-        if !self.whole && !entry.concerns(&self.agency) {
+    pub(super) fn show(&self, stored: StoredEntry) -> Option<StoredEntry> {
+        if !self.whole && !stored.entry.concerns(&self.agency) {
             return None;
         }
+        self.named(stored)
+    }
+
+    /// An entry that is judged by, whosever it is; who wrote it is not shown either.
+    pub(super) fn judge(&self, stored: StoredEntry) -> Option<StoredEntry> {
+        self.named(stored)
+    }
+
+    fn named(&self, mut stored: StoredEntry) -> Option<StoredEntry> {
+        let entry = &mut stored.entry;
         if entry.agency.as_ref() != Some(&self.agency) {
             entry.principal = self.names.of(entry.principal)?;
         }

@@ -329,6 +329,7 @@ fn meant(search: &Search, stored: &Leaf) -> bool {
         && search.since.is_none_or(|since| stored.committed_at >= since)
         && search.until.is_none_or(|until| stored.committed_at < until)
         && search.category.as_ref().is_none_or(|c| entry.categories().contains(c.as_str()))
+        && search.has.is_none_or(|facet| entry.facets.contains_key(&facet))
         && search.concerns.as_ref().is_none_or(|agency| entry.concerns(agency))
         && search.facets.iter().all(|(facet, word)| entry.words(*facet).any(|w| w == word))
 }

@@ -10,6 +10,7 @@ const KIND: u8 = 64;
 const AGENCY: u8 = 65;
 const PRINCIPAL: u8 = 66;
 const CATEGORY: u8 = 67;
+const HAS: u8 = 68;
 
 /// A dimension and a word in it.
 pub(super) type Term = (u8, Vec<u8>);
@@ -17,6 +18,11 @@ pub(super) type Term = (u8, Vec<u8>);
 /// A number that hardly two entries share finds nothing that a look at the entry would not.
 const fn is_filed(facet: Facet) -> bool {
     !matches!(facet, Facet::Count)
+}
+
+/// A facet that few entries have: that it is there is looked for whatever it says.
+const fn is_rare(facet: Facet) -> bool {
+    matches!(facet, Facet::Override | Facet::Alarm)
 }
 
 /// Everything that an entry is filed under.
@@ -29,6 +35,8 @@ pub(super) fn terms_of(entry: &Entry) -> BTreeSet<Term> {
     for category in entry.categories() {
         terms.insert((CATEGORY, category.into()));
     }
+    let rare = entry.facets.keys().filter(|facet| is_rare(**facet));
+    terms.extend(rare.map(|facet| (HAS, vec![*facet as u8])));
     for facet in entry.facets.keys().copied().filter(|facet| is_filed(*facet)) {
         terms.extend(entry.words(facet).map(|word| (facet as u8, word.into())));
     }
@@ -55,6 +63,9 @@ pub(super) fn groups_of(search: &Search) -> Vec<Vec<Term>> {
         let word: Vec<u8> = agency.as_str().into();
         groups.push(vec![(AGENCY, word.clone()), (Facet::Holder as u8, word)]);
     }
+    if let Some(facet) = search.has.filter(|facet| is_rare(*facet)) {
+        groups.push(vec![(HAS, vec![facet as u8])]);
+    }
     for (facet, word) in search.facets.iter().filter(|(facet, _)| is_filed(*facet)) {
         groups.push(vec![(*facet as u8, word.as_bytes().into())]);
     }
@@ -72,6 +83,10 @@ pub(super) fn shown((dimension, word): &Term) -> String {
         AGENCY => format!("agency {}", text()),
         PRINCIPAL => format!("principal {}", hex::encode(word)),
         CATEGORY => format!("category {}", text()),
+        HAS => {
+            let facet = word.first().copied().and_then(Facet::from_number);
+            facet.map_or_else(|| "an unknown facet".to_owned(), |facet| format!("{facet:?}"))
+        }
         number => match Facet::from_number(number) {
             Some(facet) => format!("{facet:?} {}", text()),
             None => format!("an unknown dimension {number}"),

@@ -130,6 +130,8 @@ fn searches() -> Vec<Search> {
         Search { facets: word(Facet::Override, "VITAL"), ..any() },
         Search { facets: word(Facet::Codes, "C3"), agency: agency("holder-2"), ..any() },
         Search { facets: word(Facet::Codes, "X|C3"), ..any() },
+        Search { has: Some(Facet::Override), ..any() },
+        Search { has: Some(Facet::Rules), kinds: vec![Kind::Genesis, Kind::Refuse], ..any() },
         Search { facets: word(Facet::Rules, "N4"), kinds: vec![Kind::Disclose], ..any() },
         Search { slot: about(2), ..any() },
         Search { slot: about(2), concerns: agency("holder-2"), with: Slots::Subject, ..any() },
@@ -167,6 +169,7 @@ fn by_hand(all: &[StoredEntry], search: &Search) -> Vec<u64> {
             && search.principal.is_none_or(|p| p == entry.principal)
             && search.category.as_ref().is_none_or(|c| fields.starts_with(&format!("{c}.")))
             && search.facets.iter().all(|(facet, word)| said(facet, word))
+            && search.has.is_none_or(|facet| entry.facets.contains_key(&facet))
             && search.since.is_none_or(|since| stored.committed_at >= since)
             && search.until.is_none_or(|until| stored.committed_at < until)
             && search.slot.as_ref().is_none_or(|(slot, b)| entry.slots.get(slot) == Some(b));
