@@ -5,5 +5,7 @@ pub mod checkpoint;
 pub mod entry;
 pub mod erasure;
 pub mod leaf;
+pub mod pseudonym;
+pub mod questions;
 pub mod tree;
 pub mod verify;

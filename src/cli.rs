@@ -418,37 +418,31 @@ enum AuditCommand {
         #[arg(long)]
         because: String,
     },
-    /// Lists entries of a data folder that no hub has open. The reading is an entry too.
-    #[command(after_help = "Example: weir audit search --data weir-data --outcome DENY")]
-    Search {
+    /// The index that searches are led by: takes up what is missing, in a data folder that no hub has open.
+    #[command(after_help = "Example: weir audit index --data weir-data --check")]
+    Index {
         /// The data folder.
         #[arg(long, default_value = "weir-data")]
         data: PathBuf,
         /// The file of the hub key; without it, DIR.hub-key beside the data folder.
         #[arg(long)]
         hub_key_file: Option<PathBuf>,
-        /// The agency that asked.
+        /// Make it anew.
         #[arg(long)]
-        agency: Option<String>,
-        /// The purpose.
-        #[arg(long)]
-        purpose: Option<String>,
-        /// PERMIT, PARTIAL, REFER or DENY.
-        #[arg(long)]
-        outcome: Option<String>,
-        /// A refusal code.
-        #[arg(long)]
-        code: Option<String>,
-        /// The resident, `residents/` and the id.
-        #[arg(long)]
-        resident: Option<String>,
-        /// From this entry on.
-        #[arg(long, default_value_t = 0)]
-        from: u64,
-        /// At most so many, up to 500.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        rebuild: bool,
+        /// Change nothing: compare it with the log and name what it leaves out or puts in, also while a hub
+        /// runs. Exit code 1 where there is something.
+        #[arg(long, conflicts_with = "rebuild")]
+        check: bool,
     },
+    /// Lists entries of a data folder that no hub has open: reading is an entry, and only a running hub can
+    /// write to its folder. Ask that with AuditService.SearchEntries.
+    Search(Box<audit::search::Wish>),
+    /// Answers a question that has a name, from a data folder that no hub has open. The reading is an entry
+    /// too.
+    Question(Box<audit::question::Wish>),
+    /// Lists the questions that have a name, and what the hub cannot answer and why.
+    Questions,
 }
 
 /// What a command has to say, and whether it is good news.
@@ -487,20 +481,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Keys(KeysCommand::Rotate { data, hub_key_file, new_hub_key_file }) => {
             keys::rotate(&DataFolder::with_key(&data, hub_key_file.as_deref()), &new_hub_key_file)
         }
-        Command::Audit(AuditCommand::Search {
-            data,
-            hub_key_file,
-            agency,
-            purpose,
-            outcome,
-            code,
-            resident,
-            from,
-            limit,
-        }) => {
-            let wish = audit::Wish { agency, purpose, outcome, code, resident, from, limit };
-            audit::search(&DataFolder::with_key(&data, hub_key_file.as_deref()), &wish)
+        Command::Audit(AuditCommand::Index { data, hub_key_file, rebuild, check }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            if check { audit::index::check(&folder) } else { audit::index::fill(&folder, rebuild) }
         }
+        Command::Audit(AuditCommand::Search(wish)) => audit::search::run(&wish),
+        Command::Audit(AuditCommand::Question(wish)) => audit::question::run(&wish),
+        Command::Audit(AuditCommand::Questions) => audit::question::list(),
         Command::Records(RecordsCommand::Import {
             data,
             policies,

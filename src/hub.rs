@@ -39,7 +39,7 @@ pub use explained::Explained;
 pub use in_force::{InForce, PolicyVersion, Versions};
 pub use knowledge::ListedFacts;
 pub use locate::Located;
-pub use log::{Details, EntryQuery, Looked};
+pub use log::{Answered, Details, EntryQuery, Looked, SignedOff, answer_from, judged_by};
 pub use records::{Extract, ExtractRow, Published, may_expire};
 pub use replays::{Replay, ReplayState, Replayed};
 pub use reported::NonDisclosure;

@@ -320,7 +320,8 @@ pub struct StoredEntry {
 pub struct Search {
     /// From this place on, towards newer entries.
     pub from_index: u64,
-    /// At most so many; the store reads at most 50 times as many rows in one call.
+    /// At most so many; the store reads a bounded number of rows in one call, so that a page may be short
+    /// before the last one.
     pub limit: usize,
     /// The caller's agency.
     pub agency: Option<AgencyId>,
@@ -336,6 +337,26 @@ pub struct Search {
     pub since: Option<Timestamp>,
     /// Committed before.
     pub until: Option<Timestamp>,
+    /// Something of this category was released or withheld.
+    pub category: Option<CategoryId>,
+    /// A facet that must be there, whatever it says.
+    pub has: Option<Facet>,
+    /// The agency asked, or is named as the holder.
+    pub concerns: Option<AgencyId>,
+    /// As if the log had only so many entries, so that pages of one answer end at one head.
+    pub upto: Option<u64>,
+    /// The slots that the entries come with.
+    pub with: Slots,
+}
+
+/// Which slots are opened for an answer: each costs a reading and an opening.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Slots {
+    /// All that are there.
+    #[default]
+    All,
+    /// Whom the entry is about, and nothing else.
+    Subject,
 }
 
 /// A page of the log.
@@ -382,6 +403,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The newest signed head.
     async fn head(&self) -> Result<SignedHead, StoreError>;
+
+    /// A name that is the same each time and that nobody can compute without the keys of the store.
+    fn blind(&self, label: &str, parts: &[&[u8]]) -> [u8; 32];
 
     /// What bears on one question. The same reads are made whether or not the resident is
     /// registered. Facts come by kind and key, consents and choices whole and in the order recorded,

@@ -1,7 +1,7 @@
 //! What one entry says. The header holds no resident's details; whatever is personal goes into a
 //! slot, of which only a salted commitment is part of the tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{AgencyId, DecisionId};
 
@@ -156,6 +156,27 @@ impl Entry {
             facets,
             slots: BTreeMap::new(),
         }
+    }
+}
+
+impl Entry {
+    /// The words of a facet; none where it is not there.
+    pub fn words(&self, facet: Facet) -> impl Iterator<Item = &str> {
+        self.facets.get(&facet).into_iter().flat_map(|words| words.split('|'))
+    }
+
+    /// Categories of which something was released or withheld.
+    #[must_use]
+    pub fn categories(&self) -> BTreeSet<&str> {
+        let fields = [Facet::Released, Facet::Withheld].into_iter().flat_map(|f| self.words(f));
+        fields.filter_map(|field| field.split_once('.')).map(|(category, _)| category).collect()
+    }
+
+    /// Whether the agency asked, or is named as the holder.
+    #[must_use]
+    pub fn concerns(&self, agency: &AgencyId) -> bool {
+        self.agency.as_ref() == Some(agency)
+            || self.words(Facet::Holder).any(|holder| holder == agency.as_str())
     }
 }
 

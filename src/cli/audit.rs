@@ -1,20 +1,15 @@
-//! `weir audit verify`, `weir audit search` and `weir audit accept-rollback`, on a data folder that no hub has open.
+//! `weir audit`: the log of a data folder, without a running hub.
 
 pub mod accept;
+pub mod index;
+pub mod question;
+pub mod search;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use uuid::Uuid;
-
 use super::Outcome;
-use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
-use crate::audit::entry::{Entry, Facet, Kind, SlotId};
-use crate::domain::{Code, DecisionId, ResidentId};
-use crate::limits::AUDIT_BATCH_MAX;
 use crate::store::sqlite::log::{RollbackLock, files_in, verify_file};
-use crate::store::{Search, StoredEntry};
 
 /// `weir audit verify --data DIR [--key KEY] [--kept SIZE:ROOT] [--lock FILE]`. Without a key that the auditor has
 /// kept, the one in the folder is used: that finds every change but a log that was made anew with another key.
@@ -82,6 +77,10 @@ fn verified(
             verdict.entries,
             hex::encode(verdict.root)
         ));
+        if let Some(found) = index::compared(&file, None)? {
+            wrong += found.findings;
+            lines.extend(found.lines);
+        }
     }
     lines.push(if wrong == 0 {
         format!("The log is whole, under the key {}", key.text())
@@ -89,109 +88,4 @@ fn verified(
         format!("{wrong} finding(s): the log is not what was signed")
     });
     Ok(Outcome { text: lines.join("\n"), exit: u8::from(wrong > 0) })
-}
-
-/// What `weir audit search` looks for.
-#[derive(Debug, Clone, Default)]
-pub struct Wish {
-    /// The agency that asked.
-    pub agency: Option<String>,
-    /// The purpose.
-    pub purpose: Option<String>,
-    /// PERMIT, PARTIAL, REFER or DENY.
-    pub outcome: Option<String>,
-    /// A refusal code.
-    pub code: Option<String>,
-    /// The resident.
-    pub resident: Option<String>,
-    /// From this entry on.
-    pub from: u64,
-    /// At most so many.
-    pub limit: usize,
-}
-
-/// `weir audit search --data DIR …`. Reading the log is an entry of its own, made first.
-#[must_use]
-pub fn search(data: &DataFolder, wish: &Wish) -> Outcome {
-    let found = tokio::runtime::Runtime::new()
-        .map_err(|e| e.to_string())
-        .and_then(|runtime| runtime.block_on(searched(data, wish)));
-    match found {
-        Ok(text) => Outcome { text, exit: 0 },
-        Err(text) => Outcome { text, exit: 2 },
-    }
-}
-
-async fn searched(folder: &DataFolder, wish: &Wish) -> Result<String, String> {
-    let data = folder.dir.as_path();
-    let shown = data.display();
-    let vkey = std::fs::read_to_string(data.join("audit.vkey"))
-        .map_err(|e| format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder?"))?;
-    let origin = VerifierKey::parse(&vkey).map_err(|e| format!("{shown}/audit.vkey: {e}"))?;
-    let mut search =
-        Search { from_index: wish.from, limit: wish.limit.clamp(1, 500), ..Search::default() };
-    let mut asked = Vec::new();
-    let outcomes = ["PERMIT", "PARTIAL", "REFER", "DENY"];
-    if let Some(outcome) = wish.outcome.as_deref().filter(|word| !outcomes.contains(word)) {
-        return Err(format!("--outcome \"{outcome}\" must be one of {}", outcomes.join(", ")));
-    }
-    if let Some(code) = wish.code.as_deref().filter(|word| word.parse::<Code>().is_err()) {
-        return Err(format!("--code \"{code}\" is no code; docs/errors.md lists them"));
-    }
-    if let Some(agency) = &wish.agency {
-        search.agency = Some(agency.parse().map_err(|e| format!("--agency: {e}"))?);
-        asked.push(agency.clone());
-    }
-    for (facet, word) in [
-        (Facet::Purpose, &wish.purpose),
-        (Facet::Outcome, &wish.outcome),
-        (Facet::Codes, &wish.code),
-    ] {
-        if let Some(word) = word {
-            search.facets.push((facet, word.clone()));
-            asked.push(word.clone());
-        }
-    }
-    let mut slots = BTreeMap::new();
-    if let Some(resident) = &wish.resident {
-        let id: ResidentId = resident
-            .trim_start_matches("residents/")
-            .parse()
-            .map_err(|_| "--resident must be residents/ and a UUID".to_owned())?;
-        let bytes = id.uuid().as_bytes().to_vec();
-        search.slot = Some((SlotId::Subject, bytes.clone()));
-        slots.insert(SlotId::Subject, bytes);
-    }
-    let clock = super::clock_in(data);
-    let log = folder.log(origin.name(), clock, AUDIT_BATCH_MAX).map_err(|e| {
-        format!("{shown}: {e}. While a hub runs, ask it: AuditService.SearchEntries.")
-    })?;
-    // What was looked for stands in one facet: a search for a code finds refusals, not searches.
-    let facets = BTreeMap::from([(Facet::What, asked.join("|"))]);
-    let event = DecisionId::from_uuid(Uuid::now_v7());
-    let entry =
-        Entry { slots, ..Entry::of_hub(event, Kind::AuditRead, "weir audit search", facets) };
-    log.append(vec![entry]).await.map_err(|e| e.to_string())?;
-    let page = log.search(search).await.map_err(|e| e.to_string())?;
-    let mut lines: Vec<String> = page.entries.iter().map(line).collect();
-    lines.push(match page.next_index {
-        Some(next) => format!("{} entries; go on with --from {next}", page.entries.len()),
-        None => format!("{} entries; complete up to {}", page.entries.len(), page.size),
-    });
-    Ok(lines.join("\n"))
-}
-
-fn line(stored: &StoredEntry) -> String {
-    let entry = &stored.entry;
-    let agency = entry.agency.as_ref().map_or("the hub", |agency| agency.as_str());
-    let facets: Vec<String> =
-        entry.facets.iter().map(|(facet, words)| format!("{facet:?}={words}")).collect();
-    format!(
-        "{}  {}  {:?}  {agency}  {}  {}",
-        stored.index,
-        stored.committed_at,
-        entry.kind,
-        entry.rpc,
-        facets.join(" ")
-    )
 }

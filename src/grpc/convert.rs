@@ -6,6 +6,7 @@ mod candidate;
 mod choice;
 mod fact;
 mod policy;
+mod question;
 mod record;
 mod resident;
 mod review;
@@ -17,7 +18,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-pub use audit::{EntryIndex, Sought, entry_message, search_response};
+pub use audit::{AccessName, AccessReason, EntryIndex, Sought, entry_message, search_response};
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
 pub use choice::{TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
@@ -26,6 +27,7 @@ pub use policy::{
     Explaining, RuleBookForm, explained_response, policy_response, rule_book_response,
     versions_response,
 };
+pub use question::{Asked, answered_response};
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
 };

@@ -177,6 +177,18 @@ reasons! {
     DutyNotOpen = "DUTY_NOT_OPEN", FailedPrecondition,
         "the duty was met already",
         "nothing: the first record stands";
+    /// Another agency signs off.
+    SecondAgencyNeeded = "SECOND_AGENCY_NEEDED", PermissionDenied,
+        "an auditor of another agency signs off that every agency's entries are seen",
+        "ask an auditor of another agency";
+    /// Nobody has signed off.
+    AccessNotApproved = "ACCESS_NOT_APPROVED", FailedPrecondition,
+        "no other agency has signed off that every agency's entries are seen",
+        "give the name of the access to an auditor of another agency; without it the agency's own entries are seen";
+    /// The sign-off has ended.
+    AccessEnded = "ACCESS_ENDED", FailedPrecondition,
+        "the sign-off to see every agency's entries has ended",
+        "ask for another one";
     /// Too much.
     TooMuch = "TOO_MUCH", ResourceExhausted,
         "the answer or its audit entry would be too large",
@@ -306,6 +318,9 @@ const fn of_review(why: Review) -> Reason {
         Review::GrantUsed => Reason::GrantUsed,
         Review::GrantMismatch => Reason::GrantMismatch,
         Review::DutyNotOpen => Reason::DutyNotOpen,
+        Review::SecondAgencyNeeded => Reason::SecondAgencyNeeded,
+        Review::AccessOpen => Reason::AccessNotApproved,
+        Review::AccessEnded => Reason::AccessEnded,
     }
 }
 

@@ -203,6 +203,10 @@ impl Store for SqliteStore {
         Ok(self.log.head())
     }
 
+    fn blind(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
+        self.log.keys().blind(label, parts)
+    }
+
     async fn known(
         &self,
         agency: AgencyId,

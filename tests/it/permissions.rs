@@ -255,9 +255,25 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         ("AuditService/SearchEntries", vec![]),
         (
             "AuditService/GetEntry",
-            pb::GetEntryRequest { name: "entries/0".to_owned() }.encode_to_vec(),
+            pb::GetEntryRequest { name: "entries/0".to_owned(), access: none() }.encode_to_vec(),
         ),
         ("AuditService/GetCheckpoint", vec![]),
+        (
+            "AuditService/AnswerQuestion",
+            pb::AnswerQuestionRequest {
+                question: "who-read-the-log".to_owned(),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "AuditService/RequestAuditAccess",
+            pb::RequestAuditAccessRequest { reason: why() }.encode_to_vec(),
+        ),
+        (
+            "AuditService/ApproveAuditAccess",
+            pb::ApproveAuditAccessRequest { name: format!("auditAccesses/{id}") }.encode_to_vec(),
+        ),
         ("PolicyService/GetPolicy", vec![]),
         ("PolicyService/ListVersions", vec![]),
         ("PolicyService/GetRuleBook", vec![]),

@@ -4,6 +4,7 @@
 mod about;
 mod check;
 mod file;
+mod index;
 mod read;
 mod rollback;
 mod writer;
@@ -20,12 +21,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use self::rollback::Follower;
-use super::keys::{Keyring, Sealer};
+use super::keys::{ChainKey, Keyring, Sealer};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, SlotId};
 use crate::audit::leaf::{SealedSlot, content_commitment, encode};
 use crate::clock::SharedClock;
-use crate::domain::DecisionId;
+use crate::domain::{DecisionId, ResidentId};
 use crate::limits::{AUDIT_BATCH_MAX, AUDIT_QUEUE_MAX};
 use crate::store::{Page, Receipt, Refusal, Search, SignedHead, StoreError, StoredEntry};
 
@@ -34,6 +35,7 @@ pub use check::verify_file;
 pub(super) use file::confine;
 pub(super) use file::reader;
 pub use file::{file_in, files_in, stored_heads, stored_rows};
+pub use index::{Checked as CheckedIndex, check as check_index};
 pub use read::{SlotsFound, check_slots};
 pub use rollback::{RollbackLock, Seen};
 
@@ -78,6 +80,7 @@ pub struct Log {
     clock: SharedClock,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     follower: Mutex<Option<Follower>>,
+    index: index::Index,
     _lock: File,
 }
 
@@ -143,6 +146,7 @@ impl Log {
             Arc::clone(&clock),
             Arc::clone(&published),
         )?;
+        let index = index::Index::follow(&path, Arc::clone(&keys), Arc::clone(&published))?;
         let thread = std::thread::Builder::new()
             .name("weir-audit".to_owned())
             .spawn(move || writer.run(jobs, together))
@@ -160,6 +164,7 @@ impl Log {
             clock,
             writer: Mutex::new(Some(thread)),
             follower: Mutex::new(follower),
+            index,
             _lock: lock,
         })
     }
@@ -189,7 +194,9 @@ impl Log {
             TrySendError::Closed(_) => StoreError::Unavailable("the log is closed".to_owned()),
         })?;
         drop(queue);
-        answer.await.map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))?
+        let written = answer.await;
+        self.index.remind();
+        written.map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))?
     }
 
     /// Says beforehand what [`Log::append`] would refuse of an entry.
@@ -307,8 +314,45 @@ impl Log {
         blocking(move || read::entry_at(&path, &keys, index)).await
     }
 
+    /// Takes everything that is in the log up into the index; tells how many entries. Searches are complete
+    /// without it, and quicker with it. Blocks.
+    ///
+    /// # Errors
+    /// When the index cannot be written; the log is not touched.
+    pub fn catch_up_index(&self) -> Result<u64, StoreError> {
+        self.index.catch_up()
+    }
+
+    /// Makes the index anew; tells how many entries it has taken up. Blocks.
+    ///
+    /// # Errors
+    /// As [`Log::catch_up_index`].
+    pub fn rebuild_index(&self) -> Result<u64, StoreError> {
+        self.index.rebuild()
+    }
+
+    /// The rows that the index finds a resident's entries by. Asked for before the resident's keys are
+    /// destroyed, and handed to [`Log::forget_rows`] afterwards: then a search never misses what it should
+    /// find, and what a crash leaves is noise. Blocks.
+    ///
+    /// # Errors
+    /// When the keys cannot be read.
+    pub fn rows_about(&self, resident: ResidentId) -> Result<IndexRows, StoreError> {
+        let chains = self.keys.chains_about(resident.uuid().as_bytes())?;
+        Ok(IndexRows(chains.unwrap_or_default()))
+    }
+
+    /// Takes rows out of the index and leaves nothing of them in its file; tells how many. Blocks.
+    ///
+    /// # Errors
+    /// As [`Log::catch_up_index`].
+    pub fn forget_rows(&self, rows: IndexRows) -> Result<u64, StoreError> {
+        self.index.forget(rows.0)
+    }
+
     /// Ends the writer after what is queued, and waits for it.
     pub fn close(&self) {
+        self.index.close();
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer
@@ -320,6 +364,9 @@ impl Log {
         drop(self.follower.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
+
+/// Rows of the index that are about one resident.
+pub struct IndexRows(Vec<ChainKey>);
 
 impl Drop for Log {
     fn drop(&mut self) {

@@ -297,6 +297,23 @@ impl Keyring {
         Ok(Some(secret))
     }
 
+    /// The years that there is a key of. Blocks.
+    pub(super) fn years(&self) -> Result<Vec<i16>, StoreError> {
+        let file = self.file();
+        let mut statement = file
+            .prepare_cached("SELECT name FROM wrapped WHERE kind = ?1 ORDER BY name")
+            .map_err(|e| sqlite(&e))?;
+        let names = statement
+            .query_map([Purpose::Year as u8], |row| row.get::<_, Vec<u8>>(0))
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|e| sqlite(&e))?;
+        let wrong = || StoreError::Keys("keys.db holds a malformed year".to_owned());
+        names
+            .into_iter()
+            .map(|name| name.try_into().map(i16::from_be_bytes).map_err(|_| wrong()))
+            .collect()
+    }
+
     /// The key of a year, made if there is none. Blocks.
     pub(super) fn year_for_sealing(&self, year: i16) -> Result<Secret, StoreError> {
         if let Some(secret) = self.year(year)? {
