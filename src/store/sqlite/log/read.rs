@@ -24,8 +24,8 @@ pub(super) fn number(n: u64) -> i64 {
 
 pub(super) fn leaf_at(connection: &Connection, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
     connection
-        .query_row("SELECT leaf FROM entry WHERE idx = ?1", [number(index)], |row| row.get(0))
-        .optional()
+        .prepare_cached("SELECT leaf FROM entry WHERE idx = ?1")
+        .and_then(|mut s| s.query_row([number(index)], |row| row.get(0)).optional())
         .map_err(|e| sqlite(&e))
 }
 

@@ -44,14 +44,6 @@ impl<'c> Sought<'c> {
         search: &Search,
     ) -> Result<Option<Self>, StoreError> {
         let mut groups = Vec::new();
-        for group in groups_of(search) {
-            let mut lists = Vec::new();
-            for term in group {
-                // A word that the index has never seen is an empty list.
-                lists.extend(word_id(index, &term)?.map(List::Word));
-            }
-            groups.push(lists);
-        }
         if let Some((SlotId::Subject, subject)) = &search.slot
             && let Some(chains) = keys.chains_about(subject)?
         {
@@ -62,31 +54,41 @@ impl<'c> Sought<'c> {
             }
             groups.push(lists);
         }
+        for group in groups_of(search) {
+            let mut lists = Vec::new();
+            for term in group {
+                // A word that the index has never seen is an empty list.
+                lists.extend(word_id(index, &term)?.map(List::Word));
+            }
+            groups.push(lists);
+        }
         Ok((!groups.is_empty()).then_some(Self { index, groups, steps: 0 }))
     }
 
     /// The first place from `from` on that every group has.
     pub(in crate::store::sqlite::log) fn next(&mut self, from: u64) -> Result<Next, StoreError> {
         let mut at = from;
-        loop {
-            let mut farthest = at;
-            for group in &self.groups {
-                let mut first = None;
-                for list in group {
-                    self.steps += 1;
-                    let found = seek(self.index, list, farthest)?;
-                    first = [first, found].into_iter().flatten().min();
-                }
-                let Some(first) = first else { return Ok(Next::None) };
-                farthest = farthest.max(first);
-            }
-            if farthest == at {
-                return Ok(Next::At(at));
-            }
-            at = farthest;
+        'leap: loop {
             if self.steps > INDEX_STEPS_MAX {
                 return Ok(Next::Beyond(at));
             }
+            for (n, group) in self.groups.iter().enumerate() {
+                let mut first = None;
+                for list in group {
+                    self.steps += 1;
+                    let found = seek(self.index, list, at)?;
+                    first = [first, found].into_iter().flatten().min();
+                }
+                let Some(first) = first else { return Ok(Next::None) };
+                if first > at {
+                    at = first;
+                    // The rarest says where to go on; the others are not asked in vain.
+                    if n > 0 {
+                        continue 'leap;
+                    }
+                }
+            }
+            return Ok(Next::At(at));
         }
     }
 }

@@ -43,31 +43,31 @@ pub(super) fn terms_of(entry: &Entry) -> BTreeSet<Term> {
     terms
 }
 
-/// What must hold of an entry that is meant, as groups: of each, one term or more. Whom it is about,
-/// and when it was, is not among them.
+/// What must hold of an entry that is meant, as groups: of each, one term or more; what is rare as a rule
+/// first. Whom it is about, and when it was, is not among them.
 pub(super) fn groups_of(search: &Search) -> Vec<Vec<Term>> {
     let mut groups = Vec::new();
-    if !search.kinds.is_empty() {
-        groups.push(search.kinds.iter().map(|kind| (KIND, vec![*kind as u8])).collect());
-    }
-    if let Some(agency) = &search.agency {
-        groups.push(vec![(AGENCY, agency.as_str().into())]);
+    if let Some(facet) = search.has.filter(|facet| is_rare(*facet)) {
+        groups.push(vec![(HAS, vec![facet as u8])]);
     }
     if let Some(principal) = search.principal {
         groups.push(vec![(PRINCIPAL, principal.into())]);
     }
+    for (facet, word) in search.facets.iter().filter(|(facet, _)| is_filed(*facet)) {
+        groups.push(vec![(*facet as u8, word.as_bytes().into())]);
+    }
     if let Some(category) = &search.category {
         groups.push(vec![(CATEGORY, category.as_str().into())]);
+    }
+    if let Some(agency) = &search.agency {
+        groups.push(vec![(AGENCY, agency.as_str().into())]);
     }
     if let Some(agency) = &search.concerns {
         let word: Vec<u8> = agency.as_str().into();
         groups.push(vec![(AGENCY, word.clone()), (Facet::Holder as u8, word)]);
     }
-    if let Some(facet) = search.has.filter(|facet| is_rare(*facet)) {
-        groups.push(vec![(HAS, vec![facet as u8])]);
-    }
-    for (facet, word) in search.facets.iter().filter(|(facet, _)| is_filed(*facet)) {
-        groups.push(vec![(*facet as u8, word.as_bytes().into())]);
+    if !search.kinds.is_empty() {
+        groups.push(search.kinds.iter().map(|kind| (KIND, vec![*kind as u8])).collect());
     }
     groups
 }
