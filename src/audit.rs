@@ -5,5 +5,6 @@ pub mod checkpoint;
 pub mod entry;
 pub mod erasure;
 pub mod leaf;
+pub mod retention;
 pub mod tree;
 pub mod verify;

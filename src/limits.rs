@@ -130,6 +130,8 @@ pub const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 /// Most withheld values of one resident that are looked for in what is released.
 pub const HIDDEN_VALUES_MAX: usize = 2_000;
 
+/// Most legal holds that are looked at when a year is due; with more, none is destroyed.
+pub const HOLDS_MAX: usize = 10_000;
 /// Longest reference or reason of an erasure, in bytes.
 pub const AUTHORITY_LEN_MAX: usize = 2_000;
 /// Time between two writings of the audit log's lock.

@@ -1,6 +1,7 @@
 //! `weir audit verify`, `weir audit search` and `weir audit accept-rollback`, on a data folder that no hub has open.
 
 pub mod accept;
+pub mod retain;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -13,7 +13,7 @@ pub use hub::HubKey;
 pub(super) use hub::lies_in;
 pub use ring::{Keyring, Sound};
 pub use slots::Opened;
-pub(super) use slots::Sealer;
+pub(super) use slots::{Sealer, year_of_sealed};
 
 #[cfg(test)]
 mod tests;

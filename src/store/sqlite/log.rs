@@ -5,6 +5,7 @@ mod about;
 mod check;
 mod file;
 mod read;
+mod retained;
 mod rollback;
 mod writer;
 
