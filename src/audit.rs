@@ -7,5 +7,6 @@ pub mod erasure;
 pub mod leaf;
 pub mod pseudonym;
 pub mod questions;
+pub mod retention;
 pub mod tree;
 pub mod verify;

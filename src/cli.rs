@@ -401,6 +401,23 @@ enum AuditCommand {
         #[arg(long)]
         lock: Option<PathBuf>,
     },
+    /// Says which years of the log are past their time, by words/retention.csv of the policy in force, in a data
+    /// folder that no hub has open; and destroys their keys when told so.
+    #[command(after_help = "Example: weir audit retain --data weir-data --as-of 2035-01-01")]
+    Retain {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// The day that counts, such as 2035-01-01; without it, today.
+        #[arg(long)]
+        as_of: Option<String>,
+        /// Destroy the keys of the years that are due. Cannot be taken back.
+        #[arg(long)]
+        destroy: bool,
+    },
     /// Goes on with an older copy of the log, or without its lock, knowingly. That stays in the log.
     #[command(after_help = "Example: weir audit accept-rollback --data weir-data --because \
                       \"The disk was lost on 3 May; this is the backup of 2 May\"")]
@@ -469,6 +486,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Policy(command) => policy::run(command),
         Command::Audit(AuditCommand::Verify { data, key, kept, lock }) => {
             audit::verify(&data, key.as_deref(), kept.as_deref(), lock.as_deref())
+        }
+        Command::Audit(AuditCommand::Retain { data, hub_key_file, as_of, destroy }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            audit::retain::run(&folder, &audit::retain::Wish { as_of, destroy })
         }
         Command::Audit(AuditCommand::AcceptRollback { data, hub_key_file, lock, because }) => {
             let folder = DataFolder::with_key(&data, hub_key_file.as_deref());

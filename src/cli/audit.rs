@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod index;
 pub mod question;
+pub mod retain;
 pub mod search;
 
 use std::path::Path;

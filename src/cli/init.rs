@@ -26,6 +26,7 @@ const AS_SHIPPED: &[(&str, &str)] = &[
     ("words/overrides.csv", include_str!("../../policies/words/overrides.csv")),
     ("words/purposes.csv", include_str!("../../policies/words/purposes.csv")),
     ("words/referrals.csv", include_str!("../../policies/words/referrals.csv")),
+    ("words/retention.csv", include_str!("../../policies/words/retention.csv")),
     ("words/roles.csv", include_str!("../../policies/words/roles.csv")),
 ];
 

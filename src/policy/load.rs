@@ -7,6 +7,7 @@ mod figures;
 mod lints;
 mod promises;
 mod read;
+mod retention;
 mod reviews;
 mod rules;
 mod sheet;
@@ -157,6 +158,7 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             duties: words.duties,
             facts: words.facts,
             referrals: words.referrals,
+            retention: words.retention,
             overrides: words.overrides,
             agreements,
             rules,

@@ -35,6 +35,7 @@ mod replayed;
 mod replaying;
 mod reported;
 mod residents;
+mod retained;
 mod reviews;
 mod rolled_back;
 mod schemas;

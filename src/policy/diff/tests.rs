@@ -226,6 +226,7 @@ const EDITS: &[(&str, &str, &str, Class, &str)] = &[
         "ceiling_hours",
     ),
     ("words/overrides.csv", "reason,8,WHO_NO_RELATIONSHIP", "reason,8,all", Widens, "lifts"),
+    ("words/retention.csv", "disclose,8", "disclose,6", Widens, "disclose, years: 8 -> 6"),
     (
         "words/facts.csv",
         "staff,staff-manager,own,92",

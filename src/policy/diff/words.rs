@@ -31,6 +31,7 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         duties,
         referrals,
         facts,
+        retention,
         overrides,
         agreements: _,
         rules: _,
@@ -84,6 +85,16 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
     n.rows("words/duties.csv", (Widens, Widens), (&old.duties, duties), duty);
     n.rows("words/referrals.csv", (Widens, Narrows), (&old.referrals, referrals), referral);
     n.rows("words/facts.csv", (Widens, Widens), (&old.facts, facts), fact);
+    // To destroy earlier takes proof away, to keep longer keeps what should go: somebody looks at either.
+    n.rows(
+        "words/retention.csv",
+        (Widens, Widens),
+        (&old.retention, retention),
+        |n, key, old, new| {
+            let at = format!("{key}, years");
+            n.value(Widens, ("words/retention.csv", &at), (old, new), shown);
+        },
+    );
     n.rows("words/overrides.csv", (Widens, Narrows), (&old.overrides, overrides), over);
 }
 

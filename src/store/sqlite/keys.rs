@@ -15,7 +15,7 @@ pub(super) use hub::lies_in;
 pub(super) use indexed::ChainKey;
 pub use ring::{Keyring, Sound};
 pub use slots::Opened;
-pub(super) use slots::Sealer;
+pub(super) use slots::{Sealer, year_of_sealed};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ mod check;
 mod file;
 mod index;
 mod read;
+mod retained;
 mod rollback;
 mod writer;
 

@@ -141,6 +141,14 @@ impl Keyring {
         settle(&file)
     }
 
+    /// Whether the key of a year is there. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn opens_year(&self, year: i16) -> Result<bool, StoreError> {
+        self.year(year).map(|key| key.is_some())
+    }
+
     /// Wraps every key anew under another hub key, all or none. `step` is told how far it is, before
     /// the commit and after. Blocks.
     ///

@@ -184,6 +184,12 @@ impl Keyring {
     }
 }
 
+/// The year whose key is needed for what is sealed; `None`: it is malformed.
+pub(in crate::store::sqlite) fn year_of_sealed(sealed: &[u8]) -> Option<i16> {
+    let [VERSION, high, low, ..] = *sealed else { return None };
+    Some(i16::from_be_bytes([high, low]))
+}
+
 fn changed() -> StoreError {
     StoreError::Corrupt("a sealed slot was changed or moved".to_owned())
 }
