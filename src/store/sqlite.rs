@@ -145,17 +145,22 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
                 .to_owned(),
         ));
     }
-    let steps: [(i64, &str); 3] = [
-        (2, include_str!("sqlite/schema.sql")),
-        (3, include_str!("sqlite/schema-3.sql")),
-        (4, include_str!("sqlite/schema-4.sql")),
-    ];
-    for (to, schema) in steps.into_iter().filter(|(to, _)| *to > version) {
-        connection
-            .execute_batch(&format!("BEGIN; {schema} PRAGMA user_version = {to}; COMMIT;"))
-            .map_err(|e| sqlite(&e))?;
+    for (to, schema) in SCHEMAS.into_iter().filter(|(to, _)| *to > version) {
+        connection.execute_batch(&upgrade(to, schema)).map_err(|e| sqlite(&e))?;
     }
     Ok(())
+}
+
+/// What makes each version of the one before.
+const SCHEMAS: [(i64, &str); 3] = [
+    (2, include_str!("sqlite/schema.sql")),
+    (3, include_str!("sqlite/schema-3.sql")),
+    (4, include_str!("sqlite/schema-4.sql")),
+];
+
+/// A step, whole or not at all.
+fn upgrade(to: i64, schema: &str) -> String {
+    format!("BEGIN; {schema} PRAGMA user_version = {to}; COMMIT;")
 }
 
 fn micros(at: Timestamp) -> i64 {
@@ -479,3 +484,6 @@ impl Store for SqliteStore {
         self.read(policies::candidate).await
     }
 }
+
+#[cfg(test)]
+mod upgrade_tests;
