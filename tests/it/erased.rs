@@ -109,8 +109,15 @@ async fn nothing_is_left_in_any_file_and_the_log_proves_what_it_proved() {
         .collect();
     assert_eq!(about.len(), 2, "the set-up's entries are about nobody");
 
+    // In the index, as in every file, the rows that their entries are found by.
+    let log = place.app.store.log();
+    log.catch_up_index().unwrap();
+    let rows = || column(&place.data(), "index.db", "SELECT label FROM subject").len();
+    let listed = rows();
     let erased = place.app.hub.erase_resident("test", id, authority()).await.unwrap();
     assert_eq!((erased.entries, erased.records), (2, 1));
+    log.catch_up_index().unwrap();
+    assert_eq!(rows(), listed - 2, "the entry of the erasure is about nobody who is known");
     assert_eq!(traces(&place.data(), id, &pieces), Vec::<String>::new());
 
     // The entry says how many, by whose word, and which in a way that can be proved.

@@ -178,7 +178,7 @@ impl SqliteStore {
 pub(super) async fn finish(
     readers: &Readers,
     changes: &Changes,
-    log: &Log,
+    log: &Arc<Log>,
 ) -> Result<(), StoreError> {
     let marked = readers
         .read(|c| {
@@ -193,10 +193,16 @@ pub(super) async fn finish(
     if marked.is_empty() {
         return Ok(());
     }
-    let (keys, all) = (Arc::clone(log.keys()), marked.clone());
-    tokio::task::spawn_blocking(move || all.into_iter().try_for_each(|one| keys.destroy(one)))
-        .await
-        .map_err(|_| unavailable(&"a worker was stopped"))??;
+    let (erased, all) = (Arc::clone(log), marked.clone());
+    let destroyed = tokio::task::spawn_blocking(move || {
+        all.into_iter().try_for_each(|one| {
+            // The index finds its rows by the keys: first which they are, and out when nothing needs them.
+            let rows = erased.rows_about(one)?;
+            erased.keys().destroy(one)?;
+            erased.forget_rows(rows).map(drop)
+        })
+    });
+    destroyed.await.map_err(|_| unavailable(&"a worker was stopped"))??;
     // The mark goes last: where somebody else still reads, this is done again.
     changes.settle().await?;
     changes

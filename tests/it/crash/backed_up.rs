@@ -45,6 +45,9 @@ fn a_copy_of_a_busy_hub_is_whole_and_holds_what_was_told_before() {
     });
     let data = site.data();
     let at = |name: String| site.dir.path().join(name);
+    while told.registered.lock().unwrap().is_empty() {
+        heard.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
     let mut before = Vec::new();
     for n in 0..4 {
         for _ in 0..20 {
