@@ -5,5 +5,7 @@ pub mod checkpoint;
 pub mod entry;
 pub mod leaf;
 pub mod proof;
+pub mod receipt;
+pub mod tile;
 pub mod tree;
 pub mod verify;

@@ -3,7 +3,9 @@
 
 mod check;
 mod file;
+mod proofs;
 mod read;
+mod tiles;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +23,7 @@ use super::keys::{Keyring, Sealer};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, SlotId};
 use crate::audit::leaf::{SealedSlot, content_commitment, encode};
+use crate::audit::tile::RightSide;
 use crate::clock::SharedClock;
 use crate::domain::DecisionId;
 use crate::limits::{AUDIT_BATCH_MAX, AUDIT_QUEUE_MAX};
@@ -30,6 +33,7 @@ pub use check::verify_file;
 #[cfg(test)]
 pub(super) use file::confine;
 pub use file::{file_in, files_in, stored_heads, stored_rows};
+pub use proofs::StoredTree;
 pub use read::{SlotsFound, check_slots};
 
 /// The folder's lock, held as long as the log is open.
@@ -57,6 +61,8 @@ struct Job {
 /// What readers may see: set by the writer after each commit.
 struct Published {
     head: SignedHead,
+    /// The tiles that are not full at that head.
+    right: Arc<RightSide>,
     /// Every entry's place by its id: about 50 bytes of memory for each.
     places: HashMap<DecisionId, u64>,
 }
@@ -108,7 +114,8 @@ impl Log {
         let verifier = key.verifier(origin);
         let path = file_in(dir, clock.now())?;
         let (state, places) = file::State::open(&path, &verifier)?;
-        let published = Arc::new(Mutex::new(Published { head: state.head(), places }));
+        let (head, right) = (state.head(), Arc::clone(&state.right));
+        let published = Arc::new(Mutex::new(Published { head, right, places }));
         let (queue, jobs) = mpsc::channel(AUDIT_QUEUE_MAX);
         let writer = writer::Writer::new(
             state,
