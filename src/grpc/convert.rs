@@ -5,6 +5,7 @@ mod audit;
 mod choice;
 mod fact;
 mod policy;
+mod proofs;
 mod record;
 mod resident;
 mod review;
@@ -23,6 +24,10 @@ use policy::version_message;
 pub use policy::{
     Explaining, RuleBookForm, explained_response, policy_response, rule_book_response,
     versions_response,
+};
+pub use proofs::{
+    WantedConsistency, WantedInclusion, WantedReceipt, WantedTile, consistency_message,
+    inclusion_message, proven_message, tile_message,
 };
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,

@@ -195,7 +195,7 @@ impl Hub {
 }
 
 /// A decision has an outcome and a holder, and was made for `agency`.
-fn is_own_decision(entry: &Entry, agency: &AgencyId) -> bool {
+pub(super) fn is_own_decision(entry: &Entry, agency: &AgencyId) -> bool {
     let decided = matches!(entry.kind, Kind::Disclose | Kind::Refuse | Kind::Query)
         && entry.facets.contains_key(&Facet::Outcome)
         && entry.facets.contains_key(&Facet::Holder);
@@ -203,7 +203,7 @@ fn is_own_decision(entry: &Entry, agency: &AgencyId) -> bool {
 }
 
 /// The agency asked, or is named as the holder.
-fn may_see(entry: &Entry, agency: &AgencyId) -> bool {
+pub(super) fn may_see(entry: &Entry, agency: &AgencyId) -> bool {
     let held = entry
         .facets
         .get(&Facet::Holder)

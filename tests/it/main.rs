@@ -25,6 +25,7 @@ mod keys;
 mod layers;
 mod locate;
 mod permissions;
+mod proofs;
 mod quiet;
 mod records;
 mod reloading;

@@ -251,6 +251,17 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             pb::GetEntryRequest { name: "entries/0".to_owned() }.encode_to_vec(),
         ),
         ("AuditService/GetCheckpoint", vec![]),
+        (
+            "AuditService/GetInclusionProof",
+            pb::GetInclusionProofRequest { entry: "entries/0".to_owned(), tree_size: 0 }
+                .encode_to_vec(),
+        ),
+        ("AuditService/GetConsistencyProof", vec![]),
+        ("AuditService/GetTile", vec![]),
+        (
+            "AuditService/GetReceipt",
+            pb::GetReceiptRequest { name: disclosure.clone() }.encode_to_vec(),
+        ),
         ("PolicyService/GetPolicy", vec![]),
         ("PolicyService/ListVersions", vec![]),
         ("PolicyService/GetRuleBook", vec![]),
@@ -387,6 +398,9 @@ async fn every_kind_of_caller_may_call_what_the_table_says() {
                 "PolicyService/ListVersions",
                 "PolicyService/GetRuleBook",
                 "AuditService/GetCheckpoint",
+                "AuditService/GetInclusionProof",
+                "AuditService/GetConsistencyProof",
+                "AuditService/GetTile",
             ]
             .contains(&call);
             let grew = place.log_size() > before;

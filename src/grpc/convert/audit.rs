@@ -172,13 +172,20 @@ impl TryFrom<pb::GetEntryRequest> for EntryIndex {
 
     fn try_from(message: pb::GetEntryRequest) -> Result<Self, Violations> {
         let pb::GetEntryRequest { name } = message;
+        Self::read("name", &name)
+    }
+}
+
+impl EntryIndex {
+    /// `entries/{index}`.
+    pub(super) fn read(field: &str, name: &str) -> Result<Self, Violations> {
         let mut check = Check::default();
         let index = name
             .strip_prefix("entries/")
             .filter(|index| index.bytes().all(|b| b.is_ascii_digit()))
             .and_then(|index| index.parse().ok());
         if index.is_none() {
-            check.wrong("name", "must be entries/{index}");
+            check.wrong(field, "must be entries/{index}");
         }
         check.done(index.map(Self))
     }
