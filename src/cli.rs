@@ -10,6 +10,7 @@ pub mod import;
 pub mod init;
 pub mod keys;
 pub mod policy;
+pub mod proofs;
 pub mod serve;
 
 use std::ffi::OsString;
@@ -327,6 +328,8 @@ enum AuditCommand {
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
+    #[command(flatten)]
+    Proofs(proofs::ProofCommand),
 }
 
 /// What a command has to say, and whether it is good news.
@@ -354,6 +357,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Audit(AuditCommand::Verify { data, key, kept }) => {
             audit::verify(&data, key.as_deref(), kept.as_deref())
         }
+        Command::Audit(AuditCommand::Proofs(command)) => proofs::run(command),
         Command::Keys(KeysCommand::New { file }) => keys::new(&file),
         Command::Keys(KeysCommand::Check { data, hub_key_file }) => {
             keys::check(&DataFolder::with_key(&data, hub_key_file.as_deref()))

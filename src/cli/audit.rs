@@ -9,6 +9,8 @@ use super::Outcome;
 use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
+use crate::audit::tile::TILE_WIDTH;
+use crate::audit::verify::Verdict;
 use crate::domain::{Code, DecisionId, ResidentId};
 use crate::store::sqlite::log::{Log, files_in, verify_file};
 use crate::store::{Search, StoredEntry};
@@ -59,8 +61,9 @@ fn verified(data: &Path, key: Option<&str>, kept: Option<&str>) -> Result<Outcom
         wrong += verdict.findings.len();
         lines.extend(verdict.findings.iter().map(|finding| format!("{name}: {finding}")));
         lines.push(format!(
-            "{name}: {} entries, root {}\nKeep for next time: --kept {}:{}",
+            "{name}: {} entries, {}, root {}\nKeep for next time: --kept {}:{}",
             verdict.entries,
+            tiles(&verdict),
             hex::encode(verdict.root),
             verdict.entries,
             hex::encode(verdict.root)
@@ -72,6 +75,14 @@ fn verified(data: &Path, key: Option<&str>, kept: Option<&str>) -> Result<Outcom
         format!("{wrong} finding(s): the log is not what was signed")
     });
     Ok(Outcome { text: lines.join("\n"), exit: u8::from(wrong > 0) })
+}
+
+/// What is said of the stored tiles.
+fn tiles(verdict: &Verdict) -> String {
+    match verdict.tiles {
+        0 if verdict.entries >= TILE_WIDTH as u64 => "no tiles stored (yet)".to_owned(),
+        tiles => format!("{tiles} full tiles"),
+    }
 }
 
 /// What `weir audit search` looks for.

@@ -1,6 +1,8 @@
 //! Proofs, tiles and receipts over a socket: they verify with the log's key alone, at once, and show no more
 //! than their holder may see.
 
+mod terminal;
+
 use tonic::{Code, Response, Status};
 use weir::audit::checkpoint::VerifierKey;
 use weir::audit::entry::{Facet, Kind, SlotId};
