@@ -12,6 +12,7 @@ pub mod import;
 pub mod init;
 pub mod keys;
 pub mod policy;
+pub mod proofs;
 pub mod serve;
 
 use std::ffi::OsString;
@@ -460,6 +461,8 @@ enum AuditCommand {
     Question(Box<audit::question::Wish>),
     /// Lists the questions that have a name, and what the hub cannot answer and why.
     Questions,
+    #[command(flatten)]
+    Proofs(proofs::ProofCommand),
 }
 
 /// What a command has to say, and whether it is good news.
@@ -495,6 +498,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
             audit::accept::run(&DataFolder { audit_lock: lock, ..folder }, &because)
         }
+        Command::Audit(AuditCommand::Proofs(command)) => proofs::run(command),
         Command::Keys(KeysCommand::New { file }) => keys::new(&file),
         Command::Keys(KeysCommand::Check { data, hub_key_file }) => {
             keys::check(&DataFolder::with_key(&data, hub_key_file.as_deref()))

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod contract;
 mod policies;
+mod proofs;
 pub mod sqlite;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use crate::domain::{
 };
 pub use crate::domain::{ChoiceEvent, Fact};
 pub use policies::{Candidate, KeptPolicy, PolicyNote};
+pub use proofs::Proofs;
 
 /// What can go wrong in the store; one variant for each thing a caller can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -383,7 +385,7 @@ pub struct SignedHead {
 
 /// The store of one hub.
 #[tonic::async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Proofs + Send + Sync + 'static {
     /// Appends `entries` to the log as one contiguous run in one transaction. Receipts come in
     /// order, after the commit, never before. An id that the log has, or that comes twice, is
     /// refused with the whole run.

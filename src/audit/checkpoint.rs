@@ -141,6 +141,10 @@ impl VerifierKey {
     /// When it is malformed, of another log, or not signed by this key.
     pub fn open(&self, note: &str) -> Result<Checkpoint, NoteError> {
         let (body, signatures) = note.split_once("\n\n").ok_or(NoteError::Malformed)?;
+        let signatures = signatures.strip_suffix('\n').ok_or(NoteError::Malformed)?;
+        if !signatures.split('\n').all(|line| line.starts_with("\u{2014} ")) {
+            return Err(NoteError::Malformed);
+        }
         let mut lines = body.split('\n');
         let (Some(origin), Some(size), Some(root), None) =
             (lines.next(), lines.next(), lines.next(), lines.next())
@@ -163,7 +167,7 @@ impl VerifierKey {
         let text = format!("{body}\n");
         let key = UnparsedPublicKey::new(&ED25519, &self.public);
         let prefix = format!("\u{2014} {} ", self.name);
-        let signed = signatures.lines().take(16).any(|line| {
+        let signed = signatures.split('\n').take(16).any(|line| {
             let decoded = line.strip_prefix(&prefix).and_then(|s| STANDARD.decode(s).ok());
             decoded.is_some_and(|bytes| {
                 bytes.split_at_checked(4).is_some_and(|(id, signature)| {
@@ -191,6 +195,9 @@ mod tests {
         let other = SigningKey::from_seed(&[2; 32]).unwrap();
         assert_eq!(other.verifier(&head.origin).open(&note), Err(NoteError::Unsigned));
         assert_eq!(key.verifier("else").open(&note), Err(NoteError::Origin));
+        for wrong in [note.trim_end(), &format!("{note}\n"), &note.replace(" hub", "\r hub")] {
+            assert_eq!(verifier.open(wrong), Err(NoteError::Malformed));
+        }
         assert!(VerifierKey::parse("hub+00000000+AQ==").is_err());
     }
 }

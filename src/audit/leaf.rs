@@ -35,13 +35,20 @@ impl SealedSlot {
     /// no key finds every change, and who has it cannot open the slot to anything else.
     #[must_use]
     pub fn commitment(&self) -> [u8; 32] {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(SLOT_DOMAIN);
-        context.update(&[self.id as u8]);
-        context.update(&self.content);
-        context.update(digest::digest(&digest::SHA256, &self.bytes).as_ref());
-        bytes32(&context.finish())
+        let sealed = bytes32(&digest::digest(&digest::SHA256, &self.bytes));
+        slot_commitment(self.id, &self.content, &sealed)
     }
+}
+
+/// What the leaf holds of a slot, from its content's commitment and the hash of what is sealed.
+#[must_use]
+pub fn slot_commitment(id: SlotId, content: &[u8; 32], sealed: &[u8; 32]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(SLOT_DOMAIN);
+    context.update(&[id as u8]);
+    context.update(content);
+    context.update(sealed);
+    bytes32(&context.finish())
 }
 
 /// SHA-256 over domain, slot id, salt and content. The salt is random: short content cannot be guessed.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::checkpoint::VerifierKey;
 use super::entry::{Entry, Facet, Kind};
 use super::leaf::{SealedSlot, decode};
+use super::tile::{RightSide, TILE_WIDTH, Tile, TileId, full_tile};
 use super::tree::{Edge, Hash, leaf_hash};
 use crate::domain::DecisionId;
 
@@ -28,6 +29,12 @@ const FINDINGS_MAX: usize = 100;
 pub struct Verifier {
     key: VerifierKey,
     edge: Edge,
+    right: RightSide,
+    /// Tiles that the entries filled and that are still to be compared.
+    filled: Vec<Tile>,
+    /// Tiles that are not stored as the entries make them.
+    wrong_tiles: HashSet<TileId>,
+    tiles: u64,
     /// Heads still to come, by size.
     heads: BTreeMap<u64, String>,
     last: Option<Timestamp>,
@@ -48,6 +55,8 @@ pub struct Verdict {
     pub entries: u64,
     /// Root over all of them.
     pub root: Hash,
+    /// Full tiles that the entries make, if the log stores tiles and they were compared.
+    pub tiles: u64,
     /// What is wrong; empty when the log is whole.
     pub findings: Vec<String>,
     /// Entries that say that an older copy was accepted knowingly.
@@ -62,6 +71,10 @@ impl Verifier {
         Self {
             key,
             edge: Edge::default(),
+            right: RightSide::default(),
+            filled: Vec::new(),
+            wrong_tiles: HashSet::new(),
+            tiles: 0,
             heads,
             last: None,
             seen: HashSet::new(),
@@ -95,6 +108,12 @@ impl Verifier {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
         }
+    }
+
+    /// Entries taken so far.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.edge.size()
     }
 
     /// Takes the next entry with its slots.
@@ -132,7 +151,9 @@ impl Verifier {
                 }
             }
         }
-        self.edge.push(leaf_hash(leaf));
+        let hash = leaf_hash(leaf);
+        self.edge.push(hash);
+        self.filled.extend(self.right.push(hash));
         let others = self
             .kept
             .iter()
@@ -146,6 +167,40 @@ impl Verifier {
         if let Some(note) = self.heads.remove(&self.edge.size()) {
             self.head(&note);
         }
+    }
+
+    /// The tiles that the entries so far have filled since this was asked last.
+    pub fn filled(&mut self) -> Vec<Tile> {
+        std::mem::take(&mut self.filled)
+    }
+
+    /// Holds what is stored of a tile against the one that the entries make.
+    pub fn tile(&mut self, own: &Tile, stored: Option<&[u8]>) {
+        self.tiles += 1;
+        let id = own.id;
+        let hashes = match stored.map(full_tile) {
+            None => return self.find(format!("{id}: is missing")),
+            Some(None) => return self.find(format!("{id}: is not {TILE_WIDTH} hashes")),
+            Some(Some(hashes)) => hashes,
+        };
+        let differ: Vec<u64> = (id.n * TILE_WIDTH as u64..)
+            .zip(hashes.iter().zip(&own.hashes))
+            .filter_map(|(node, (stored, own))| (stored != own).then_some(node))
+            .collect();
+        let Some(first) = differ.first() else { return };
+        self.wrong_tiles.insert(id);
+        let below = |node| id.level.checked_sub(1).map(|level| TileId { level, n: node });
+        // Where the tile below is wrong already, this one follows from it.
+        if differ.iter().all(|node| below(*node).is_some_and(|b| self.wrong_tiles.contains(&b))) {
+            return;
+        }
+        let of = below(*first).map_or_else(|| format!("entry {first}"), |b| b.to_string());
+        let more = match differ.len() {
+            1 => String::new(),
+            count => format!(", nor are {} others", count - 1),
+        };
+        let at = first % TILE_WIDTH as u64;
+        self.find(format!("{id}: hash {at} is not that of {of}{more}"));
     }
 
     fn head(&mut self, note: &str) {
@@ -192,11 +247,7 @@ impl Verifier {
         if self.covered < size && self.findings.is_empty() {
             self.find(format!("entries {} to {} are under no signed head", self.covered, size - 1));
         }
-        Verdict {
-            entries: size,
-            root: self.edge.root(),
-            findings: self.findings,
-            accepted: self.accepted,
-        }
+        let (root, tiles) = (self.edge.root(), self.tiles);
+        Verdict { entries: size, root, tiles, findings: self.findings, accepted: self.accepted }
     }
 }

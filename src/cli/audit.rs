@@ -10,6 +10,8 @@ use std::path::Path;
 
 use super::Outcome;
 use crate::audit::checkpoint::VerifierKey;
+use crate::audit::tile::TILE_WIDTH;
+use crate::audit::verify::Verdict;
 use crate::store::sqlite::log::{RollbackLock, files_in, verify_file};
 
 /// `weir audit verify --data DIR [--key KEY] [--kept SIZE:ROOT] [--lock FILE]`. Without a key that the auditor has
@@ -72,8 +74,9 @@ fn verified(
         lines.extend(verdict.findings.iter().map(|finding| format!("{name}: {finding}")));
         lines.extend(verdict.accepted.iter().map(|lost| format!("{name}: note: {lost}")));
         lines.push(format!(
-            "{name}: {} entries, root {}\nKeep for next time: --kept {}:{}",
+            "{name}: {} entries, {}, root {}\nKeep for next time: --kept {}:{}",
             verdict.entries,
+            tiles(&verdict),
             hex::encode(verdict.root),
             verdict.entries,
             hex::encode(verdict.root)
@@ -89,4 +92,12 @@ fn verified(
         format!("{wrong} finding(s): the log is not what was signed")
     });
     Ok(Outcome { text: lines.join("\n"), exit: u8::from(wrong > 0) })
+}
+
+/// What is said of the stored tiles.
+fn tiles(verdict: &Verdict) -> String {
+    match verdict.tiles {
+        0 if verdict.entries >= TILE_WIDTH as u64 => "no tiles stored (yet)".to_owned(),
+        tiles => format!("{tiles} full tiles"),
+    }
 }

@@ -6,6 +6,7 @@ mod candidate;
 mod choice;
 mod fact;
 mod policy;
+mod proofs;
 mod question;
 mod record;
 mod resident;
@@ -26,6 +27,10 @@ use policy::version_message;
 pub use policy::{
     Explaining, RuleBookForm, explained_response, policy_response, rule_book_response,
     versions_response,
+};
+pub use proofs::{
+    WantedConsistency, WantedInclusion, WantedReceipt, WantedTile, consistency_message,
+    inclusion_message, proven_message, tile_message,
 };
 pub use question::{Asked, answered_response};
 pub use record::{

@@ -171,7 +171,7 @@ impl Hub {
 }
 
 /// A decision has an outcome and a holder, and was made for `agency`.
-fn is_own_decision(entry: &Entry, agency: &AgencyId) -> bool {
+pub(super) fn is_own_decision(entry: &Entry, agency: &AgencyId) -> bool {
     let decided = matches!(entry.kind, Kind::Disclose | Kind::Refuse | Kind::Query)
         && entry.facets.contains_key(&Facet::Outcome)
         && entry.facets.contains_key(&Facet::Holder);

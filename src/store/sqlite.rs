@@ -9,6 +9,7 @@ mod known;
 pub mod log;
 mod people;
 pub mod policies;
+mod proofs;
 mod readers;
 mod shelf;
 

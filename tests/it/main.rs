@@ -27,6 +27,7 @@ mod keys;
 mod layers;
 mod locate;
 mod permissions;
+mod proofs;
 mod questions;
 mod quiet;
 mod records;

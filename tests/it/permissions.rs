@@ -274,6 +274,17 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             "AuditService/ApproveAuditAccess",
             pb::ApproveAuditAccessRequest { name: format!("auditAccesses/{id}") }.encode_to_vec(),
         ),
+        (
+            "AuditService/GetInclusionProof",
+            pb::GetInclusionProofRequest { entry: "entries/0".to_owned(), tree_size: 0 }
+                .encode_to_vec(),
+        ),
+        ("AuditService/GetConsistencyProof", vec![]),
+        ("AuditService/GetTile", vec![]),
+        (
+            "AuditService/GetReceipt",
+            pb::GetReceiptRequest { name: disclosure.clone() }.encode_to_vec(),
+        ),
         ("PolicyService/GetPolicy", vec![]),
         ("PolicyService/ListVersions", vec![]),
         ("PolicyService/GetRuleBook", vec![]),
@@ -421,6 +432,9 @@ async fn every_kind_of_caller_may_call_what_the_table_says() {
                 "PolicyService/GetRuleBook",
                 "PolicyService/CheckPolicy",
                 "AuditService/GetCheckpoint",
+                "AuditService/GetInclusionProof",
+                "AuditService/GetConsistencyProof",
+                "AuditService/GetTile",
             ]
             .contains(&call);
             let grew = place.log_size() > before;

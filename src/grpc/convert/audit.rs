@@ -212,16 +212,22 @@ impl TryFrom<pb::GetEntryRequest> for EntryIndex {
     fn try_from(message: pb::GetEntryRequest) -> Result<Self, Violations> {
         let pb::GetEntryRequest { name, access } = message;
         let mut check = Check::default();
-        let index = name
-            .strip_prefix("entries/")
-            .filter(|index| index.bytes().all(|b| b.is_ascii_digit()))
-            .and_then(|index| index.parse().ok());
-        if index.is_none() {
-            check.wrong("name", "must be entries/{index}");
-        }
+        let index = entry_index(&mut check, "name", &name);
         let access = read_access(&mut check, "access", &access);
         check.done(index.map(|index| Self(index, access)))
     }
+}
+
+/// `entries/{index}`.
+pub(super) fn entry_index(check: &mut Check, field: &str, name: &str) -> Option<u64> {
+    let index = name
+        .strip_prefix("entries/")
+        .filter(|index| index.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|index| index.parse().ok());
+    if index.is_none() {
+        check.wrong(field, "must be entries/{index}");
+    }
+    index
 }
 
 /// An entry on the wire.

@@ -82,4 +82,38 @@ impl pb::audit_service_server::AuditService for Desk {
             receipt: Some(receipt_message("events", &signed.receipt)),
         }))
     }
+
+    async fn get_inclusion_proof(
+        &self,
+        request: Request<pb::GetInclusionProofRequest>,
+    ) -> Reply<pb::GetInclusionProofResponse> {
+        let (caller, convert::WantedInclusion(index, size)) = self.open(request).await?;
+        let proof = self.hub.inclusion_proof(&caller, index, size).await;
+        Ok(Response::new(convert::inclusion_message(proof.map_err(status::of_hub)?)))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: Request<pb::GetConsistencyProofRequest>,
+    ) -> Reply<pb::GetConsistencyProofResponse> {
+        let (caller, convert::WantedConsistency(from, to)) = self.open(request).await?;
+        let proof = self.hub.consistency_proof(&caller, from, to).await;
+        Ok(Response::new(convert::consistency_message(proof.map_err(status::of_hub)?)))
+    }
+
+    async fn get_tile(&self, request: Request<pb::GetTileRequest>) -> Reply<pb::GetTileResponse> {
+        let (caller, convert::WantedTile(id, width)) = self.open(request).await?;
+        let hashes = self.hub.tile(&caller, id, width).await;
+        Ok(Response::new(convert::tile_message(&hashes.map_err(status::of_hub)?)))
+    }
+
+    async fn get_receipt(
+        &self,
+        request: Request<pb::GetReceiptRequest>,
+    ) -> Reply<pb::GetReceiptResponse> {
+        let (caller, convert::WantedReceipt(event)) = self.open(request).await?;
+        let proven = self.hub.entry_receipt(&caller, event).await;
+        let (proven, receipt) = proven.map_err(status::of_hub)?;
+        Ok(Response::new(convert::proven_message(&proven, &receipt)))
+    }
 }

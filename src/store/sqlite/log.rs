@@ -5,9 +5,11 @@ mod about;
 mod check;
 mod file;
 mod index;
+mod proofs;
 mod read;
 mod retained;
 mod rollback;
+mod tiles;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +28,7 @@ use super::keys::{ChainKey, Keyring, Sealer};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, SlotId};
 use crate::audit::leaf::{SealedSlot, content_commitment, encode};
+use crate::audit::tile::RightSide;
 use crate::clock::SharedClock;
 use crate::domain::{DecisionId, ResidentId};
 use crate::limits::{AUDIT_BATCH_MAX, AUDIT_QUEUE_MAX};
@@ -37,6 +40,7 @@ pub(super) use file::confine;
 pub(super) use file::reader;
 pub use file::{file_in, files_in, stored_heads, stored_rows};
 pub use index::{Checked as CheckedIndex, check as check_index};
+pub use proofs::StoredTree;
 pub use read::{SlotsFound, check_slots};
 pub use rollback::{RollbackLock, Seen};
 
@@ -65,6 +69,8 @@ struct Job {
 /// What readers may see: set by the writer after each commit.
 struct Published {
     head: SignedHead,
+    /// The tiles that are not full at that head.
+    right: Arc<RightSide>,
     /// Every entry's place by its id: about 50 bytes of memory for each.
     places: HashMap<DecisionId, u64>,
 }
@@ -137,7 +143,8 @@ impl Log {
         if let Some(lock) = rollback.as_ref().filter(|_| seen.is_none() && state.edge.size() > 0) {
             lock.may_be_new()?;
         }
-        let published = Arc::new(Mutex::new(Published { head: state.head(), places }));
+        let (head, right) = (state.head(), Arc::clone(&state.right));
+        let published = Arc::new(Mutex::new(Published { head, right, places }));
         let (queue, jobs) = mpsc::channel(AUDIT_QUEUE_MAX);
         let writer = writer::Writer::new(
             state,

@@ -6,15 +6,19 @@ use rusqlite::Connection;
 
 use super::file::reader;
 use super::rollback::Seen;
+use super::tiles::stored;
 use super::{sqlite, stored_heads};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::SlotId;
 use crate::audit::leaf::SealedSlot;
+use crate::audit::tile::{TILE_WIDTH, TileId};
 use crate::audit::verify::{Verdict, Verifier};
 use crate::store::StoreError;
 
 /// The tables of a log, and nothing else.
-const TABLES: [&str; 3] = ["entry", "head", "slot"];
+const TABLES: [&str; 4] = ["entry", "head", "slot", TILES];
+/// The table that a log of the version before does not have.
+const TILES: &str = "tile";
 
 /// Verifies the file of a log, all of it, against a size and root that were kept from earlier, and
 /// against what its lock has seen.
@@ -33,7 +37,7 @@ pub fn verify_file(
     let mut verifier = Verifier::new(key, stored_heads(&connection)?)
         .since(kept)
         .locked(lock.map(|seen| (seen.size, seen.root)));
-    foreign_parts(&connection, &mut verifier)?;
+    let has_tiles = foreign_parts(&connection, &mut verifier)?;
     let mut entries =
         connection.prepare("SELECT idx, leaf FROM entry ORDER BY idx").map_err(|e| sqlite(&e))?;
     let mut slots = connection
@@ -58,12 +62,22 @@ pub fn verify_file(
             Ok(index) => verifier.entry(index, &leaf, &sealed),
             Err(_) => verifier.find(format!("entry {index}: has a negative place")),
         }
+        for tile in verifier.filled() {
+            if has_tiles {
+                verifier.tile(&tile, stored(&connection, tile.id)?.as_deref());
+            }
+        }
+    }
+    if has_tiles {
+        extra_tiles(&connection, &mut verifier)?;
     }
     orphans(&connection, &mut verifier)?;
     Ok(verifier.finish())
 }
 
-fn foreign_parts(connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
+/// Names what is no part of a log; tells whether there are tiles.
+fn foreign_parts(connection: &Connection, verifier: &mut Verifier) -> Result<bool, StoreError> {
+    let mut has_tiles = false;
     let mut statement = connection
         .prepare("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_autoindex%'")
         .map_err(|e| sqlite(&e))?;
@@ -72,8 +86,30 @@ fn foreign_parts(connection: &Connection, verifier: &mut Verifier) -> Result<(),
         .map_err(|e| sqlite(&e))?;
     for row in rows {
         let (kind, name) = row.map_err(|e| sqlite(&e))?;
+        has_tiles |= name == TILES;
         if kind != "table" || !TABLES.contains(&name.as_str()) {
             verifier.find(format!("{kind} {name}: is no part of a log"));
+        }
+    }
+    Ok(has_tiles)
+}
+
+fn extra_tiles(connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
+    let size = verifier.size();
+    let mut statement = connection
+        .prepare("SELECT level, n FROM tile ORDER BY level, n")
+        .map_err(|e| sqlite(&e))?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        .map_err(|e| sqlite(&e))?;
+    for row in rows {
+        let (level, n) = row.map_err(|e| sqlite(&e))?;
+        let id = match (u8::try_from(level), u64::try_from(n)) {
+            (Ok(level), Ok(n)) => Some(TileId { level, n }),
+            (_, _) => None,
+        };
+        if id.is_none_or(|id| id.width(size) < TILE_WIDTH) {
+            verifier.find(format!("tile {level}/{n}: is of entries that are not there"));
         }
     }
     Ok(())

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags};
 
 use super::rollback::Seen;
+use super::tiles::Adopting;
 use super::{private, sqlite, unavailable};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::leaf::decode;
+use crate::audit::tile::RightSide;
 use crate::audit::tree::{Edge, leaf_hash};
 use crate::domain::DecisionId;
 use crate::store::{SignedHead, StoreError};
@@ -23,6 +26,9 @@ CREATE TABLE IF NOT EXISTS slot (
     PRIMARY KEY (idx, slot)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS head (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS tile (
+    level INTEGER NOT NULL, n INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, n)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// All leaves in order.
@@ -60,6 +66,7 @@ pub fn file_in(dir: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
 pub(super) struct State {
     pub connection: Connection,
     pub edge: Edge,
+    pub right: Arc<RightSide>,
     pub last_commit: Timestamp,
     pub note: String,
 }
@@ -79,18 +86,21 @@ impl State {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000; \
                  PRAGMA wal_autocheckpoint = 1024;",
             )
-            .and_then(|()| connection.execute_batch(SCHEMA))
+            // A log of a version that kept no tiles gets them all, or is left as it was.
+            .and_then(|()| connection.execute_batch(&format!("BEGIN; {SCHEMA}")))
             .map_err(|e| sqlite(&e))?;
         #[cfg(test)]
         confined(&connection, path);
         let mut state = Self {
             connection,
             edge: Edge::default(),
+            right: Arc::default(),
             last_commit: Timestamp::MIN,
             note: String::new(),
         };
         let places = state.adopt(seen)?;
         state.check(verifier)?;
+        state.connection.execute_batch("COMMIT").map_err(|e| sqlite(&e))?;
         Ok((state, places))
     }
 
@@ -99,6 +109,7 @@ impl State {
         let corrupt = |what: String| StoreError::Corrupt(what);
         let mut places = HashMap::new();
         let mut statement = self.connection.prepare(ROWS).map_err(|e| sqlite(&e))?;
+        let mut tiles = Adopting::default();
         let mut rows = statement.query([]).map_err(|e| sqlite(&e))?;
         while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
             let (index, leaf): (u64, Vec<u8>) = numbered(row)?;
@@ -108,10 +119,13 @@ impl State {
             let decoded = decode(&leaf).map_err(|e| corrupt(format!("entry {index}: {e}")))?;
             places.insert(decoded.entry.event, index);
             self.last_commit = self.last_commit.max(decoded.committed_at);
-            self.edge.push(leaf_hash(&leaf));
+            let hash = leaf_hash(&leaf);
+            self.edge.push(hash);
+            tiles.push(&self.connection, hash)?;
             seen.map_or(Ok(()), |seen| seen.agrees(&self.edge))?;
         }
         seen.map_or(Ok(()), |seen| seen.is_covered(self.edge.size()))?;
+        self.right = Arc::new(tiles.finish(&self.connection)?);
         Ok(places)
     }
 
@@ -150,6 +164,25 @@ impl State {
 /// When the file cannot be read.
 pub fn stored_rows(connection: &Connection) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
     rows(connection, ROWS)
+}
+
+/// Hands over every leaf in order, which is without a gap.
+pub(super) fn each_leaf(
+    connection: &Connection,
+    mut take: impl FnMut(u64, Vec<u8>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare(ROWS).map_err(|e| sqlite(&e))?;
+    let mut rows = statement.query([]).map_err(|e| sqlite(&e))?;
+    let mut next = 0;
+    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+        let (index, leaf): (u64, Vec<u8>) = numbered(row)?;
+        if index != next {
+            return Err(StoreError::Corrupt(format!("entry {next} is missing")));
+        }
+        next += 1;
+        take(index, leaf)?;
+    }
+    Ok(())
 }
 
 /// All heads in order of size.

@@ -12,7 +12,9 @@ use super::index::{Next, Reading};
 use super::sqlite;
 use crate::audit::entry::{Entry, SlotId};
 use crate::audit::leaf::{Leaf, content_commitment, decode};
+use crate::audit::receipt::{OpenedSlot, sealed_hash};
 use crate::audit::tree::{Hash, leaf_hash};
+use crate::domain::DecisionId;
 use crate::store::{Page, Search, Slots, StoreError, StoredEntry};
 
 /// Rows read for each row wanted, at most.
@@ -74,15 +76,26 @@ fn opened(
     id: SlotId,
     slot: &Slot,
 ) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(laid_open(keys, entry.event, id, slot)?.map(|slot| slot.content))
+}
+
+/// A slot with all that shows what the leaf committed to; `None`: erased.
+pub(super) fn laid_open(
+    keys: &Keyring,
+    event: DecisionId,
+    id: SlotId,
+    slot: &Slot,
+) -> Result<Option<OpenedSlot>, StoreError> {
     let changed = || StoreError::Corrupt("a sealed slot is not what was committed to".to_owned());
-    match keys.open_slot(entry.event, id as u8, &slot.bytes)? {
+    match keys.open_slot(event, id as u8, &slot.bytes)? {
         Opened::Erased => Ok(None),
         Opened::Content(plain) => {
             let (salt, content) = plain.split_first_chunk::<32>().ok_or_else(changed)?;
             if content_commitment(id, salt, content).as_slice() != slot.content {
                 return Err(changed());
             }
-            Ok(Some(content.to_vec()))
+            let sealed = sealed_hash(&slot.bytes);
+            Ok(Some(OpenedSlot { id, salt: *salt, content: content.to_vec(), sealed }))
         }
     }
 }
@@ -126,12 +139,15 @@ pub fn check_slots(path: &Path, keys: &Keyring) -> Result<SlotsFound, StoreError
 }
 
 /// A slot as it stands in the file.
-struct Slot {
+pub(super) struct Slot {
     content: Vec<u8>,
     bytes: Vec<u8>,
 }
 
-fn sealed(connection: &Connection, index: u64) -> Result<BTreeMap<SlotId, Slot>, StoreError> {
+pub(super) fn sealed(
+    connection: &Connection,
+    index: u64,
+) -> Result<BTreeMap<SlotId, Slot>, StoreError> {
     let mut statement = connection
         .prepare_cached("SELECT slot, content, bytes FROM slot WHERE idx = ?1 ORDER BY slot")
         .map_err(|e| sqlite(&e))?;

@@ -11,6 +11,8 @@ use super::*;
 use crate::audit::entry::{Facet, Kind};
 use crate::clock::FixedClock;
 
+mod tiles;
+
 const ORIGIN: &str = "hub.example/audit";
 
 fn clock() -> SharedClock {

@@ -13,10 +13,12 @@ use uuid::Uuid;
 
 use super::file::State;
 use super::rollback::Seen;
+use super::tiles::keep;
 use super::{Draft, Job, Published, Reply, draft, sqlite};
 use crate::audit::checkpoint::{Checkpoint, SigningKey};
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::audit::leaf::encode;
+use crate::audit::tile::{RightSide, Tile};
 use crate::audit::tree::{Edge, Hash, leaf_hash};
 use crate::clock::SharedClock;
 use crate::domain::DecisionId;
@@ -45,6 +47,9 @@ struct Waiting {
 struct Batch {
     leaves: Vec<(u64, Vec<u8>, Hash)>,
     edge: Edge,
+    right: Arc<RightSide>,
+    /// Tiles that the batch fills.
+    tiles: Vec<Tile>,
     committed_at: Timestamp,
     head: SignedHead,
 }
@@ -138,7 +143,7 @@ impl Writer {
             let told = Seen::in_this_run(&head);
             let (state, places) = State::open(&self.path, &verifier, told.as_ref())?;
             let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-            *published = Published { head: state.head(), places };
+            *published = Published { head: state.head(), right: Arc::clone(&state.right), places };
             drop(published);
             self.state = Some(state);
         }
@@ -200,8 +205,10 @@ impl Writer {
             });
         }
         published.head = batch.head.clone();
+        published.right = Arc::clone(&batch.right);
         drop(published);
         state.edge = batch.edge;
+        state.right = batch.right;
         state.last_commit = batch.committed_at;
         state.note = batch.head.note;
         self.state = Some(state);
@@ -211,7 +218,8 @@ impl Writer {
     fn prepare(&self, state: &State, drafts: &[Draft]) -> Result<Batch, StoreError> {
         // Time does not go backwards in the log, whatever the clock does.
         let committed_at = self.clock.now().max(state.last_commit);
-        let mut edge = state.edge.clone();
+        let (mut edge, mut right) = (state.edge.clone(), RightSide::clone(&state.right));
+        let mut tiles = Vec::new();
         let mut leaves = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let leaf = encode(&draft.entry, committed_at, &draft.commitments)
@@ -219,10 +227,12 @@ impl Writer {
             let hash = leaf_hash(&leaf);
             leaves.push((edge.size(), leaf, hash));
             edge.push(hash);
+            tiles.extend(right.push(hash));
         }
         let (size, root) = (edge.size(), edge.root());
         let note = self.key.sign(&Checkpoint { origin: self.origin.clone(), size, root });
-        Ok(Batch { leaves, edge, committed_at, head: SignedHead { size, root, note } })
+        let (right, head) = (Arc::new(right), SignedHead { size, root, note });
+        Ok(Batch { leaves, edge, right, tiles, committed_at, head })
     }
 }
 
@@ -249,6 +259,9 @@ fn insert(
                     sealed.bytes
                 ])?;
             }
+        }
+        for tile in &batch.tiles {
+            keep(&transaction, tile)?;
         }
         transaction
             .prepare_cached("INSERT INTO head (size, note) VALUES (?1, ?2)")?

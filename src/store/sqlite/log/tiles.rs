@@ -1,0 +1,107 @@
+//! The full tiles of a log on disk. They follow from the entries: what is missing is made anew at opening,
+//! what differs from the entries stops it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::sqlite;
+use crate::audit::tile::{FullTiles, RightSide, Tile, TileId, full_tile};
+use crate::audit::tree::Hash;
+use crate::store::StoreError;
+
+/// Keeps a full tile, in the transaction of the entries that fill it.
+pub(super) fn keep(connection: &Connection, tile: &Tile) -> Result<(), rusqlite::Error> {
+    connection
+        .prepare_cached("INSERT INTO tile (level, n, hashes) VALUES (?1, ?2, ?3)")?
+        .execute(params![tile.id.level, place(tile.id), tile.hashes.concat()])
+        .map(drop)
+}
+
+fn place(id: TileId) -> i64 {
+    i64::try_from(id.n).unwrap_or(i64::MAX)
+}
+
+/// What is stored of a tile.
+pub(super) fn stored(connection: &Connection, id: TileId) -> Result<Option<Vec<u8>>, StoreError> {
+    connection
+        .prepare_cached("SELECT hashes FROM tile WHERE level = ?1 AND n = ?2")
+        .and_then(|mut found| {
+            found.query_row(params![id.level, place(id)], |row| row.get(0)).optional()
+        })
+        .map_err(|e| sqlite(&e))
+}
+
+/// Takes the entries of a log that is being opened, and holds the tiles against them.
+#[derive(Default)]
+pub(super) struct Adopting {
+    right: RightSide,
+    full: u64,
+    made: u64,
+}
+
+impl Adopting {
+    pub(super) fn push(&mut self, connection: &Connection, leaf: Hash) -> Result<(), StoreError> {
+        for tile in self.right.push(leaf) {
+            self.full += 1;
+            match stored(connection, tile.id)? {
+                Some(bytes) if bytes == tile.hashes.concat() => {}
+                Some(_) => {
+                    let what = format!("{} is not that of the entries", tile.id);
+                    return Err(StoreError::Corrupt(what));
+                }
+                None => {
+                    self.made += 1;
+                    keep(connection, &tile).map_err(|e| sqlite(&e))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// There is no tile but those of the entries.
+    pub(super) fn finish(self, connection: &Connection) -> Result<RightSide, StoreError> {
+        let count: i64 = connection
+            .query_row("SELECT count(*) FROM tile", [], |row| row.get(0))
+            .map_err(|e| sqlite(&e))?;
+        if u64::try_from(count) != Ok(self.full) {
+            let what = "there are tiles of entries that are not there".to_owned();
+            return Err(StoreError::Corrupt(what));
+        }
+        if self.made > 0 {
+            tracing::info!(tiles = self.made, "Tiles of the audit log were made anew");
+        }
+        Ok(self.right)
+    }
+}
+
+/// Reads full tiles, each once.
+pub(super) struct Stored<'a> {
+    connection: &'a Connection,
+    read: RefCell<BTreeMap<TileId, Rc<Vec<Hash>>>>,
+}
+
+impl<'a> Stored<'a> {
+    pub(super) const fn of(connection: &'a Connection) -> Self {
+        Self { connection, read: RefCell::new(BTreeMap::new()) }
+    }
+}
+
+impl FullTiles for Stored<'_> {
+    type Error = StoreError;
+
+    fn full(&self, id: TileId) -> Result<Rc<Vec<Hash>>, StoreError> {
+        if let Some(read) = self.read.borrow().get(&id) {
+            return Ok(Rc::clone(read));
+        }
+        let bytes = stored(self.connection, id)?
+            .ok_or_else(|| StoreError::Corrupt(format!("{id} is missing")))?;
+        let hashes = full_tile(&bytes)
+            .ok_or_else(|| StoreError::Corrupt(format!("{id} is not 256 hashes")))?;
+        let hashes = Rc::new(hashes);
+        self.read.borrow_mut().insert(id, Rc::clone(&hashes));
+        Ok(hashes)
+    }
+}

@@ -1,0 +1,32 @@
+//! Proofs come from the log alone.
+
+use super::SqliteStore;
+use crate::audit::entry::SlotId;
+use crate::audit::receipt::ProvenEntry;
+use crate::audit::tile::TileId;
+use crate::audit::tree::Hash;
+use crate::domain::DecisionId;
+use crate::store::{Proofs, StoreError};
+
+#[tonic::async_trait]
+impl Proofs for SqliteStore {
+    async fn inclusion(&self, index: u64, size: u64) -> Result<Option<Vec<Hash>>, StoreError> {
+        self.log.inclusion(index, size).await
+    }
+
+    async fn consistency(&self, from: u64, to: u64) -> Result<Option<Vec<Hash>>, StoreError> {
+        self.log.consistency(from, to).await
+    }
+
+    async fn tile(&self, id: TileId, width: usize) -> Result<Option<Vec<Hash>>, StoreError> {
+        self.log.tile(id, width).await
+    }
+
+    async fn proven(
+        &self,
+        event: DecisionId,
+        open: &'static [SlotId],
+    ) -> Result<Option<ProvenEntry>, StoreError> {
+        self.log.proven(event, open).await
+    }
+}
