@@ -394,8 +394,8 @@ enum AuditCommand {
         /// A verifier key that you have kept; without it, the one in the folder.
         #[arg(long)]
         key: Option<String>,
-        /// SIZE:ROOT that an earlier verification printed and you have kept: the log may only have
-        /// grown since.
+        /// SIZE:ROOT that an earlier verification printed and you have kept, or the file of a checkpoint:
+        /// the log may only have grown since.
         #[arg(long)]
         kept: Option<String>,
         /// The log's lock; without it, DIR.audit-lock beside the data folder, if it is there.

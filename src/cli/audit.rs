@@ -31,18 +31,24 @@ fn kept_root(text: &str) -> Option<(u64, [u8; 32])> {
     Some((size.parse().ok()?, hex::decode(root).ok()?.try_into().ok()?))
 }
 
+/// The file of a checkpoint that the log has signed.
+fn kept_checkpoint(path: &str, key: &VerifierKey) -> Result<(u64, [u8; 32]), String> {
+    let note = std::fs::read_to_string(path).map_err(|e| {
+        format!(
+            "--kept \"{path}\" must be SIZE:ROOT, as an earlier verification printed it, or the \
+             file of a checkpoint: {e}"
+        )
+    })?;
+    let head = key.open(&note).map_err(|e| format!("--kept {path}: {e}"))?;
+    Ok((head.size, head.root))
+}
+
 fn verified(
     data: &Path,
     key: Option<&str>,
     kept: Option<&str>,
     lock: Option<&Path>,
 ) -> Result<Outcome, String> {
-    let kept = match kept {
-        None => None,
-        Some(text) => Some(kept_root(text).ok_or_else(|| {
-            format!("--kept \"{text}\" must be SIZE:ROOT, as an earlier verification printed it")
-        })?),
-    };
     let shown = data.display();
     let text = match key {
         Some(key) => key.to_owned(),
@@ -51,6 +57,13 @@ fn verified(
         })?,
     };
     let key = VerifierKey::parse(&text).map_err(|e| format!("the verifier key: {e}"))?;
+    let kept = match kept {
+        None => None,
+        Some(text) => match kept_root(text) {
+            Some(kept) => Some(kept),
+            None => Some(kept_checkpoint(text, &key)?),
+        },
+    };
     let files = files_in(data).map_err(|e| format!("{shown}: {e}"))?;
     if files.is_empty() {
         return Err(format!("{shown}: there is no audit log here"));

@@ -20,6 +20,7 @@ use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::audit::proof::{consistency, inclusion};
 use crate::audit::tree::Hash;
 use crate::domain::DecisionId;
+use crate::store::Search;
 use crate::store::sqlite::log::{Log, StoredTree, files_in};
 
 /// What the asker wrote.
@@ -42,7 +43,7 @@ pub enum ProofCommand {
         /// Lays open whom the entry is about and what the asker wrote.
         #[arg(long)]
         open: bool,
-        /// `disclosures/UUID`, `events/UUID` or the UUID alone.
+        /// `disclosures/UUID`, `events/UUID`, the UUID alone, or `entries/INDEX`.
         event: String,
     },
     /// Writes a proof that an entry is in the log (tlog-proof), or that the log only grew (as witnesses
@@ -165,15 +166,39 @@ fn recorded(folder: &DataFolder, what: &str) -> Result<(Log, tokio::runtime::Run
 }
 
 fn receipt(folder: &DataFolder, event: &str, open: bool) -> Result<String, String> {
-    let id = event.trim_start_matches("disclosures/").trim_start_matches("events/");
-    let id: DecisionId = id
-        .parse()
-        .map_err(|_| format!("\"{event}\" must be disclosures/UUID, events/UUID or a UUID"))?;
+    let wanted = Wanted::read(event).ok_or_else(|| {
+        format!("\"{event}\" must be disclosures/UUID, events/UUID, a UUID or entries/INDEX")
+    })?;
     let (log, runtime) = recorded(folder, if open { "receipt|open" } else { "receipt" })?;
+    let none = || format!("there is no entry of {event}");
+    let id = match wanted {
+        Wanted::Event(id) => id,
+        Wanted::Index(from_index) => {
+            let search = Search { from_index, limit: 1, ..Search::default() };
+            let page = runtime.block_on(log.search(search)).map_err(|e| e.to_string())?;
+            let found = page.entries.into_iter().find(|stored| stored.index == from_index);
+            found.ok_or_else(none)?.entry.event
+        }
+    };
     let proven = runtime.block_on(log.proven(id, if open { WRITTEN } else { &[] }));
     let proven = proven.map_err(|e| e.to_string())?;
-    let proven = proven.ok_or_else(|| format!("there is no entry of {event}"))?;
-    Ok(printed(&proven.text()))
+    Ok(printed(&proven.ok_or_else(none)?.text()))
+}
+
+/// Whose receipt.
+enum Wanted {
+    Event(DecisionId),
+    Index(u64),
+}
+
+impl Wanted {
+    fn read(text: &str) -> Option<Self> {
+        if let Some(index) = text.strip_prefix("entries/") {
+            return index.parse().ok().map(Self::Index);
+        }
+        let id = text.strip_prefix("disclosures/").or_else(|| text.strip_prefix("events/"));
+        id.unwrap_or(text).parse().ok().map(Self::Event)
+    }
 }
 
 /// What is printed gets its last newline at the terminal.

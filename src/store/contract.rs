@@ -5,6 +5,7 @@ pub(super) mod knowledge;
 mod log;
 mod people;
 mod policies;
+mod proofs;
 mod shelf;
 mod writes;
 
@@ -228,6 +229,8 @@ macro_rules! engine {
                 an_id_is_taken_once, an_entry_too_large_is_refused_with_its_run,
                 an_entry_is_found_by_its_id, a_search_finds_what_is_meant,
                 a_search_is_scoped_and_pinned, a_search_is_complete_page_by_page, many_writers_get_dense_places;
+            proofs: every_entry_is_proven_under_every_later_head, tiles_hold_the_leaf_hashes,
+                a_proven_entry_opens_what_is_named;
             people: an_unknown_resident_is_nobody, registering_is_all_or_nothing,
                 a_link_is_made_once_and_to_somebody, a_link_undone_takes_its_records_along,
                 finding_needs_number_name_and_birth_date, local_ids_come_in_order;

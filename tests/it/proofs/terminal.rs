@@ -81,6 +81,10 @@ async fn a_receipt_is_written_and_checked_at_the_terminal() {
         assert_eq!((exit, text.contains(&resident)), (0, personal), "{text}");
         assert!(text.contains("  Subject: ") && text.contains("  Asker: "), "{text}");
     }
+    let by_place = folder.said(&["receipt", &format!("entries/{}", before - 1)]);
+    let file = folder.file("place.tlog-proof", &by_place);
+    let (exit, text) = folder.check("check-receipt", &[&file], &[]);
+    assert!(exit == 0 && text.starts_with(&format!("Entry {} of", before - 1)), "{text}");
     // Each reading is an entry.
     let read = folder.said(&["search", "--from", &before.to_string()]);
     assert!(read.contains("What=receipt\n") && read.contains("What=receipt|open\n"), "{read}");
@@ -94,7 +98,9 @@ async fn a_receipt_is_written_and_checked_at_the_terminal() {
         assert!(text.contains("does not verify"), "{text}");
     }
     assert_eq!(folder.check("check-receipt", &[Path::new("none")], &[]).0, 2);
-    for wrong in ["disclosures/00000000-0000-4000-8000-000000000000", "entries/1", ""] {
+    for wrong in
+        ["disclosures/00000000-0000-4000-8000-000000000000", "entries/9999", "entries/x", ""]
+    {
         assert_eq!(folder.audit(&["receipt", wrong]).0, 2, "{wrong}");
     }
 }
