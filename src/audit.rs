@@ -4,5 +4,6 @@
 pub mod checkpoint;
 pub mod entry;
 pub mod leaf;
+pub mod review;
 pub mod tree;
 pub mod verify;

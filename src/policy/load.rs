@@ -157,6 +157,8 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             facts: words.facts,
             referrals: words.referrals,
             overrides: words.overrides,
+            reviews: words.reviews,
+            outcomes: words.outcomes,
             agreements,
             rules,
             promises,

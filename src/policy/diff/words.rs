@@ -9,7 +9,7 @@ use super::notes::Notes;
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DutyDue, DutyMeaning, FactRule, Field,
     Figures, Flag, Gateway, Involvement, Lifts, OverrideRule, Place, Purpose, ReferralRule,
-    RuleBook, TermText,
+    ReviewOutcome, ReviewRule, RuleBook, TermText,
 };
 
 pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
@@ -32,6 +32,8 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         referrals,
         facts,
         overrides,
+        reviews,
+        outcomes,
         agreements: _,
         rules: _,
         // Compared line by line: what they guard against is more than what they say of rows.
@@ -85,6 +87,24 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
     n.rows("words/referrals.csv", (Widens, Narrows), (&old.referrals, referrals), referral);
     n.rows("words/facts.csv", (Widens, Widens), (&old.facts, facts), fact);
     n.rows("words/overrides.csv", (Widens, Narrows), (&old.overrides, overrides), over);
+    n.rows("words/reviews.csv", (Narrows, Widens), (&old.reviews, reviews), |n, key, old, new| {
+        let ReviewRule { due_hours, minutes } = new;
+        let at = format!("{key}, due_hours");
+        n.order(Widens, ("words/reviews.csv", &at), &old.due_hours, due_hours);
+        let at = format!("{key}, minutes");
+        n.value(Rewords, ("words/reviews.csv", &at), (&old.minutes, minutes), shown);
+    });
+    n.rows(
+        "words/outcomes.csv",
+        (Rewords, Widens),
+        (&old.outcomes, outcomes),
+        |n, key, old, new| {
+            let ReviewOutcome { meaning, unjustified } = new;
+            n.text(("words/outcomes.csv", key), &old.meaning, meaning);
+            let at = format!("{key}, unjustified");
+            n.flag(Narrows, ("words/outcomes.csv", &at), old.unjustified, *unjustified);
+        },
+    );
 }
 
 fn shown<T: Debug>(value: &T) -> String {

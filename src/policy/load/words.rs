@@ -10,12 +10,12 @@ use super::sheet::{Line, table};
 use super::{Finding, Findings, nearest};
 use crate::domain::{
     AgencyId, BasisId, CategoryId, ChoiceKind, Code, ConsentKind, ConsentState, Duty, FactKind,
-    FieldId, FlagId, GatewayId, Giver, HubFunction, OverrideId, PurposeId, RoleId,
+    FieldId, FlagId, GatewayId, Giver, HubFunction, OutcomeId, OverrideId, PurposeId, RoleId,
 };
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
     FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Involvement, Lifts, OverrideRule,
-    OverrideTest, Purpose, ReferralRule,
+    OverrideTest, Purpose, ReferralRule, ReviewOutcome, ReviewRule,
 };
 
 /// All vocabularies.
@@ -34,6 +34,8 @@ pub(super) struct Words {
     pub referrals: BTreeMap<Code, ReferralRule>,
     pub facts: BTreeMap<FactKind, FactRule>,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
+    pub reviews: BTreeMap<OverrideId, ReviewRule>,
+    pub outcomes: BTreeMap<OutcomeId, ReviewOutcome>,
 }
 
 /// One line with its file, so that every finding names both.
@@ -111,7 +113,7 @@ impl<'a> Row<'a> {
             .collect()
     }
 
-    fn flag(&mut self, findings: &mut Findings) -> bool {
+    pub(super) fn flag(&mut self, findings: &mut Findings) -> bool {
         let (column, cell) = self.next();
         match cell {
             "yes" => true,
@@ -148,7 +150,7 @@ impl<'a> Row<'a> {
 
 pub(super) struct Reader<'a> {
     texts: &'a Texts,
-    findings: &'a mut Findings,
+    pub(super) findings: &'a mut Findings,
 }
 
 impl Reader<'_> {
@@ -189,7 +191,7 @@ impl Reader<'_> {
         self.complete(name, all, &found);
     }
 
-    fn complete<T: Ord + std::fmt::Display, V>(
+    pub(super) fn complete<T: Ord + std::fmt::Display, V>(
         &mut self,
         name: &str,
         all: &[T],
@@ -281,6 +283,8 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     gateways(&mut r, &mut w);
     facts(&mut r, &mut w);
     overrides(&mut r, &mut w);
+    w.reviews = super::reviews::reviews(&mut r, &w);
+    w.outcomes = super::reviews::outcomes(&mut r);
     w
 }
 
