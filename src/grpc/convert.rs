@@ -4,6 +4,7 @@
 mod audit;
 mod choice;
 mod fact;
+mod override_review;
 mod policy;
 mod record;
 mod resident;
@@ -19,6 +20,7 @@ use jiff::civil::Date;
 pub use audit::{EntryIndex, Sought, entry_message, search_response};
 pub use choice::{TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
+pub use override_review::{Nothing, ReviewMinutes, figures_response, reviews_response};
 use policy::version_message;
 pub use policy::{
     Explaining, RuleBookForm, explained_response, policy_response, rule_book_response,

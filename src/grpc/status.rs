@@ -173,6 +173,10 @@ reasons! {
     DutyNotOpen = "DUTY_NOT_OPEN", FailedPrecondition,
         "the duty was met already",
         "nothing: the first record stands";
+    /// May not close a review.
+    ReviewerNotEntitled = "REVIEWER_NOT_ENTITLED", PermissionDenied,
+        "the caller may not close this review",
+        "a privacy officer of the asking agency closes it with CloseReview, who has declared their interests, did not approve the override and does not know the resident";
     /// Too much.
     TooMuch = "TOO_MUCH", ResourceExhausted,
         "the answer or its audit entry would be too large",
@@ -296,6 +300,7 @@ const fn of_review(why: Review) -> Reason {
         Review::GrantUsed => Reason::GrantUsed,
         Review::GrantMismatch => Reason::GrantMismatch,
         Review::DutyNotOpen => Reason::DutyNotOpen,
+        Review::ReviewerNotEntitled => Reason::ReviewerNotEntitled,
     }
 }
 

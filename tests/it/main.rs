@@ -32,6 +32,7 @@ mod replayed;
 mod replaying;
 mod reported;
 mod residents;
+mod reviewing;
 mod reviews;
 mod schemas;
 mod sharing;
