@@ -240,7 +240,15 @@ impl Hub {
             ..Search::default()
         };
         let mut all = Vec::new();
-        self.each_of(caller.agency(), search, |stored| all.extend(closed(&stored.entry))).await?;
+        let take = |stored: &StoredEntry| {
+            if all.len() <= limits::REVIEWS_MAX {
+                all.extend(closed(&stored.entry));
+            }
+        };
+        self.each_of(caller.agency(), search, take).await?;
+        if all.len() > limits::REVIEWS_MAX {
+            return Err(HubError::TooMuch);
+        }
         let (signals, slice) = review::figures(&all);
         Ok(SignalFigures { signals, slice })
     }
