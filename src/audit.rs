@@ -10,6 +10,7 @@ pub mod pseudonym;
 pub mod questions;
 pub mod receipt;
 pub mod retention;
+pub mod review;
 pub mod tile;
 pub mod tree;
 pub mod verify;

@@ -21,7 +21,7 @@ pub use facts::{
 pub use function::HubFunction;
 pub use ids::{
     AgencyId, AgreementId, BasisId, CategoryId, DecisionId, FieldId, FlagId, GatewayId, IdError,
-    OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
+    OutcomeId, OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
 };
 pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
 pub use kept::KeptKind;

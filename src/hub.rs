@@ -47,8 +47,8 @@ pub use replays::{Replay, ReplayState, Replayed};
 pub use reported::NonDisclosure;
 pub use residents::{NewResident, Wanted};
 pub use reviews::{
-    Approving, Deciding, DutyState, Fulfilling, ListedDuty, ListedReferral, ReferralState, Review,
-    Sweep, Verdict, duties,
+    Approving, Closing, Deciding, DutyState, Fulfilling, ListedDuty, ListedReferral, ReferralState,
+    Review, ReviewQueue, SignalFigures, Sweep, Verdict, WaitingReview, duties,
 };
 pub use rights::Finding;
 

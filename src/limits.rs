@@ -118,6 +118,10 @@ pub const PURGE_EVERY: Duration = Duration::from_secs(60);
 pub const PURGE_MAX: usize = 1_000;
 /// Duties that the sweep keeps in mind; it reads on when some of them are late or done.
 pub const DUTIES_WAITING_MAX: usize = 500_000;
+/// Most uses of overrides of one agency that one list of reviews reads.
+pub const REVIEWS_MAX: usize = 20_000;
+/// Longest time that a reviewer may say they have, in minutes: a week.
+pub const REVIEW_MINUTES_MAX: u32 = 10_080;
 /// Time between two sweeps for duties that are late.
 pub const SWEEP: Duration = Duration::from_secs(60);
 

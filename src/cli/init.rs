@@ -23,10 +23,12 @@ const AS_SHIPPED: &[(&str, &str)] = &[
     ("words/fields.csv", include_str!("../../policies/words/fields.csv")),
     ("words/flags.csv", include_str!("../../policies/words/flags.csv")),
     ("words/givers.csv", include_str!("../../policies/words/givers.csv")),
+    ("words/outcomes.csv", include_str!("../../policies/words/outcomes.csv")),
     ("words/overrides.csv", include_str!("../../policies/words/overrides.csv")),
     ("words/purposes.csv", include_str!("../../policies/words/purposes.csv")),
     ("words/referrals.csv", include_str!("../../policies/words/referrals.csv")),
     ("words/retention.csv", include_str!("../../policies/words/retention.csv")),
+    ("words/reviews.csv", include_str!("../../policies/words/reviews.csv")),
     ("words/roles.csv", include_str!("../../policies/words/roles.csv")),
 ];
 

@@ -111,6 +111,8 @@ word! {
     FlagId;
     /// A kind of override, such as `VITAL`.
     OverrideId;
+    /// What the review of an override found, such as `justified`.
+    OutcomeId;
 }
 
 impl FieldId {

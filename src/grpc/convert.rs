@@ -5,6 +5,7 @@ mod audit;
 mod candidate;
 mod choice;
 mod fact;
+mod override_review;
 mod policy;
 mod proofs;
 mod question;
@@ -23,6 +24,7 @@ pub use audit::{AccessName, AccessReason, EntryIndex, Sought, entry_message, sea
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
 pub use choice::{TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
+pub use override_review::{Nothing, ReviewMinutes, figures_response, reviews_response};
 use policy::version_message;
 pub use policy::{
     Explaining, RuleBookForm, explained_response, policy_response, rule_book_response,

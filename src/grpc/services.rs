@@ -152,6 +152,7 @@ repeatable!(SetRestrictionRequest, LiftRestrictionRequest);
 repeatable!(RecordFactsRequest, RetractRecordsRequest);
 repeatable!(ReportNonDisclosureRequest);
 repeatable!(ApproveOverrideRequest, DecideReferralRequest, FulfilObligationRequest);
+repeatable!(CloseReviewRequest);
 
 /// A request id with the digest of what is asked under it.
 fn key_of(id: &str, message: &[u8]) -> Result<Option<RequestKey>, Status> {

@@ -189,6 +189,10 @@ reasons! {
     AccessEnded = "ACCESS_ENDED", FailedPrecondition,
         "the sign-off to see every agency's entries has ended",
         "ask for another one";
+    /// May not close a review.
+    ReviewerNotEntitled = "REVIEWER_NOT_ENTITLED", PermissionDenied,
+        "the caller may not close this review",
+        "a privacy officer of the asking agency closes it with CloseReview, who has declared their interests, did not approve the override and does not know the resident";
     /// Too much.
     TooMuch = "TOO_MUCH", ResourceExhausted,
         "the answer or its audit entry would be too large",
@@ -321,6 +325,7 @@ const fn of_review(why: Review) -> Reason {
         Review::SecondAgencyNeeded => Reason::SecondAgencyNeeded,
         Review::AccessOpen => Reason::AccessNotApproved,
         Review::AccessEnded => Reason::AccessEnded,
+        Review::ReviewerNotEntitled => Reason::ReviewerNotEntitled,
     }
 }
 

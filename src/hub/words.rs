@@ -1,7 +1,9 @@
 //! Checks the words of a write against the policy in force, and names the nearest word that it has.
 //! Never repeats what the asker wrote.
 
-use crate::domain::{AgencyId, CategoryId, FieldId, FlagId, GatewayId, PurposeId, Scope};
+use crate::domain::{
+    AgencyId, CategoryId, FieldId, FlagId, GatewayId, OutcomeId, PurposeId, Scope,
+};
 use crate::policy::book::{INVOLVEMENT, RuleBook};
 
 use super::error::{HubError, Violation};
@@ -51,6 +53,13 @@ impl<'a> Words<'a> {
         let book = self.book;
         let known = book.categories.keys().map(CategoryId::as_str);
         self.check(field, "category", word.as_str(), known);
+    }
+
+    /// What a review found.
+    pub fn outcome(&mut self, field: &str, word: &OutcomeId) {
+        let book = self.book;
+        let known = book.outcomes.keys().map(OutcomeId::as_str);
+        self.check(field, "outcome", word.as_str(), known);
     }
 
     /// A category that holders publish.

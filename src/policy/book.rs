@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::lint::Severity;
 use crate::domain::{
     AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, Code, Duty, FactKind, FieldId,
-    FlagId, GatewayId, HubFunction, KeptKind, OverrideId, PurposeId, RoleId,
+    FlagId, GatewayId, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId, RoleId,
 };
 
 pub use rule::{Cell, ChoiceForce, Despite, Effect, Ground, Only, Rule, When};
@@ -58,6 +58,10 @@ pub struct RuleBook {
     pub retention: BTreeMap<KeptKind, u16>,
     /// `words/overrides.csv`.
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
+    /// `words/reviews.csv`: every override exactly once.
+    pub reviews: BTreeMap<OverrideId, ReviewRule>,
+    /// `words/outcomes.csv`: what a review may find.
+    pub outcomes: BTreeMap<OutcomeId, ReviewOutcome>,
     /// `agreements/*.toml`.
     pub agreements: BTreeMap<AgreementId, Agreement>,
     /// `rules/*.csv`, files in order of name, rows in order of file: `00-never.csv` first.
@@ -519,6 +523,24 @@ pub struct OverrideRule {
     pub approver_roles: BTreeSet<RoleId>,
     /// Whose person may approve it.
     pub approver_of: ApproverOf,
+}
+
+/// How a release that asserted an override is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewRule {
+    /// It must be closed within this many hours from the release.
+    pub due_hours: i64,
+    /// A reviewer needs about this many minutes for one.
+    pub minutes: u32,
+}
+
+/// What a review may find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewOutcome {
+    /// In plain words.
+    pub meaning: String,
+    /// The override should not have been used so.
+    pub unjustified: bool,
 }
 
 /// An information sharing agreement.

@@ -160,6 +160,8 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             referrals: words.referrals,
             retention: words.retention,
             overrides: words.overrides,
+            reviews: words.reviews,
+            outcomes: words.outcomes,
             agreements,
             rules,
             promises,

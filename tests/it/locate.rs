@@ -8,7 +8,7 @@ use weir::store::{LocalId, Store};
 
 use crate::support::{
     ABSENT, AISHA, BEN, CARER, CHILDRENS, CONSTABLE, GP_AUDITOR, HOUSING, Inhabitant, NURSE,
-    PROTECTED, Place, SEALED, flagged, prepared, relationship, staff,
+    PROTECTED, Place, SEALED, expect_refused, flagged, prepared, relationship, staff,
 };
 
 const MANAGER: Person<'_> = Person {
@@ -188,16 +188,11 @@ fn enquiry(about: Inhabitant) -> pb::LocateRecordsRequest {
     }
 }
 
-#[tokio::test]
-async fn an_approval_of_a_second_person_is_good_for_one_look() {
-    let place = Place::open().await;
-    let facts = vec![staff(CARE_LEAD, None), relationship(CARER, AISHA, place.clock.now())];
-    place.record(facts).await;
-    let told = locate(&place, CARER, enquiry(AISHA)).await;
-    assert!(told.codes.contains(&"OVR_NEEDS_SECOND_PERSON".to_owned()), "{:?}", told.codes);
+/// The same as a request to the holder, whose refusal can be approved.
+fn refused_enquiry(about: Inhabitant) -> pb::RequestRecordsRequest {
     let pb::LocateRecordsRequest { resident, purpose, reason, case_reference, r#override, .. } =
-        enquiry(AISHA);
-    let refused = pb::RequestRecordsRequest {
+        enquiry(about);
+    pb::RequestRecordsRequest {
         residents: vec![resident],
         holders: vec!["agencies/oakdale-gp".to_owned()],
         purpose,
@@ -206,11 +201,63 @@ async fn an_approval_of_a_second_person_is_good_for_one_look() {
         case_reference,
         r#override,
         ..Default::default()
-    };
+    }
+}
+
+#[tokio::test]
+async fn an_approval_of_a_second_person_is_good_for_one_look() {
+    let place = Place::open().await;
+    let facts = vec![staff(CARE_LEAD, None), relationship(CARER, AISHA, place.clock.now())];
+    place.record(facts).await;
+    let told = locate(&place, CARER, enquiry(AISHA)).await;
+    assert!(told.codes.contains(&"OVR_NEEDS_SECOND_PERSON".to_owned()), "{:?}", told.codes);
+    let refused = refused_enquiry(AISHA);
     let reply = place.sharing().request_records(place.from(CARER, refused)).await.unwrap();
     let disclosure = reply.into_inner().answers[0].receipt.as_ref().unwrap().name.clone();
     let approve = pb::ApproveOverrideRequest { disclosure, ..Default::default() };
     place.reviews().approve_override(place.from(CARE_LEAD, approve)).await.unwrap();
     assert_eq!(locate(&place, CARER, enquiry(AISHA)).await.holders, ["agencies/oakdale-gp"]);
     assert!(locate(&place, CARER, enquiry(AISHA)).await.holders.is_empty(), "used");
+}
+
+#[tokio::test]
+async fn a_look_with_an_override_is_reviewed_by_neither_who_asked_nor_who_approved() {
+    use tonic::Code;
+    let place = Place::open().await;
+    let agency = CARER.agency;
+    let officer = Person { agency, person: "privacy-1", roles: &["hub-privacy-officer"] };
+    let asker = Person { roles: officer.roles, ..CARER };
+    let approver = Person { roles: officer.roles, ..CARE_LEAD };
+    let start = place.clock.now();
+    let facts =
+        vec![staff(CARE_LEAD, None), staff(officer, None), relationship(CARER, AISHA, start)];
+    place.record(facts).await;
+    let list = async || {
+        let message = place.from(officer, pb::ListReviewsRequest::default());
+        place.reviews().list_reviews(message).await.unwrap().into_inner().reviews
+    };
+    let refused = refused_enquiry(AISHA);
+    let reply = place.sharing().request_records(place.from(CARER, refused)).await.unwrap();
+    let disclosure = reply.into_inner().answers[0].receipt.as_ref().unwrap().name.clone();
+    let approve = pb::ApproveOverrideRequest { disclosure, ..Default::default() };
+    place.reviews().approve_override(place.from(CARE_LEAD, approve)).await.unwrap();
+    assert!(list().await.is_empty(), "nothing was released yet");
+    assert_eq!(locate(&place, CARER, enquiry(AISHA)).await.holders, ["agencies/oakdale-gp"]);
+    let waiting = list().await;
+    assert_eq!((waiting.len(), waiting[0].holder.as_str()), (1, "agencies/oakdale-gp"));
+    for (what, who, code, reason) in [
+        ("who asked", asker, Code::PermissionDenied, "OWN_REQUEST"),
+        ("who approved", approver, Code::PermissionDenied, "REVIEWER_NOT_ENTITLED"),
+        ("another", officer, Code::Ok, ""),
+    ] {
+        let message = pb::CloseReviewRequest {
+            disclosure: waiting[0].disclosure.clone(),
+            outcome: "justified".to_owned(),
+            reason: "The son was there".to_owned(),
+            request_id: String::new(),
+        };
+        let reply = place.reviews().close_review(place.from(who, message)).await;
+        expect_refused(what, reply, code, reason, &[]);
+    }
+    assert!(list().await.is_empty());
 }

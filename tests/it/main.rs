@@ -37,6 +37,7 @@ mod replaying;
 mod reported;
 mod residents;
 mod retained;
+mod reviewing;
 mod reviews;
 mod rolled_back;
 mod schemas;

@@ -317,6 +317,18 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             }
             .encode_to_vec(),
         ),
+        ("ReviewService/ListReviews", vec![]),
+        ("ReviewService/GetSignalFigures", vec![]),
+        (
+            "ReviewService/CloseReview",
+            pb::CloseReviewRequest {
+                disclosure: disclosure.clone(),
+                outcome: "justified".to_owned(),
+                reason: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
         ("ReviewService/ListReferrals", vec![]),
         ("ReviewService/ListObligations", vec![]),
         (

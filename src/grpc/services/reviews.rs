@@ -4,10 +4,11 @@ use tonic::{Request, Response};
 
 use super::{Desk, Reply};
 use crate::grpc::convert::{
-    TaskPage, obligation_message, receipt_message, referral_message, time_message,
+    Nothing, ReviewMinutes, TaskPage, figures_response, obligation_message, receipt_message,
+    referral_message, reviews_response, time_message,
 };
 use crate::grpc::{pb, status};
-use crate::hub::{Approving, Deciding, Fulfilling};
+use crate::hub::{Approving, Closing, Deciding, Fulfilling};
 
 #[tonic::async_trait]
 impl pb::review_service_server::ReviewService for Desk {
@@ -73,5 +74,33 @@ impl pb::review_service_server::ReviewService for Desk {
         let receipt = self.hub.fulfil_obligation(&caller, wanted).await;
         let receipt = Some(receipt_message("events", &receipt.map_err(status::of_hub)?));
         Ok(Response::new(pb::FulfilObligationResponse { receipt }))
+    }
+
+    async fn list_reviews(
+        &self,
+        request: Request<pb::ListReviewsRequest>,
+    ) -> Reply<pb::ListReviewsResponse> {
+        let (caller, ReviewMinutes(minutes)) = self.open(request).await?;
+        let queue = self.hub.list_reviews(&caller, minutes).await.map_err(status::of_hub)?;
+        Ok(Response::new(reviews_response(queue)))
+    }
+
+    async fn close_review(
+        &self,
+        request: Request<pb::CloseReviewRequest>,
+    ) -> Reply<pb::CloseReviewResponse> {
+        let (caller, wanted): (_, Closing) = self.write(request).await?;
+        let receipt = self.hub.close_review(&caller, wanted).await;
+        let receipt = Some(receipt_message("events", &receipt.map_err(status::of_hub)?));
+        Ok(Response::new(pb::CloseReviewResponse { receipt }))
+    }
+
+    async fn get_signal_figures(
+        &self,
+        request: Request<pb::GetSignalFiguresRequest>,
+    ) -> Reply<pb::GetSignalFiguresResponse> {
+        let (caller, Nothing) = self.open(request).await?;
+        let figures = self.hub.signal_figures(&caller).await.map_err(status::of_hub)?;
+        Ok(Response::new(figures_response(&figures)))
     }
 }

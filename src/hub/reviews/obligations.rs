@@ -53,6 +53,10 @@ impl Hub {
             let why = HubError::NotFound;
             return Err(self.review_refused(&call, why, about.id, resident).await);
         }
+        if wish.duty == Duty::ReviewBy && about.ask.override_claim.is_some() {
+            let why = HubError::Review(Review::ReviewerNotEntitled);
+            return Err(self.review_refused(&call, why, about.id, Some(about.resident)).await);
+        }
         let request = serde_json::json!({ "met": about.id.to_string(), "duty": wish.duty });
         let words = BTreeMap::from([("note".to_owned(), wish.note)]);
         let event = met(about.id, wish.duty);

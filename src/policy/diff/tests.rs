@@ -255,6 +255,15 @@ const EDITS: &[(&str, &str, &str, Class, &str)] = &[
         Widens,
         "location",
     ),
+    ("words/reviews.csv", "VITAL,24,10", "VITAL,48,10", Widens, "due_hours"),
+    ("words/reviews.csv", "VITAL,24,10", "VITAL,24,5", Rewords, "minutes"),
+    (
+        "words/outcomes.csv",
+        "was not needed: training,yes",
+        "was not needed: training,no",
+        Widens,
+        "unjustified",
+    ),
     (
         "words/referrals.csv",
         "CNF_NO_BASIS,authorised-officer|caldicott-guardian,24,72",

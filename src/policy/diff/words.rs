@@ -9,7 +9,7 @@ use super::notes::{Notes, owed};
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DutyDue, DutyMeaning, FactRule, Field,
     Figures, Flag, Gateway, Involvement, Lifts, OverrideRule, Place, Purpose, ReferralRule,
-    RuleBook, TermText,
+    ReviewOutcome, ReviewRule, RuleBook, TermText,
 };
 
 pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
@@ -33,6 +33,8 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         facts,
         retention,
         overrides,
+        reviews,
+        outcomes,
         agreements: _,
         rules: _,
         // Compared line by line: what they guard against is more than what they say of rows.
@@ -96,6 +98,24 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         },
     );
     n.rows("words/overrides.csv", (Widens, Narrows), (&old.overrides, overrides), over);
+    n.rows("words/reviews.csv", (Narrows, Widens), (&old.reviews, reviews), |n, key, old, new| {
+        let ReviewRule { due_hours, minutes } = new;
+        let at = format!("{key}, due_hours");
+        n.order(Widens, ("words/reviews.csv", &at), &old.due_hours, due_hours);
+        let at = format!("{key}, minutes");
+        n.value(Rewords, ("words/reviews.csv", &at), (&old.minutes, minutes), shown);
+    });
+    n.rows(
+        "words/outcomes.csv",
+        (Rewords, Widens),
+        (&old.outcomes, outcomes),
+        |n, key, old, new| {
+            let ReviewOutcome { meaning, unjustified } = new;
+            n.text(("words/outcomes.csv", key), &old.meaning, meaning);
+            let at = format!("{key}, unjustified");
+            n.flag(Narrows, ("words/outcomes.csv", &at), old.unjustified, *unjustified);
+        },
+    );
 }
 
 /// A value as its words, without the names that the program has for them.

@@ -1,16 +1,21 @@
-//! Who acts after a decision, and by when: `words/duties.csv` and `words/referrals.csv`.
+//! Who acts after a decision, and by when: `words/duties.csv`, `words/referrals.csv`, and for
+//! overrides `words/reviews.csv` and `words/outcomes.csv`.
 
 use std::collections::BTreeMap;
 
 use super::Findings;
 use super::words::{Reader, Row, Words, keys};
-use crate::domain::{Code, Duty};
+use crate::domain::{Code, Duty, OutcomeId, OverrideId};
 use crate::policy::book::{
-    Disposition, DutyDue, DutyMeaning, DutyOwner, Ground, ReferralRule, RuleBook,
+    Disposition, DutyDue, DutyMeaning, DutyOwner, Ground, ReferralRule, ReviewOutcome, ReviewRule,
+    RuleBook,
 };
 
 /// The longest time that a table may give: ten years.
 const HOURS_MAX: i64 = 87_600;
+
+/// The longest time that a review may take: a day's work.
+const MINUTES_MAX: u32 = 480;
 
 pub(super) fn duties(r: &mut Reader<'_>) -> BTreeMap<Duty, DutyMeaning> {
     r.table("duties", &["id", "meaning", "owner", "due_hours"], |row, f| {
@@ -54,6 +59,42 @@ pub(super) fn referrals(r: &mut Reader<'_>, w: &Words) -> BTreeMap<Code, Referra
         let grant_hours = hours_of(row, "grant_hours", good, f)?;
         Some(ReferralRule { deciders, due_hours, grant_hours })
     })
+}
+
+pub(super) fn reviews(r: &mut Reader<'_>, w: &Words) -> BTreeMap<OverrideId, ReviewRule> {
+    let overrides = keys(&w.overrides);
+    let found = r.table("reviews", &["override", "due_hours", "minutes"], |row, f| {
+        let kind = row.id.clone();
+        row.one::<OverrideId>("override", &kind, "words/overrides.csv", &overrides, f)?;
+        let (_, due) = row.next();
+        let due_hours = hours_of(row, "due_hours", due, f)?;
+        let (_, cell) = row.next();
+        let minutes = cell.parse().ok().filter(|minutes| (1..=MINUTES_MAX).contains(minutes));
+        if minutes.is_none() {
+            let message =
+                format!("column minutes: \"{cell}\" must be minutes from 1 to {MINUTES_MAX}.");
+            row.bad("E10", message, f);
+        }
+        Some(ReviewRule { due_hours, minutes: minutes? })
+    });
+    let all: Vec<OverrideId> = w.overrides.keys().cloned().collect();
+    r.complete("reviews", &all, &found);
+    found
+}
+
+pub(super) fn outcomes(r: &mut Reader<'_>) -> BTreeMap<OutcomeId, ReviewOutcome> {
+    let found: BTreeMap<OutcomeId, ReviewOutcome> =
+        r.table("outcomes", &["id", "meaning", "unjustified"], |row, f| {
+            Some(ReviewOutcome { meaning: row.text(f), unjustified: row.flag(f) })
+        });
+    for unjustified in [true, false] {
+        if !found.values().any(|outcome| outcome.unjustified == unjustified) {
+            let word = if unjustified { "yes" } else { "no" };
+            let message = format!("no row has \"{word}\" in the column unjustified: add one.");
+            r.findings.add("E10", "words/outcomes.csv", 0, message);
+        }
+    }
+    found
 }
 
 fn hours_of(row: &Row<'_>, column: &str, cell: &str, f: &mut Findings) -> Option<i64> {

@@ -219,6 +219,7 @@ proptest! {
 #[test]
 fn who_acts_after_a_decision_is_said_in_full() {
     let (referrals, duties) = ("words/referrals.csv", "words/duties.csv");
+    let (reviews, outcomes) = ("words/reviews.csv", "words/outcomes.csv");
     for (file, from, to, line, says) in [
         (referrals, "authorised-officer|cal", "authorised-oficer|cal", 2, "authorised-officer"),
         (
@@ -237,6 +238,12 @@ fn who_acts_after_a_decision_is_said_in_full() {
             0,
             "no role stands",
         ),
+        (reviews, "VITAL,24", "VITAL,0", 4, "due_hours"),
+        (reviews, "VITAL,24,10", "VITAL,24,0", 4, "minutes"),
+        (reviews, "VITAL,24", "VITALS,24", 4, "VITAL"),
+        (reviews, "BREAK_GLASS,24,10\n", "", 0, "\"BREAK_GLASS\" is missing"),
+        (outcomes, "properly used,no", "properly used,perhaps", 2, "yes or no"),
+        (outcomes, "properly used,no", "properly used,yes", 0, "has \"no\""),
         (duties, "tell the resident,asker", "tell the resident,askr", 7, "must be asker"),
         (duties, "asker,720", "asker,soon", 7, "due_hours"),
         (duties, "asker,720", "hub,720", 7, "with-release"),

@@ -10,12 +10,13 @@ use super::sheet::{Line, table};
 use super::{Finding, Findings, nearest};
 use crate::domain::{
     AgencyId, BasisId, CategoryId, ChoiceKind, Code, ConsentKind, ConsentState, Duty, FactKind,
-    FieldId, FlagId, GatewayId, Giver, HubFunction, KeptKind, OverrideId, PurposeId, RoleId,
+    FieldId, FlagId, GatewayId, Giver, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId,
+    RoleId,
 };
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
     FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Involvement, Lifts, OverrideRule,
-    OverrideTest, Purpose, ReferralRule,
+    OverrideTest, Purpose, ReferralRule, ReviewOutcome, ReviewRule,
 };
 
 /// All vocabularies.
@@ -35,6 +36,8 @@ pub(super) struct Words {
     pub facts: BTreeMap<FactKind, FactRule>,
     pub retention: BTreeMap<KeptKind, u16>,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
+    pub reviews: BTreeMap<OverrideId, ReviewRule>,
+    pub outcomes: BTreeMap<OutcomeId, ReviewOutcome>,
 }
 
 /// One line with its file, so that every finding names both.
@@ -112,7 +115,7 @@ impl<'a> Row<'a> {
             .collect()
     }
 
-    fn flag(&mut self, findings: &mut Findings) -> bool {
+    pub(super) fn flag(&mut self, findings: &mut Findings) -> bool {
         let (column, cell) = self.next();
         match cell {
             "yes" => true,
@@ -149,7 +152,7 @@ impl<'a> Row<'a> {
 
 pub(super) struct Reader<'a> {
     texts: &'a Texts,
-    findings: &'a mut Findings,
+    pub(super) findings: &'a mut Findings,
 }
 
 impl Reader<'_> {
@@ -288,6 +291,8 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     facts(&mut r, &mut w);
     w.retention = super::retention::read(&mut r);
     overrides(&mut r, &mut w);
+    w.reviews = super::reviews::reviews(&mut r, &w);
+    w.outcomes = super::reviews::outcomes(&mut r);
     w
 }
 
