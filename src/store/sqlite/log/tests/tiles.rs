@@ -203,7 +203,18 @@ async fn every_kind_of_tampering_with_tiles_is_found_and_named() {
     }
 }
 
-/// The bound of issue 5: log and tiles, as they lie on disk, against the bytes of the leaves.
+#[tokio::test]
+async fn a_missing_entry_is_named_and_not_everything_behind_it() {
+    let dir = TempDir::new().unwrap();
+    drop(log_of(&dir, 800).await);
+    let sql = "DELETE FROM entry WHERE idx = 300; DELETE FROM slot WHERE idx = 300";
+    Connection::open(file(&dir)).unwrap().execute_batch(sql).unwrap();
+    let found = findings(&dir);
+    assert_eq!(found[0], "entry 300: missing; the next one is 301", "{found:?}");
+    assert!(found.len() < 6, "{found:?}");
+}
+
+/// Log and tiles, as they lie on disk, against the bytes of the leaves.
 #[tokio::test]
 async fn log_and_tiles_take_at_most_a_quarter_more_than_the_leaves() {
     let dir = TempDir::new().unwrap();
