@@ -23,7 +23,7 @@ use crate::source::Shelf;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::keys::{HubKey, Keyring};
-use crate::store::sqlite::log::Log;
+use crate::store::sqlite::log::{Log, RollbackLock};
 use crate::store::{StoreError, sqlite};
 
 /// A data folder, and where the hub key is that opens it.
@@ -33,6 +33,8 @@ pub struct DataFolder {
     pub dir: PathBuf,
     /// The file of the hub key, outside the folder.
     pub hub_key_file: PathBuf,
+    /// The lock of the audit log where it is named; otherwise the one beside the folder.
+    pub audit_lock: Option<PathBuf>,
     /// For a folder that is new, a key that is not there is made. Never in production.
     pub makes_key: bool,
 }
@@ -44,7 +46,31 @@ impl DataFolder {
         let mut beside = dir.components().as_path().as_os_str().to_owned();
         beside.push(".hub-key");
         let hub_key_file = hub_key_file.map_or_else(|| PathBuf::from(beside), Path::to_owned);
-        Self { dir: dir.to_owned(), hub_key_file, makes_key: false }
+        Self { dir: dir.to_owned(), hub_key_file, audit_lock: None, makes_key: false }
+    }
+
+    /// The lock that its audit log is held against.
+    #[must_use]
+    pub fn rollback_lock(&self) -> RollbackLock {
+        match &self.audit_lock {
+            Some(file) => RollbackLock::at(file),
+            None => RollbackLock::beside(&self.dir),
+        }
+    }
+
+    /// Opens the audit log, held against its lock.
+    ///
+    /// # Errors
+    /// When the keys or the log cannot be opened, or the log is an older copy.
+    pub fn log(
+        &self,
+        origin: &str,
+        clock: SharedClock,
+        together: usize,
+    ) -> Result<Log, StoreError> {
+        let keys = self.keys(&clock)?;
+        let lock = Some(self.rollback_lock());
+        Log::open_locked(&self.dir, keys, origin, clock, together, lock)
     }
 
     /// Opens the keys that everything in the folder is under.
@@ -152,8 +178,7 @@ impl App {
             .create(&data.dir)
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
         let authenticator = Arc::new(Authenticator::new(issuers, Arc::clone(&clock))?);
-        let keys = data.keys(&clock)?;
-        let log = Log::open_committing(&data.dir, keys, origin, Arc::clone(&clock), together)?;
+        let log = data.log(origin, Arc::clone(&clock), together)?;
         let store = Arc::new(SqliteStore::open(&data.dir, log).await?);
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let source = Arc::new(Shelf::new(Arc::clone(&shared)));

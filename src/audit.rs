@@ -3,9 +3,13 @@
 
 pub mod checkpoint;
 pub mod entry;
+pub mod erasure;
 pub mod leaf;
 pub mod proof;
+pub mod pseudonym;
+pub mod questions;
 pub mod receipt;
+pub mod retention;
 pub mod tile;
 pub mod tree;
 pub mod verify;

@@ -1,10 +1,12 @@
 //! The command line: words in, exit code out. 0 ok, 1 finding, 2 usage or failure.
 
 pub mod audit;
+pub mod backup;
 pub mod bench;
 pub mod config;
 pub mod demo;
 pub mod due;
+pub mod erase;
 pub mod facts;
 pub mod import;
 pub mod init;
@@ -81,6 +83,47 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Copies a data folder as of one moment, beside a hub that goes on, and verifies the copy. The hub key is not in it.
+    #[command(after_help = "Example: weir backup --data weir-data --out /backup/2026-05-02")]
+    Backup {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The folder of the copy; must be empty or not there.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Erases a resident, in a data folder that no hub has open. Cannot be taken back; the log stays whole.
+    #[command(
+        after_help = "Example: weir erase residents/018f… --data weir-data --authority DPO-2026-17 \
+                      --because \"UK GDPR 17(1)(d): registered without a basis\""
+    )]
+    Erase {
+        /// The resident, `residents/` and the id.
+        resident: String,
+        #[command(flatten)]
+        on: OnAuthority,
+    },
+    /// What keeps residents from being erased.
+    #[command(subcommand)]
+    Hold(HoldCommand),
+    /// Makes a data folder of a copy that `weir backup` made, whole and verified or not at all. Exit code 1: it is
+    /// older than what the log's lock has seen.
+    #[command(after_help = "Example: weir restore --from /backup/2026-05-02 --data weir-data")]
+    Restore {
+        /// The folder of the copy.
+        #[arg(long)]
+        from: PathBuf,
+        /// The data folder; must be empty or not there.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// The log's lock; without it, DIR.audit-lock beside the data folder.
+        #[arg(long)]
+        lock: Option<PathBuf>,
+    },
     /// The hub's configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -139,6 +182,65 @@ enum Command {
         /// The port on the loopback address.
         #[arg(long, default_value_t = 50_061)]
         port: u16,
+    },
+}
+
+/// On whose word something is done to what is kept about a resident.
+#[derive(clap::Args)]
+struct OnAuthority {
+    /// The data folder.
+    #[arg(long, default_value = "weir-data")]
+    data: PathBuf,
+    /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+    #[arg(long)]
+    hub_key_file: Option<PathBuf>,
+    /// The reference of who decided.
+    #[arg(long)]
+    authority: String,
+    /// The legal basis, and why.
+    #[arg(long)]
+    because: String,
+}
+
+impl OnAuthority {
+    fn done(self, resident: &str, wish: &erase::Wish) -> Outcome {
+        let folder = DataFolder::with_key(&self.data, self.hub_key_file.as_deref());
+        let authority = crate::hub::Authority { reference: self.authority, because: self.because };
+        erase::run(&folder, resident, authority, wish)
+    }
+}
+
+#[derive(Subcommand)]
+enum HoldCommand {
+    /// Keeps a resident from being erased until the hold with this reference is lifted.
+    #[command(
+        after_help = "Example: weir hold place residents/018f… --authority INQUEST-12 --because \"Inquest opened\""
+    )]
+    Place {
+        /// The resident, `residents/` and the id.
+        resident: String,
+        #[command(flatten)]
+        on: OnAuthority,
+    },
+    /// Lifts the hold with this reference.
+    #[command(
+        after_help = "Example: weir hold lift residents/018f… --authority INQUEST-12 --because \"Inquest closed\""
+    )]
+    Lift {
+        /// The resident, `residents/` and the id.
+        resident: String,
+        #[command(flatten)]
+        on: OnAuthority,
+    },
+    /// Lists the holds.
+    #[command(after_help = "Example: weir hold list --data weir-data")]
+    List {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
     },
 }
 
@@ -296,38 +398,69 @@ enum AuditCommand {
         /// the log may only have grown since.
         #[arg(long)]
         kept: Option<String>,
+        /// The log's lock; without it, DIR.audit-lock beside the data folder, if it is there.
+        #[arg(long)]
+        lock: Option<PathBuf>,
     },
-    /// Lists entries of a data folder that no hub has open. The reading is an entry too.
-    #[command(after_help = "Example: weir audit search --data weir-data --outcome DENY")]
-    Search {
+    /// Says which years of the log are past their time, by words/retention.csv of the policy in force, in a data
+    /// folder that no hub has open; and destroys their keys when told so.
+    #[command(after_help = "Example: weir audit retain --data weir-data --as-of 2035-01-01")]
+    Retain {
         /// The data folder.
         #[arg(long, default_value = "weir-data")]
         data: PathBuf,
         /// The file of the hub key; without it, DIR.hub-key beside the data folder.
         #[arg(long)]
         hub_key_file: Option<PathBuf>,
-        /// The agency that asked.
+        /// The day that counts, such as 2035-01-01; without it, today.
         #[arg(long)]
-        agency: Option<String>,
-        /// The purpose.
+        as_of: Option<String>,
+        /// Destroy the keys of the years that are due. Cannot be taken back.
         #[arg(long)]
-        purpose: Option<String>,
-        /// PERMIT, PARTIAL, REFER or DENY.
-        #[arg(long)]
-        outcome: Option<String>,
-        /// A refusal code.
-        #[arg(long)]
-        code: Option<String>,
-        /// The resident, `residents/` and the id.
-        #[arg(long)]
-        resident: Option<String>,
-        /// From this entry on.
-        #[arg(long, default_value_t = 0)]
-        from: u64,
-        /// At most so many, up to 500.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        destroy: bool,
     },
+    /// Goes on with an older copy of the log, or without its lock, knowingly. That stays in the log.
+    #[command(after_help = "Example: weir audit accept-rollback --data weir-data --because \
+                      \"The disk was lost on 3 May; this is the backup of 2 May\"")]
+    AcceptRollback {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// The log's lock; without it, DIR.audit-lock beside the data folder.
+        #[arg(long)]
+        lock: Option<PathBuf>,
+        /// Why, and who decided so.
+        #[arg(long)]
+        because: String,
+    },
+    /// The index that searches are led by: takes up what is missing, in a data folder that no hub has open.
+    #[command(after_help = "Example: weir audit index --data weir-data --check")]
+    Index {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// Make it anew.
+        #[arg(long)]
+        rebuild: bool,
+        /// Change nothing: compare it with the log and name what it leaves out or puts in, also while a hub
+        /// runs. Exit code 1 where there is something.
+        #[arg(long, conflicts_with = "rebuild")]
+        check: bool,
+    },
+    /// Lists entries of a data folder that no hub has open: reading is an entry, and only a running hub can
+    /// write to its folder. Ask that with AuditService.SearchEntries.
+    Search(Box<audit::search::Wish>),
+    /// Answers a question that has a name, from a data folder that no hub has open. The reading is an entry
+    /// too.
+    Question(Box<audit::question::Wish>),
+    /// Lists the questions that have a name, and what the hub cannot answer and why.
+    Questions,
     #[command(flatten)]
     Proofs(proofs::ProofCommand),
 }
@@ -354,8 +487,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Policy(command) => policy::run(command),
-        Command::Audit(AuditCommand::Verify { data, key, kept }) => {
-            audit::verify(&data, key.as_deref(), kept.as_deref())
+        Command::Audit(AuditCommand::Verify { data, key, kept, lock }) => {
+            audit::verify(&data, key.as_deref(), kept.as_deref(), lock.as_deref())
+        }
+        Command::Audit(AuditCommand::Retain { data, hub_key_file, as_of, destroy }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            audit::retain::run(&folder, &audit::retain::Wish { as_of, destroy })
+        }
+        Command::Audit(AuditCommand::AcceptRollback { data, hub_key_file, lock, because }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            audit::accept::run(&DataFolder { audit_lock: lock, ..folder }, &because)
         }
         Command::Audit(AuditCommand::Proofs(command)) => proofs::run(command),
         Command::Keys(KeysCommand::New { file }) => keys::new(&file),
@@ -365,20 +506,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Keys(KeysCommand::Rotate { data, hub_key_file, new_hub_key_file }) => {
             keys::rotate(&DataFolder::with_key(&data, hub_key_file.as_deref()), &new_hub_key_file)
         }
-        Command::Audit(AuditCommand::Search {
-            data,
-            hub_key_file,
-            agency,
-            purpose,
-            outcome,
-            code,
-            resident,
-            from,
-            limit,
-        }) => {
-            let wish = audit::Wish { agency, purpose, outcome, code, resident, from, limit };
-            audit::search(&DataFolder::with_key(&data, hub_key_file.as_deref()), &wish)
+        Command::Audit(AuditCommand::Index { data, hub_key_file, rebuild, check }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            if check { audit::index::check(&folder) } else { audit::index::fill(&folder, rebuild) }
         }
+        Command::Audit(AuditCommand::Search(wish)) => audit::search::run(&wish),
+        Command::Audit(AuditCommand::Question(wish)) => audit::question::run(&wish),
+        Command::Audit(AuditCommand::Questions) => audit::question::list(),
         Command::Records(RecordsCommand::Import {
             data,
             policies,
@@ -401,6 +535,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Due { data, hub_key_file, json } => {
             due::run(&DataFolder::with_key(&data, hub_key_file.as_deref()), json)
+        }
+        Command::Erase { resident, on } => on.done(&resident, &erase::Wish::Erase),
+        Command::Hold(HoldCommand::Place { resident, on }) => {
+            on.done(&resident, &erase::Wish::Hold)
+        }
+        Command::Hold(HoldCommand::Lift { resident, on }) => on.done(&resident, &erase::Wish::Lift),
+        Command::Hold(HoldCommand::List { data, hub_key_file }) => {
+            erase::holds(&DataFolder::with_key(&data, hub_key_file.as_deref()))
+        }
+        Command::Backup { data, out } => backup::back_up(&data, &out),
+        Command::Restore { from, data, hub_key_file, lock } => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            backup::restore(&from, &DataFolder { audit_lock: lock, ..folder })
         }
         Command::Config(ConfigCommand::Check { config, json }) => config::check(&config, json),
         Command::Serve { config } => serve::run(&config),

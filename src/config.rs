@@ -50,6 +50,8 @@ pub struct Config {
     pub trust: Trust,
     /// Whose tokens are accepted.
     pub issuers: Vec<Issuer>,
+    /// The lock of the audit log; `None`: beside the data folder.
+    pub audit_lock: Option<PathBuf>,
     /// Where each value is from.
     origins: BTreeMap<String, Origin>,
 }
@@ -92,8 +94,16 @@ struct ConfigFile {
     plaintext: Option<Plaintext>,
     tls: Option<TlsFile>,
     policy: Option<PolicyTable>,
+    audit: Option<AuditTable>,
     #[serde(default)]
     issuer: Vec<IssuerFile>,
+}
+
+/// How the audit log is kept.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuditTable {
+    lock: Option<PathBuf>,
 }
 
 /// Who approves a policy.
@@ -286,6 +296,7 @@ impl Config {
                 .unwrap_or_default()
                 .read(file.mode)
                 .map_err(|why| ConfigError(format!("{shown}: {why}")))?,
+            audit_lock: file.audit.unwrap_or_default().lock.map(|lock| base.join(lock)),
             behind_proxy: matches!(file.plaintext, Some(Plaintext::BehindProxy)),
             issuers,
             origins,

@@ -7,6 +7,7 @@ mod facts;
 mod function;
 mod ids;
 mod inquiry;
+mod kept;
 mod nhs;
 mod record;
 
@@ -23,5 +24,6 @@ pub use ids::{
     OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
 };
 pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
+pub use kept::KeptKind;
 pub use nhs::nhs_number;
 pub use record::{FieldValue, Record};

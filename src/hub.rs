@@ -6,6 +6,7 @@ mod answer;
 mod bulk;
 mod choices;
 pub mod entry;
+mod erasing;
 mod error;
 mod explained;
 mod facts;
@@ -13,8 +14,10 @@ mod in_force;
 mod knowledge;
 mod locate;
 mod log;
+pub mod past;
 mod proofs;
 mod records;
+mod replays;
 mod reported;
 mod residents;
 mod reviews;
@@ -27,17 +30,20 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 pub use answer::{Answer, Findings, Question};
 pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
+pub use erasing::Authority;
 pub use error::{HubError, Violation};
 pub use explained::Explained;
 pub use in_force::{InForce, PolicyVersion, Versions};
 pub use knowledge::ListedFacts;
 pub use locate::Located;
-pub use log::{Details, EntryQuery, Looked};
+pub use log::{Answered, Details, EntryQuery, Looked, SignedOff, answer_from, judged_by};
 pub use proofs::Proof;
 pub use records::{Extract, ExtractRow, Published, may_expire};
+pub use replays::{Replay, ReplayState, Replayed};
 pub use reported::NonDisclosure;
 pub use residents::{NewResident, Wanted};
 pub use reviews::{
@@ -57,6 +63,7 @@ use crate::store::{Known, Standing, Store};
 use bulk::Bulk;
 use entry::{Call, fresh_id};
 use facts::Judge;
+use replays::Replays;
 
 /// The hub.
 pub struct Hub {
@@ -66,6 +73,9 @@ pub struct Hub {
     policy: ArcSwapOption<InForce>,
     clock: SharedClock,
     bulk: Bulk,
+    replays: Replays,
+    /// Who checks a candidate now: one at a time.
+    checking: Semaphore,
 }
 
 impl Hub {
@@ -73,7 +83,15 @@ impl Hub {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, source: Arc<dyn RecordSource>, clock: SharedClock) -> Self {
         let policy = ArcSwapOption::empty();
-        Self { store, source, policy, clock, bulk: Bulk::default() }
+        Self {
+            store,
+            source,
+            policy,
+            clock,
+            bulk: Bulk::default(),
+            replays: Replays::default(),
+            checking: Semaphore::new(1),
+        }
     }
 
     /// The time by the hub's clock.
@@ -254,8 +272,10 @@ const fn what(why: &HubError) -> &'static str {
         HubError::Taken => "taken",
         HubError::RequestIdReused => "request-id",
         HubError::Changed => "changed",
+        HubError::Held => "held",
         HubError::Referred => "referred",
         HubError::TooMuch => "too-much",
+        HubError::Busy => "busy",
         HubError::Review(why) => why.as_str(),
         HubError::SourceUnavailable => "source",
         HubError::NoPolicy => "policy",

@@ -130,6 +130,21 @@ pub const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 /// Most withheld values of one resident that are looked for in what is released.
 pub const HIDDEN_VALUES_MAX: usize = 2_000;
 
+/// Largest message with a policy folder, in bytes.
+pub const POLICY_MESSAGE_LEN_MAX: usize = 4 * 1024 * 1024;
+/// Longest name of a file in a policy folder, in bytes.
+pub const POLICY_FILE_NAME_LEN_MAX: usize = 200;
+/// Replays that are remembered, with the one that runs.
+pub const REPLAYS_MAX: usize = 8;
+/// For how long the result of a replay is kept.
+pub const REPLAY_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+/// Most legal holds that are looked at when a year is due; with more, none is destroyed.
+pub const HOLDS_MAX: usize = 10_000;
+/// Longest reference or reason of an erasure, in bytes.
+pub const AUTHORITY_LEN_MAX: usize = 2_000;
+/// Time between two writings of the audit log's lock.
+pub const AUDIT_LOCK_EVERY: Duration = Duration::from_secs(1);
+
 /// Time between two looks at the policy folder.
 pub const POLICY_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looks after which the policy folder is read though it seems unchanged.
@@ -138,3 +153,22 @@ pub const POLICY_READ_TURNS: u32 = 60;
 pub const POLICY_REASONS_MAX: usize = 50;
 /// Longest of these, in bytes.
 pub const POLICY_REASON_LEN_MAX: usize = 1_000;
+
+/// Entries that the index takes up in one transaction.
+pub const INDEX_BATCH: u64 = 4096;
+/// Time for more entries to come before the index takes up those that are there.
+pub const INDEX_LINGER: Duration = Duration::from_millis(200);
+/// Steps in the index for one page of a search.
+pub const INDEX_STEPS_MAX: u64 = 20_000;
+/// Words, and chains of entries about somebody, that the index keeps in mind between batches.
+pub const INDEX_REMEMBERED_MAX: usize = 200_000;
+/// For how long a second sign-off lets an auditor see every agency's entries.
+pub const AUDIT_ACCESS_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(8);
+/// Entries read for one question.
+pub const QUESTION_READS_MAX: usize = 200_000;
+/// Rows of one answer, and their length in bytes; what is more is counted.
+pub const QUESTION_ROWS_MAX: usize = 5_000;
+/// Length of the rows of one answer, in bytes.
+pub const QUESTION_ROWS_LEN_MAX: usize = 2 * 1024 * 1024;
+/// Most hours that a question may be told.
+pub const QUESTION_HOURS_MAX: u32 = 10 * 366 * 24;

@@ -5,6 +5,7 @@ mod age;
 pub mod approval;
 pub mod book;
 pub mod boxes;
+pub mod check;
 mod consented;
 mod decide;
 mod decision;

@@ -39,6 +39,9 @@ pub enum StoreError {
     /// A key is missing, is another one, or lies where others can read it; an operator must look.
     #[error("{0}")]
     Keys(String),
+    /// The log is an older copy than one that was seen here; an operator must find the newer one.
+    #[error("{0}")]
+    RolledBack(String),
     /// What is stored does not make sense; an operator must look.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
@@ -60,6 +63,12 @@ pub enum Refusal {
     /// No such link.
     #[error("no such link")]
     NoLink,
+    /// A legal hold is on the resident.
+    #[error("a legal hold is on the resident")]
+    Held,
+    /// No such legal hold.
+    #[error("no such legal hold")]
+    NoHold,
     /// The strong identifier already belongs to another resident.
     #[error("that identifier belongs to another resident")]
     IdentifierTaken,
@@ -269,6 +278,34 @@ impl Receipt {
     }
 }
 
+/// What keeps a resident from being erased.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LegalHold {
+    /// Whom.
+    pub resident: ResidentId,
+    /// The reference of who placed it.
+    pub reference: String,
+    /// Since when.
+    pub placed_at: Timestamp,
+}
+
+impl std::fmt::Debug for LegalHold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LegalHold(..)")
+    }
+}
+
+/// What an erasure did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// Where it stands in the log.
+    pub receipt: Receipt,
+    /// Entries that can be read no more.
+    pub entries: u64,
+    /// Records that were on the shelf.
+    pub records: u64,
+}
+
 /// An entry as it stands in the log.
 #[derive(Debug, Clone)]
 pub struct StoredEntry {
@@ -285,7 +322,8 @@ pub struct StoredEntry {
 pub struct Search {
     /// From this place on, towards newer entries.
     pub from_index: u64,
-    /// At most so many; the store reads at most 50 times as many rows in one call.
+    /// At most so many; the store reads a bounded number of rows in one call, so that a page may be short
+    /// before the last one.
     pub limit: usize,
     /// The caller's agency.
     pub agency: Option<AgencyId>,
@@ -301,6 +339,26 @@ pub struct Search {
     pub since: Option<Timestamp>,
     /// Committed before.
     pub until: Option<Timestamp>,
+    /// Something of this category was released or withheld.
+    pub category: Option<CategoryId>,
+    /// A facet that must be there, whatever it says.
+    pub has: Option<Facet>,
+    /// The agency asked, or is named as the holder.
+    pub concerns: Option<AgencyId>,
+    /// As if the log had only so many entries, so that pages of one answer end at one head.
+    pub upto: Option<u64>,
+    /// The slots that the entries come with.
+    pub with: Slots,
+}
+
+/// Which slots are opened for an answer: each costs a reading and an opening.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Slots {
+    /// All that are there.
+    #[default]
+    All,
+    /// Whom the entry is about, and nothing else.
+    Subject,
 }
 
 /// A page of the log.
@@ -347,6 +405,9 @@ pub trait Store: Proofs + Send + Sync + 'static {
 
     /// The newest signed head.
     async fn head(&self) -> Result<SignedHead, StoreError>;
+
+    /// A name that is the same each time and that nobody can compute without the keys of the store.
+    fn blind(&self, label: &str, parts: &[&[u8]]) -> [u8; 32];
 
     /// What bears on one question. The same reads are made whether or not the resident is
     /// registered. Facts come by kind and key, consents and choices whole and in the order recorded,
@@ -437,6 +498,31 @@ pub trait Store: Proofs + Send + Sync + 'static {
 
     /// All choice events of a resident, in the order recorded.
     async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError>;
+
+    /// Deletes what is kept about a resident and destroys their keys, with `entry` in the log, to which are
+    /// added how many entries that concerns, and a commitment to which (`audit::erasure`). Refused while a
+    /// legal hold is on the resident. An error that is no refusal may come after the entry: then the rest is
+    /// done within a minute, or at the next opening.
+    async fn erase(&self, resident: ResidentId, entry: Entry) -> Result<Erased, StoreError>;
+
+    /// Keeps a resident from being erased, until the hold with this reference is lifted.
+    async fn place_hold(
+        &self,
+        resident: ResidentId,
+        reference: String,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// Lifts a hold.
+    async fn lift_hold(
+        &self,
+        resident: ResidentId,
+        reference: String,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError>;
+
+    /// The legal holds, oldest first, at most `limit`.
+    async fn holds(&self, limit: usize) -> Result<Vec<LegalHold>, StoreError>;
 
     /// Puts a batch of one holder's extract on the shelf, all or none; a row replaces what the
     /// holder had under the local id in that category. `times`: when it was published, and from when

@@ -72,6 +72,8 @@ pub struct Reloader {
     watched: Watched,
     /// When the candidate that waits comes into force.
     waits_until: Option<Timestamp>,
+    /// Looks at which it was being written, one after the other.
+    busy: u32,
     /// Policies out of force that a call may still use: who ends last must not be the one that frees them.
     parked: Vec<Arc<InForce>>,
 }
@@ -86,7 +88,7 @@ impl Reloader {
         clock: SharedClock,
     ) -> Self {
         let watched = Watched::default();
-        Self { folder, hub, store, clock, watched, waits_until: None, parked: Vec::new() }
+        Self { folder, hub, store, clock, watched, waits_until: None, busy: 0, parked: Vec::new() }
     }
 
     /// Puts the folder in force, or what was in force last; or nothing, loudly.
@@ -137,6 +139,15 @@ impl Reloader {
         }
         let same = self.watched.is_judged(&print);
         self.watched.saw(print);
+        self.busy = if same { 0 } else { self.busy + 1 };
+        if self.busy == limits::POLICY_READ_TURNS {
+            tracing::warn!(
+                "The policy folder is written to without a pause: nothing new comes into force"
+            );
+            let reason = "the folder is written to without a pause: it is read when it is quiet for a second. \
+                          Stop what writes to it.";
+            self.refused(None, vec![reason.to_owned()]).await?;
+        }
         Ok(if same { Looked::Same } else { Looked::Busy })
     }
 

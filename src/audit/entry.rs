@@ -1,7 +1,7 @@
 //! What one entry says. The header holds no resident's details; whatever is personal goes into a
 //! slot, of which only a salted commitment is part of the tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{AgencyId, DecisionId};
 
@@ -39,6 +39,8 @@ pub enum Kind {
     Review = 13,
     /// A refusal or a silence outside the hub was reported.
     Report = 14,
+    /// A resident was erased, or a year's keys were destroyed; or a legal hold on that was placed or lifted.
+    Erase = 15,
 }
 
 impl Kind {
@@ -60,6 +62,7 @@ impl Kind {
             12 => Some(Self::Operation),
             13 => Some(Self::Review),
             14 => Some(Self::Report),
+            15 => Some(Self::Erase),
             _ => None,
         }
     }
@@ -153,6 +156,27 @@ impl Entry {
             facets,
             slots: BTreeMap::new(),
         }
+    }
+}
+
+impl Entry {
+    /// The words of a facet; none where it is not there.
+    pub fn words(&self, facet: Facet) -> impl Iterator<Item = &str> {
+        self.facets.get(&facet).into_iter().flat_map(|words| words.split('|'))
+    }
+
+    /// Categories of which something was released or withheld.
+    #[must_use]
+    pub fn categories(&self) -> BTreeSet<&str> {
+        let fields = [Facet::Released, Facet::Withheld].into_iter().flat_map(|f| self.words(f));
+        fields.filter_map(|field| field.split_once('.')).map(|(category, _)| category).collect()
+    }
+
+    /// Whether the agency asked, or is named as the holder.
+    #[must_use]
+    pub fn concerns(&self, agency: &AgencyId) -> bool {
+        self.agency.as_ref() == Some(agency)
+            || self.words(Facet::Holder).any(|holder| holder == agency.as_str())
     }
 }
 

@@ -6,10 +6,21 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 
 use super::checkpoint::VerifierKey;
+use super::entry::{Entry, Facet, Kind};
 use super::leaf::{SealedSlot, decode};
 use super::tile::{RightSide, TILE_WIDTH, Tile, TileId, full_tile};
 use super::tree::{Edge, Hash, leaf_hash};
 use crate::domain::DecisionId;
+
+/// The call of the entry that says that an older copy was accepted.
+pub const ACCEPT_ROLLBACK: &str = "weir audit accept-rollback";
+
+/// What an entry says of an older copy that was accepted.
+fn rollback_accepted(entry: &Entry) -> Option<String> {
+    let said = entry.facets.get(&Facet::Previous)?;
+    let accepted = entry.kind == Kind::Operation && entry.rpc == ACCEPT_ROLLBACK;
+    accepted.then(|| format!("an older copy was accepted here; seen before was {said}"))
+}
 
 /// Most findings that are listed.
 const FINDINGS_MAX: usize = 100;
@@ -36,8 +47,9 @@ pub struct Verifier {
     covered: u64,
     /// Heads with a root that is not that of the entries, after the first.
     later_heads_wrong: Option<u64>,
-    /// A size and root that somebody has kept.
-    kept: Option<(u64, Hash)>,
+    /// Sizes and roots that somebody has kept, and what that was.
+    kept: Vec<(u64, Hash, [&'static str; 2])>,
+    accepted: Vec<String>,
 }
 
 /// What verification found.
@@ -51,6 +63,8 @@ pub struct Verdict {
     pub tiles: u64,
     /// What is wrong; empty when the log is whole.
     pub findings: Vec<String>,
+    /// Entries that say that an older copy was accepted knowingly.
+    pub accepted: Vec<String>,
 }
 
 impl Verifier {
@@ -73,14 +87,25 @@ impl Verifier {
             findings: Vec::new(),
             covered: 0,
             later_heads_wrong: None,
-            kept: None,
+            kept: Vec::new(),
+            accepted: Vec::new(),
         }
     }
 
     /// Holds the log against what somebody kept from an earlier verification: it may only have grown.
     #[must_use]
     pub fn since(mut self, kept: Option<(u64, Hash)>) -> Self {
-        self.kept = kept;
+        self.kept
+            .extend(kept.map(|(size, root)| (size, root, ["root that was kept", "root was kept"])));
+        self
+    }
+
+    /// Holds the log against its lock: it may only have grown since.
+    #[must_use]
+    pub fn locked(mut self, lock: Option<(u64, Hash)>) -> Self {
+        self.kept.extend(
+            lock.map(|(size, root)| (size, root, ["lock that was written", "lock was written"])),
+        );
         self
     }
 
@@ -114,6 +139,9 @@ impl Verifier {
                 if !self.seen.insert(decoded.entry.event) {
                     self.find(format!("entry {index}: its id is used twice"));
                 }
+                if let Some(lost) = rollback_accepted(&decoded.entry) {
+                    self.accepted.push(format!("entry {index}: {lost}"));
+                }
                 let mut wanted = decoded.commitments;
                 for slot in slots {
                     match wanted.remove(&slot.id) {
@@ -134,12 +162,16 @@ impl Verifier {
         let hash = leaf_hash(leaf);
         self.edge.push(hash);
         self.filled.extend(self.right.push(hash));
-        if let Some((size, root)) = self.kept
-            && size == self.edge.size()
-            && root != self.edge.root()
-        {
-            self.find(format!("the first {size} entries are not those of the root that was kept"));
-        }
+        let others = self
+            .kept
+            .iter()
+            .filter(|(size, root, _)| *size == self.edge.size() && *root != self.edge.root());
+        let others: Vec<String> = others
+            .map(|(size, _, [what, _])| {
+                format!("the first {size} entries are not those of the {}", what)
+            })
+            .collect();
+        others.into_iter().for_each(|finding| self.find(finding));
         if let Some(note) = self.heads.remove(&self.edge.size()) {
             self.head(&note);
         }
@@ -215,10 +247,10 @@ impl Verifier {
         for ahead in std::mem::take(&mut self.heads).into_keys() {
             self.find(format!("head {ahead}: covers entries that are not there ({size} are)"));
         }
-        if let Some((kept, _)) = self.kept.filter(|(kept, _)| *kept > size) {
-            self.find(format!(
-                "{size} entries are there; there were {kept} when the root was kept"
-            ));
+        for (kept, _, [_, when]) in std::mem::take(&mut self.kept) {
+            if kept > size {
+                self.find(format!("{size} entries are there; there were {kept} when the {when}"));
+            }
         }
         if let Some(later @ 1..) = self.later_heads_wrong {
             self.find(format!("and {later} later heads, which follow from it"));
@@ -227,6 +259,6 @@ impl Verifier {
             self.find(format!("entries {} to {} are under no signed head", self.covered, size - 1));
         }
         let (root, tiles) = (self.edge.root(), self.tiles);
-        Verdict { entries: size, root, tiles, findings: self.findings }
+        Verdict { entries: size, root, tiles, findings: self.findings, accepted: self.accepted }
     }
 }

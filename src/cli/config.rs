@@ -52,6 +52,8 @@ fn checked(path: &Path) -> Result<Shown, String> {
     say("hub_key_file", &key_file.unwrap_or_else(|| "beside data_dir".to_owned()));
     say("policies_dir", &config.policies_dir.display());
     say("audit_origin", &config.audit_origin);
+    let lock = config.audit_lock.as_ref().map(|file| file.display().to_string());
+    say("audit.lock", &lock.unwrap_or_else(|| "beside data_dir".to_owned()));
     say("reflection", &config.reflection);
     say("web_origins", &config.web_origins);
     match &config.tls {

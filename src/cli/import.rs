@@ -15,9 +15,9 @@ use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{CategoryId, DecisionId, FieldId, FieldValue};
 use crate::hub::may_expire;
+use crate::limits::AUDIT_BATCH_MAX;
 use crate::policy::book::RuleBook;
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::log::Log;
 use crate::store::{ShelfRow, Store};
 
 /// Most rows of a file.
@@ -78,8 +78,8 @@ pub(super) async fn open(folder: &DataFolder) -> Result<SqliteStore, Trouble> {
     let origin =
         VerifierKey::parse(&vkey).map_err(|e| failed(format!("{shown}/audit.vkey: {e}")))?;
     let clock = super::clock_in(data);
-    let keys = folder.keys(&clock).map_err(failed)?;
-    let log = Log::open(data, keys, origin.name(), clock)
+    let log = folder
+        .log(origin.name(), clock, AUDIT_BATCH_MAX)
         .map_err(|e| failed(format!("{shown}: {e}. Stop the hub first.")))?;
     SqliteStore::open(data, log).await.map_err(failed)
 }

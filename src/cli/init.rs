@@ -12,7 +12,6 @@ use crate::policy::load::load;
 const AS_SHIPPED: &[(&str, &str)] = &[
     ("model.conf", include_str!("../../policies/model.conf")),
     ("conditions.toml", include_str!("../../policies/conditions.toml")),
-    ("promises.csv", include_str!("../../policies/promises.csv")),
     ("README.md", include_str!("../../policies/README.md")),
     ("rules/00-never.csv", include_str!("../../policies/rules/00-never.csv")),
     ("words/bases.csv", include_str!("../../policies/words/bases.csv")),
@@ -27,6 +26,7 @@ const AS_SHIPPED: &[(&str, &str)] = &[
     ("words/overrides.csv", include_str!("../../policies/words/overrides.csv")),
     ("words/purposes.csv", include_str!("../../policies/words/purposes.csv")),
     ("words/referrals.csv", include_str!("../../policies/words/referrals.csv")),
+    ("words/retention.csv", include_str!("../../policies/words/retention.csv")),
     ("words/roles.csv", include_str!("../../policies/words/roles.csv")),
 ];
 
@@ -109,6 +109,14 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(wrong)
 }
 
+/// What must always be possible names agencies and rules, which an empty place does not have.
+fn never_only(promises: &str) -> String {
+    let lines = || promises.lines().filter(|l| !l.starts_with("always") && !l.starts_with("# end"));
+    let count = lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()).count();
+    let text: Vec<&str> = lines().collect();
+    format!("{}\n# end {count} rows\n", text.join("\n"))
+}
+
 /// The policy folder of an empty place.
 fn files(wish: &Wish) -> Vec<(&'static str, String)> {
     let Wish { name, agency, kind, nation, zone, .. } = wish;
@@ -131,6 +139,7 @@ fn files(wish: &Wish) -> Vec<(&'static str, String)> {
          ask = {{ from = \"{agency}\", purpose = \"direct_care\", fields = [\"identity/core.name\"] }}\n\
          want = {{ outcome = \"DENY\", codes = [\"LAW_NO_GATEWAY\"] }}\n"
     );
+    files.push(("promises.csv", never_only(include_str!("../../policies/promises.csv"))));
     files.push(("place.toml", place));
     files.push(("words/agencies.csv", agencies));
     files.push(("scenarios/start.toml", start));
@@ -208,6 +217,11 @@ functions = {{ "hub-board" = "board", "hub-operator" = "operator", "hub-registra
 # `weir policy keygen FILE` makes a key and prints what to enter below.
 [policy]
 require_approval = false
+
+# The newest signed head of the audit log, outside data_dir and not in its backups: an older copy of the log is found
+# out at the next start.
+[audit]
+lock = "data.audit-lock"
 "#
     )
 }

@@ -11,6 +11,7 @@ use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::DecisionId;
+use crate::limits::AUDIT_BATCH_MAX;
 use crate::store::sqlite::keys::HubKey;
 use crate::store::sqlite::log::{Log, check_slots, files_in};
 
@@ -67,8 +68,8 @@ fn open(folder: &DataFolder) -> Result<Log, String> {
         .map_err(|e| format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder?"))?;
     let origin = VerifierKey::parse(&vkey).map_err(|e| format!("{shown}/audit.vkey: {e}"))?;
     let clock = super::clock_in(dir);
-    let keys = folder.keys(&clock).map_err(text)?;
-    Log::open(dir, keys, origin.name(), clock)
+    folder
+        .log(origin.name(), clock, AUDIT_BATCH_MAX)
         .map_err(|e| format!("{shown}: {e}. Stop the hub first."))
 }
 

@@ -16,6 +16,7 @@ mod show;
 mod status;
 mod suspend;
 mod test;
+mod version;
 mod who;
 
 use std::fs;

@@ -20,6 +20,7 @@ use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::audit::proof::{consistency, inclusion};
 use crate::audit::tree::Hash;
 use crate::domain::DecisionId;
+use crate::limits::AUDIT_BATCH_MAX;
 use crate::store::Search;
 use crate::store::sqlite::log::{Log, StoredTree, files_in};
 
@@ -154,8 +155,8 @@ fn recorded(folder: &DataFolder, what: &str) -> Result<(Log, tokio::runtime::Run
     let shown = folder.dir.display();
     let origin = key_in(&folder.dir)?;
     let clock = super::clock_in(&folder.dir);
-    let keys = folder.keys(&clock).map_err(|e| e.to_string())?;
-    let log = Log::open(&folder.dir, keys, origin.name(), clock)
+    let log = folder
+        .log(origin.name(), clock, AUDIT_BATCH_MAX)
         .map_err(|e| format!("{shown}: {e}. While a hub runs, ask it: AuditService.GetReceipt."))?;
     let facets = BTreeMap::from([(Facet::What, what.to_owned())]);
     let event = DecisionId::from_uuid(Uuid::now_v7());

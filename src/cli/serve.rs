@@ -55,6 +55,7 @@ async fn serve(path: &Path) -> Result<(), String> {
     let key_file = config.hub_key_file.as_deref();
     let folder = DataFolder {
         makes_key: config.mode == Mode::Development,
+        audit_lock: config.audit_lock.clone(),
         ..DataFolder::with_key(&config.data_dir, key_file)
     };
     let app = App::open(folder, &config.audit_origin, policies, config.issuers, clock)

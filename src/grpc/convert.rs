@@ -2,10 +2,12 @@
 //! name, so that a new one cannot be forgotten. Violations never repeat what was written.
 
 mod audit;
+mod candidate;
 mod choice;
 mod fact;
 mod policy;
 mod proofs;
+mod question;
 mod record;
 mod resident;
 mod review;
@@ -17,7 +19,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-pub use audit::{EntryIndex, Sought, entry_message, search_response};
+pub use audit::{AccessName, AccessReason, EntryIndex, Sought, entry_message, search_response};
+pub use candidate::{Checking, ReplayName, checked_response, replay_message};
 pub use choice::{TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
 use policy::version_message;
@@ -29,6 +32,7 @@ pub use proofs::{
     WantedConsistency, WantedInclusion, WantedReceipt, WantedTile, consistency_message,
     inclusion_message, proven_message, tile_message,
 };
+pub use question::{Asked, answered_response};
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
 };

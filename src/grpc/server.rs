@@ -131,6 +131,10 @@ pub async fn serve(
         .max_decoding_message_size(limits::PUBLISH_MESSAGE_LEN_MAX)
         .max_encoding_message_size(limits::REPLY_LEN_MAX)
         .accept_compressed(Gzip);
+    let policy = PolicyServiceServer::new(desk.clone())
+        .max_decoding_message_size(limits::POLICY_MESSAGE_LEN_MAX)
+        .max_encoding_message_size(limits::REPLY_LEN_MAX)
+        .accept_compressed(Gzip);
     let serving = Server::builder()
         .max_concurrent_streams(limits::STREAMS_MAX)
         .http2_max_header_list_size(limits::HEADERS_LEN_MAX)
@@ -155,7 +159,7 @@ pub async fn serve(
         .add_service(unary!(ChoiceServiceServer))
         .add_service(unary!(FactServiceServer))
         .add_service(unary!(AuditServiceServer))
-        .add_service(unary!(PolicyServiceServer))
+        .add_service(policy)
         .add_service(unary!(ReviewServiceServer))
         .serve_with_incoming_shutdown(incoming(listener, options.tls.clone()), async {
             // A dropped sender also means that it is time to stop.

@@ -54,8 +54,17 @@ impl Desk {
         if request.get_ref().encoded_len() > limits::MESSAGE_LEN_MAX {
             return Err(status::refuse(status::Reason::MessageTooLarge));
         }
-        let wanted = T::try_from(request.into_inner());
-        Ok((caller, wanted.map_err(|wrong| status::invalid(wrong.0))?))
+        Ok((caller, converted(request)?))
+    }
+
+    /// As [`Desk::open`], for a message with a policy folder.
+    async fn open_folder<M, T>(&self, request: Request<M>) -> Result<(Arc<Caller>, T), Status>
+    where
+        M: prost::Message,
+        T: TryFrom<M, Error = Violations>,
+    {
+        let caller = self.prove(&request).await?;
+        Ok((caller, converted(request)?))
     }
 }
 
@@ -100,6 +109,11 @@ impl Desk {
             move |position: String| key.seal(&Page { caller: &of, rpc, policy, now }, &position);
         Ok((caller, wanted, seal))
     }
+}
+
+/// The message of a proven caller.
+fn converted<M, T: TryFrom<M, Error = Violations>>(request: Request<M>) -> Result<T, Status> {
+    T::try_from(request.into_inner()).map_err(|wrong| status::invalid(wrong.0))
 }
 
 /// A message that asks for a page of a list.

@@ -64,7 +64,7 @@ reasons! {
     /// A message over its bound.
     MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted,
         "the message is larger than the hub takes",
-        "send less at once: 64 KiB in a message, 4 MiB in one of a publishing stream";
+        "send less at once: 64 KiB in a message, 4 MiB in one of a publishing stream or with a policy folder";
     /// The call took too long.
     DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded,
         "the call took too long; what it asked for may have been recorded, nothing was released",
@@ -121,6 +121,10 @@ reasons! {
     FactChanged = "FACT_CHANGED", Aborted,
         "a fact has changed since its etag was read; nothing was recorded",
         "list the facts again, look at what is there now, and decide anew";
+    /// A legal hold.
+    LegalHold = "LEGAL_HOLD", FailedPrecondition,
+        "a legal hold is on the resident; nothing was erased",
+        "who placed the hold lifts it, when its ground has ended";
     /// A person must decide about a registration.
     RegistrationReferred = "REGISTRATION_REFERRED", FailedPrecondition,
         "the registration cannot be made by a machine; a person must decide",
@@ -173,10 +177,26 @@ reasons! {
     DutyNotOpen = "DUTY_NOT_OPEN", FailedPrecondition,
         "the duty was met already",
         "nothing: the first record stands";
+    /// Another agency signs off.
+    SecondAgencyNeeded = "SECOND_AGENCY_NEEDED", PermissionDenied,
+        "an auditor of another agency signs off that every agency's entries are seen",
+        "ask an auditor of another agency";
+    /// Nobody has signed off.
+    AccessNotApproved = "ACCESS_NOT_APPROVED", FailedPrecondition,
+        "no other agency has signed off that every agency's entries are seen",
+        "give the name of the access to an auditor of another agency; without it the agency's own entries are seen";
+    /// The sign-off has ended.
+    AccessEnded = "ACCESS_ENDED", FailedPrecondition,
+        "the sign-off to see every agency's entries has ended",
+        "ask for another one";
     /// Too much.
     TooMuch = "TOO_MUCH", ResourceExhausted,
         "the answer or its audit entry would be too large",
         "ask for fewer residents, holders or fields at once";
+    /// One at a time.
+    Busy = "BUSY", ResourceExhausted,
+        "work of this kind is done one at a time, and another goes on",
+        "try again when it has ended";
     /// A source is not available.
     SourceUnavailable = "SOURCE_UNAVAILABLE", Unavailable,
         "a holder's records cannot be had now; nothing was released",
@@ -271,9 +291,11 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::Taken => Reason::LocalIdTaken,
         HubError::RequestIdReused => Reason::RequestIdReused,
         HubError::Changed => Reason::FactChanged,
+        HubError::Held => Reason::LegalHold,
         HubError::Referred => Reason::RegistrationReferred,
         HubError::Review(why) => of_review(why),
         HubError::TooMuch => Reason::TooMuch,
+        HubError::Busy => Reason::Busy,
         HubError::SourceUnavailable => Reason::SourceUnavailable,
         HubError::StoreUnavailable => Reason::StoreUnavailable,
         HubError::NoPolicy => Reason::PolicyNotApproved,
@@ -296,6 +318,9 @@ const fn of_review(why: Review) -> Reason {
         Review::GrantUsed => Reason::GrantUsed,
         Review::GrantMismatch => Reason::GrantMismatch,
         Review::DutyNotOpen => Reason::DutyNotOpen,
+        Review::SecondAgencyNeeded => Reason::SecondAgencyNeeded,
+        Review::AccessOpen => Reason::AccessNotApproved,
+        Review::AccessEnded => Reason::AccessEnded,
     }
 }
 

@@ -381,7 +381,7 @@ fn decision_json(decision: &Decision) -> serde_json::Value {
         .map(|(field, outcome)| match outcome {
             FieldOutcome::Released(path) => serde_json::json!({
                 "field": field, "rule": path.rule, "place": path.place,
-                "gateway": path.gateway, "override": path.override_used,
+                "gateway": path.gateway, "agreement": path.agreement, "override": path.override_used,
             }),
             FieldOutcome::Withheld(all) => serde_json::json!({
                 "field": field, "codes": codes(all),

@@ -54,6 +54,9 @@ pub enum HubError {
     /// What a fact was to replace has changed since the caller read it.
     #[error("the fact has changed")]
     Changed,
+    /// A legal hold is on the resident. Nothing was erased.
+    #[error("a legal hold is on the resident")]
+    Held,
     /// Whom a registration names may be registered already: a person must decide. Says neither that
     /// there is somebody nor who.
     #[error("a person must decide")]
@@ -64,6 +67,9 @@ pub enum HubError {
     /// The answer or its audit entry would be too large.
     #[error("too much was asked for")]
     TooMuch,
+    /// Work of this kind is done one at a time, and somebody else's goes on.
+    #[error("the hub does this one at a time")]
+    Busy,
     /// A holder's records cannot be had now. Nothing was released.
     #[error("the holder's records are not available")]
     SourceUnavailable,
@@ -86,10 +92,14 @@ impl From<StoreError> for HubError {
             }
             StoreError::Corrupt(_)
             | StoreError::Keys(_)
+            | StoreError::RolledBack(_)
             | StoreError::Refused(Refusal::EventTaken | Refusal::PolicyNumberNotRising) => {
                 Self::Broken
             }
-            StoreError::Refused(Refusal::NoResident | Refusal::NoLink) => Self::NotFound,
+            StoreError::Refused(Refusal::NoResident | Refusal::NoLink | Refusal::NoHold) => {
+                Self::NotFound
+            }
+            StoreError::Refused(Refusal::Held) => Self::Held,
             StoreError::Refused(Refusal::LocalIdTaken | Refusal::IdentifierTaken) => Self::Taken,
             StoreError::Refused(Refusal::EntryTooLarge) => Self::TooMuch,
             StoreError::Refused(Refusal::FactChanged) => Self::Changed,

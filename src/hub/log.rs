@@ -1,40 +1,24 @@
 //! Looking back: earlier decisions for the agency that asked, and entries for auditors. Every look is
 //! in the log before anything is read; bodies and the full decision are never shown.
 
+mod access;
+mod query;
+mod questions;
+mod scope;
+
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
-use super::entry::{Call, fresh_id, nobody, subject};
+use super::entry::{Call, fresh_id, nobody};
 use super::{Hub, HubError};
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::auth::{Caller, HubFunction};
-use crate::domain::{AgencyId, Code, DecisionId, PurposeId, ResidentId};
+use crate::domain::{AgencyId, DecisionId, ResidentId};
 use crate::limits;
 use crate::store::{Receipt, Search, SignedHead, StoredEntry};
 
-/// What an auditor looks for. Unset: anything.
-#[derive(Debug, Clone, Default)]
-pub struct EntryQuery {
-    /// Kinds.
-    pub kinds: Vec<Kind>,
-    /// Purpose.
-    pub purpose: Option<PurposeId>,
-    /// Holder.
-    pub holder: Option<AgencyId>,
-    /// A code that was shown.
-    pub code: Option<Code>,
-    /// Resident.
-    pub resident: Option<ResidentId>,
-    /// Recorded at or after.
-    pub since: Option<Timestamp>,
-    /// Recorded before.
-    pub until: Option<Timestamp>,
-    /// From this place on.
-    pub from_index: u64,
-    /// At most so many.
-    pub limit: usize,
-}
+pub use access::SignedOff;
+pub use query::EntryQuery;
+pub use questions::{Answered, answer_from, judged_by};
 
 /// A page of entries that the caller may see.
 pub struct Looked {
@@ -90,77 +74,57 @@ impl Hub {
         Ok((stored.ok_or(HubError::NotFound)?, receipt))
     }
 
-    /// Entries that the caller's agency asked for or held.
+    /// Entries that the caller's agency asked for or held; with a second sign-off, every agency's.
     ///
     /// # Errors
-    /// When the caller is no auditor.
+    /// When the caller is no auditor, or the sign-off is none, is not there yet or has ended.
     pub async fn search_entries(
         &self,
         caller: &Caller,
-        query: EntryQuery,
+        mut query: EntryQuery,
     ) -> Result<Looked, HubError> {
         let at = self.clock.now();
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.AuditService/SearchEntries";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Auditor).await?;
-        let limit = query.limit.clamp(1, limits::PAGE_MAX);
-        let request = serde_json::json!({
-            "kinds": query.kinds, "limit": limit, "purpose": query.purpose, "holder": query.holder, "code": query.code,
-            "resident": query.resident, "since": query.since, "until": query.until,
-            "from_index": query.from_index,
-        });
-        let receipt = self.look(&call, "search", &request).await?;
-        let mut facets = Vec::new();
-        if let Some(purpose) = query.purpose {
-            facets.push((Facet::Purpose, purpose.into()));
-        }
-        if let Some(holder) = query.holder {
-            facets.push((Facet::Holder, holder.into()));
-        }
-        if let Some(code) = query.code {
-            facets.push((Facet::Codes, code.as_str().to_owned()));
-        }
-        let search = Search {
-            from_index: query.from_index,
-            limit,
-            agency: None,
-            kinds: query.kinds,
-            facets,
-            slot: query.resident.map(|resident| (SlotId::Subject, subject(Some(resident)))),
-            principal: None,
-            since: query.since,
-            until: query.until,
-        };
-        let mut page = self.store.search(search).await?;
-        page.entries.retain(|stored| may_see(&stored.entry, caller.agency()));
-        Ok(Looked { entries: page.entries, next_index: page.next_index, size: page.size, receipt })
+        query.limit = query.limit.clamp(1, limits::PAGE_MAX);
+        let scope = self.scope(&call, query.access).await?;
+        let request = serde_json::to_value(&query).map_err(|_| HubError::Broken)?;
+        let receipt = self.look_with(&call, "search", &request, query.access).await?;
+        let search = query.search(&scope).ok_or(HubError::Broken)?;
+        let page = self.store.search(search).await?;
+        let entries = page.entries.into_iter().filter_map(|stored| scope.show(stored)).collect();
+        Ok(Looked { entries, next_index: page.next_index, size: page.size, receipt })
     }
 
     /// One entry that the caller's agency asked for or held; what the caller of the entry wrote only
     /// for auditors of that caller's agency.
     ///
     /// # Errors
-    /// When the caller is no auditor; [`HubError::NotFound`] when there is none, or it is not theirs.
+    /// When the caller is no auditor; [`HubError::NotFound`] when there is none, or it is not theirs; as
+    /// [`Hub::search_entries`].
     pub async fn entry(
         &self,
         caller: &Caller,
         index: u64,
+        access: Option<DecisionId>,
     ) -> Result<(StoredEntry, Option<Details>, Receipt), HubError> {
         let at = self.clock.now();
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.AuditService/GetEntry";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::Auditor).await?;
-        let request = serde_json::json!({ "entry": index });
-        let receipt = self.look(&call, "entry", &request).await?;
+        let scope = self.scope(&call, access).await?;
+        let request = serde_json::json!({ "entry": index, "access": access });
+        let receipt = self.look_with(&call, "entry", &request, access).await?;
         let search = Search { from_index: index, limit: 1, ..Search::default() };
         let page = self.store.search(search).await?;
         let stored = page
             .entries
             .into_iter()
             .find(|stored| stored.index == index)
-            .filter(|stored| may_see(&stored.entry, caller.agency()))
+            .and_then(|stored| scope.show(stored))
             .ok_or(HubError::NotFound)?;
         let own = stored.entry.agency.as_ref() == Some(caller.agency());
         let details = own.then(|| details(&stored.entry));
@@ -186,7 +150,19 @@ impl Hub {
         what: &str,
         request: &serde_json::Value,
     ) -> Result<Receipt, HubError> {
-        let facets = BTreeMap::from([(Facet::What, what.to_owned())]);
+        self.look_with(call, what, request, None).await
+    }
+
+    /// A look that a second sign-off allows names it.
+    async fn look_with(
+        &self,
+        call: &Call<'_>,
+        what: &str,
+        request: &serde_json::Value,
+        access: Option<DecisionId>,
+    ) -> Result<Receipt, HubError> {
+        let mut facets = BTreeMap::from([(Facet::What, what.to_owned())]);
+        facets.extend(access.map(|access| (Facet::Review, access.to_string())));
         let none = BTreeMap::new();
         let event = fresh_id(call.at);
         let entry = call.entry(event, Kind::AuditRead, facets, None, none, request);
@@ -200,15 +176,6 @@ pub(super) fn is_own_decision(entry: &Entry, agency: &AgencyId) -> bool {
         && entry.facets.contains_key(&Facet::Outcome)
         && entry.facets.contains_key(&Facet::Holder);
     decided && entry.agency.as_ref() == Some(agency)
-}
-
-/// The agency asked, or is named as the holder.
-pub(super) fn may_see(entry: &Entry, agency: &AgencyId) -> bool {
-    let held = entry
-        .facets
-        .get(&Facet::Holder)
-        .is_some_and(|holders| holders.split('|').any(|h| h == agency.as_str()));
-    held || entry.agency.as_ref() == Some(agency)
 }
 
 fn details(entry: &Entry) -> Details {

@@ -2,7 +2,7 @@
 //! anybody and are not recorded; a receipt shows an entry, and asking for one is recorded first.
 
 use super::entry::{Call, nobody};
-use super::log::{is_own_decision, may_see};
+use super::log::is_own_decision;
 use super::{Hub, HubError, Violation};
 use crate::audit::entry::SlotId;
 use crate::audit::receipt::ProvenEntry;
@@ -92,9 +92,9 @@ impl Hub {
         Ok(self.store.head().await?)
     }
 
-    /// An entry with its proof under the newest head. Auditors get those that their agency asked for or
-    /// held, everybody else the decisions of their agency. What the asker wrote is laid open to
-    /// themselves and to the auditors of their agency.
+    /// An entry with its proof under the newest head. Auditors get those that their agency asked for,
+    /// everybody else the decisions of their agency. What the asker wrote is laid open to themselves and
+    /// to the auditors of their agency.
     ///
     /// # Errors
     /// When the caller is neither auditor nor staff; [`HubError::NotFound`] when there is no such entry,
@@ -125,9 +125,10 @@ impl Hub {
 /// The slots that the caller may see of an entry; `None`: not even the entry.
 fn laid_open(call: &Call<'_>, auditor: bool, stored: &StoredEntry) -> Option<&'static [SlotId]> {
     let (entry, agency) = (&stored.entry, call.caller.agency());
-    let theirs = if auditor { may_see(entry, agency) } else { is_own_decision(entry, agency) };
+    // The leaf names the person who asked, as no other agency may know them.
     let asked = entry.agency.as_ref() == Some(agency);
-    let wrote = asked && (auditor || entry.principal == call.caller.principal());
+    let theirs = if auditor { asked } else { is_own_decision(entry, agency) };
+    let wrote = auditor || entry.principal == call.caller.principal();
     theirs.then_some(if wrote { WRITTEN } else { &[] })
 }
 

@@ -54,6 +54,12 @@ pub enum Review {
     GrantMismatch,
     /// The duty was met, or is not one that anybody tells of.
     DutyNotOpen,
+    /// An auditor of another agency signs off.
+    SecondAgencyNeeded,
+    /// Nobody has signed off that every agency's entries are seen.
+    AccessOpen,
+    /// The sign-off has ended.
+    AccessEnded,
 }
 
 impl Review {
@@ -72,6 +78,9 @@ impl Review {
             Self::GrantUsed => "grant-used",
             Self::GrantMismatch => "grant-mismatch",
             Self::DutyNotOpen => "duty-not-open",
+            Self::SecondAgencyNeeded => "second-agency",
+            Self::AccessOpen => "access-open",
+            Self::AccessEnded => "access-ended",
         }
     }
 }

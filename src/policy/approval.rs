@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use jiff::Timestamp;
 
 use super::load::Files;
-pub use bundle::{Bundle, FOLDER, Signature, file_digests, signature_file};
+pub use bundle::{Advice, Bundle, FOLDER, Signature, file_digests, signature_file};
 pub use change::{Change, Class, STATUS, SUSPENDED, Side, between};
 
 /// A key that may approve, whose it is and in which roles.
@@ -83,6 +83,15 @@ pub fn person(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
+/// Whether two names may be one person's: the same, or the same family name and first letter. A change that
+/// widens needs people of whom nobody can say so.
+#[must_use]
+pub fn may_be_one_person(one: &str, other: &str) -> bool {
+    let (one, other) = (person(one), person(other));
+    let last = |name: &str| name.rsplit(' ').next().map(str::to_owned);
+    one == other || (last(&one) == last(&other) && one.chars().next() == other.chars().next())
+}
+
 impl Trust {
     /// Whether the folder `files` is approved to follow what was in force `before`, given what it
     /// changes.
@@ -126,6 +135,7 @@ impl Trust {
                 ),
             );
         }
+        bundle.knows(change)?;
         let by = self.counted(files, &bundle, change)?;
         if by.len() < change.people {
             return no(
@@ -193,7 +203,8 @@ impl Trust {
                     format!("{file}: it names another person than the one whose key it is."),
                 );
             }
-            if change.class == Class::Widening && person(&key.name) == person(&bundle.author) {
+            let may_be_its_author = may_be_one_person(&key.name, &bundle.author);
+            if change.class == Class::Widening && may_be_its_author {
                 return no(
                     "A06",
                     format!(

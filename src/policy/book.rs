@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::lint::Severity;
 use crate::domain::{
     AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, Code, Duty, FactKind, FieldId,
-    FlagId, GatewayId, HubFunction, OverrideId, PurposeId, RoleId,
+    FlagId, GatewayId, HubFunction, KeptKind, OverrideId, PurposeId, RoleId,
 };
 
 pub use rule::{Cell, ChoiceForce, Despite, Effect, Ground, Only, Rule, When};
@@ -53,6 +53,9 @@ pub struct RuleBook {
     pub referrals: BTreeMap<Code, ReferralRule>,
     /// `words/facts.csv`: every [`FactKind`] exactly once.
     pub facts: BTreeMap<FactKind, FactRule>,
+    /// `words/retention.csv`: for how many whole years after its own an entry of the log can be read. Empty
+    /// without the file: for good.
+    pub retention: BTreeMap<KeptKind, u16>,
     /// `words/overrides.csv`.
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     /// `agreements/*.toml`.

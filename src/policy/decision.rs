@@ -26,6 +26,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Permit, Self::Partial, Self::Refer, Self::Deny];
+
     /// `PERMIT`, `PARTIAL`, `REFER` or `DENY`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -118,7 +118,9 @@ impl Diff {
     #[must_use]
     pub fn approvals(&self) -> Approvals {
         let class = self.class().unwrap_or(Class::Rewords);
-        let mut roles = BTreeSet::from([OWNER]);
+        // Words and examples are anybody's to approve.
+        let owner = (class != Class::Rewords).then_some(OWNER);
+        let mut roles = BTreeSet::from_iter(owner);
         if class == Class::Widens {
             roles.extend(self.touches_patients.then_some(GUARDIAN));
             roles.extend(self.touches_places.then_some(RISK_OWNER));
@@ -173,7 +175,20 @@ fn files(old: &Files, new: &Files, notes: &mut Notes) {
             continue;
         }
         if !guards {
-            notes.put(Class::Rewords, name, "its cases have changed".to_owned());
+            // Whoever takes an example away lets a later edit go unnoticed.
+            let ids = |lines: &BTreeSet<String>| -> BTreeSet<String> {
+                lines.iter().filter(|line| line.starts_with("id =")).cloned().collect()
+            };
+            let gone: Vec<String> = ids(&was).difference(&ids(&is)).cloned().collect();
+            match gone.as_slice() {
+                [] => notes.put(Class::Rewords, name, "its cases have changed".to_owned()),
+                [one] => notes.put(Class::Widens, name, format!("the case {one} is taken away")),
+                [one, ..] => notes.put(
+                    Class::Widens,
+                    name,
+                    format!("{} cases are taken away, such as {one}", gone.len()),
+                ),
+            }
         } else if name == "lints.toml" {
             notes.put(Class::Widens, name, "what the checks forgive has changed".to_owned());
         } else {
@@ -194,7 +209,12 @@ fn other_words(old: &Files, new: &Files, notes: &mut Notes) {
     for name in names.into_iter().filter(meant) {
         let noted = notes.changes.iter().any(|change| change.place.starts_with(name.as_str()));
         if old.get(name) != new.get(name) && !noted {
-            notes.put(Class::Rewords, name, "is written differently, and says the same".to_owned());
+            let what = match (old.get(name), new.get(name)) {
+                (None, _) => "is a new file",
+                (_, None) => "the file is gone",
+                (Some(_), Some(_)) => "is written differently, and says the same",
+            };
+            notes.put(Class::Rewords, name, what.to_owned());
         }
     }
 }

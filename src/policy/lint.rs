@@ -9,6 +9,7 @@ mod law;
 mod overlaps;
 mod promises;
 mod reach;
+mod slips;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,12 +62,13 @@ struct Family {
     run: fn(&View<'_>, &mut Found) -> Result<(), TooManyBoxes>,
 }
 
-const FAMILIES: [Family; 6] = [
+const FAMILIES: [Family; 7] = [
     Family { codes: law::CODES, run: law::check },
     Family { codes: agreements::CODES, run: agreements::check },
     Family { codes: reach::CODES, run: reach::check },
     Family { codes: promises::CODES, run: promises::check },
     Family { codes: overlaps::CODES, run: overlaps::check },
+    Family { codes: slips::CODES, run: slips::check },
     Family { codes: coverage::CODES, run: coverage::check },
 ];
 
@@ -118,6 +120,26 @@ pub fn check(
             b.line,
         ))
     });
+    Ok(found)
+}
+
+impl Finding {
+    /// The same thing is found, on whichever line.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.code, &self.file, &self.about, &self.message)
+            == (other.code, &other.file, &other.about, &other.message)
+    }
+}
+
+/// The warnings that depend on neither day nor scenarios, and are not excused.
+///
+/// # Errors
+/// When the rules are too many-sided for exact answers.
+pub fn standing(book: &RuleBook) -> Result<Vec<Finding>, TooManyBoxes> {
+    let view = View { book, day: None, hits: None, space: Space::of(&[book]) };
+    let mut found = settled(book, run(&view, |_| true)?);
+    found.retain(|one| one.severity == Severity::Warning && one.excused.is_none());
     Ok(found)
 }
 

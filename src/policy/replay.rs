@@ -1,6 +1,8 @@
 //! Decisions of the past decided again under another rule book, from the facts that were kept with them.
 //! Pure: what is read and where it goes is others' business.
 
+mod said;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
@@ -21,6 +23,10 @@ pub struct Came {
     pub fields: BTreeMap<FieldId, Option<RuleId>>,
     /// Duties.
     pub duties: BTreeSet<String>,
+    /// Codes of what stood against it.
+    pub codes: BTreeSet<String>,
+    /// When what was released must no longer be used.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A decision as it was recorded.
@@ -52,6 +58,8 @@ impl Came {
             outcome: decision.outcome.as_str().to_owned(),
             fields: fields.collect(),
             duties: decision.duties.iter().map(|duty| duty.as_str().to_owned()).collect(),
+            codes: decision.codes.iter().map(|code| code.as_str().to_owned()).collect(),
+            expires_at: decision.expires_at,
         }
     }
 
@@ -63,11 +71,17 @@ impl Came {
             let rule = rule.map(str::parse).transpose().ok()?;
             Some((one.get("field")?.as_str()?.parse().ok()?, rule))
         };
-        let duties = decision.get("duties")?.as_array()?.iter();
+        let words = |key: &str| -> Option<BTreeSet<String>> {
+            let all = decision.get(key)?.as_array()?.iter();
+            Some(all.filter_map(|word| Some(word.as_str()?.to_owned())).collect())
+        };
+        let expires_at = decision.get("expires_at").and_then(|at| at.as_str());
         Some(Self {
             outcome: decision.get("outcome")?.as_str()?.to_owned(),
             fields: decision.get("fields")?.as_array()?.iter().map(field).collect::<Option<_>>()?,
-            duties: duties.filter_map(|duty| Some(duty.as_str()?.to_owned())).collect(),
+            duties: words("duties")?,
+            codes: words("codes")?,
+            expires_at: expires_at.map(str::parse).transpose().ok()?,
         })
     }
 }
@@ -102,6 +116,12 @@ pub struct Report {
     pub by_another_rule: BTreeMap<(FieldId, RuleId, RuleId), u64>,
     /// Decisions that would bring other duties.
     pub other_duties: u64,
+    /// Decisions of the same outcome that would name other codes.
+    pub other_codes: u64,
+    /// Decisions whose release would end at another time.
+    pub other_ends: u64,
+    /// Decisions that could not be decided again: what they rested on is not kept (any more).
+    pub without_facts: u64,
     /// Residents of whom some decision would come out otherwise.
     residents: HashSet<ResidentId>,
 }
@@ -153,6 +173,12 @@ impl Report {
         if past.was.duties != is.duties {
             self.other_duties += 1;
         }
+        if past.was.outcome == is.outcome && past.was.codes != is.codes {
+            self.other_codes += 1;
+        }
+        if past.was.expires_at != is.expires_at {
+            self.other_ends += 1;
+        }
     }
 
     /// Puts what another replay found to this one.
@@ -161,6 +187,9 @@ impl Report {
         self.replayed += other.replayed;
         self.alike += other.alike;
         self.other_duties += other.other_duties;
+        self.other_codes += other.other_codes;
+        self.other_ends += other.other_ends;
+        self.without_facts += other.without_facts;
         self.residents.extend(other.residents);
         for (flip, (count, ids)) in other.flips {
             let (all, samples) = self.flips.entry(flip).or_default();

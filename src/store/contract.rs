@@ -228,7 +228,7 @@ macro_rules! engine {
             log: append_gives_places_in_order_under_the_head, nothing_to_append_is_nothing,
                 an_id_is_taken_once, an_entry_too_large_is_refused_with_its_run,
                 an_entry_is_found_by_its_id, a_search_finds_what_is_meant,
-                a_search_is_complete_page_by_page, many_writers_get_dense_places;
+                a_search_is_scoped_and_pinned, a_search_is_complete_page_by_page, many_writers_get_dense_places;
             proofs: every_entry_is_proven_under_every_later_head, tiles_hold_the_leaf_hashes,
                 a_proven_entry_opens_what_is_named;
             people: an_unknown_resident_is_nobody, registering_is_all_or_nothing,

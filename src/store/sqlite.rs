@@ -1,6 +1,8 @@
 //! The embedded store: SQLite files in one data folder. SQL stays below this module.
 
+pub mod backup;
 mod change;
+mod erasing;
 mod facts;
 pub mod keys;
 mod known;
@@ -27,9 +29,9 @@ use self::keys::Keyring;
 use self::log::{Log, sqlite};
 use self::readers::Readers;
 use super::{
-    Candidate, FactVersion, FactsAbout, HeldRecord, KeptPolicy, Known, LocalId, Page, Receipt,
-    Resident, Search, ShelfReport, ShelfRow, SignedHead, Standing, Store, StoreError, StoredChoice,
-    StoredEntry,
+    Candidate, Erased, FactVersion, FactsAbout, HeldRecord, KeptPolicy, Known, LegalHold, LocalId,
+    Page, Receipt, Resident, Search, ShelfReport, ShelfRow, SignedHead, Standing, Store,
+    StoreError, StoredChoice, StoredEntry,
 };
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{
@@ -40,7 +42,7 @@ use crate::domain::{
 /// The operational file.
 const FILE: &str = "hub.db";
 /// The schema that this program writes.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// The store of one hub in one folder.
 pub struct SqliteStore {
@@ -89,6 +91,10 @@ impl SqliteStore {
         let log = Arc::new(log);
         let changes = Arc::new(Changes::open(writer, Arc::clone(&log)).await?);
         let readers = Readers::open(&path)?;
+        // Before anything is served; what cannot be finished now is finished by the purge.
+        if let Err(error) = erasing::finish(&readers, &changes, &log).await {
+            tracing::warn!(error = %error, "An erasure is not finished");
+        }
         let standing = readers.read(facts::standing).await?;
         let standing = Arc::new(ArcSwapOption::from_pointee(standing));
         Ok(Self { log, changes, readers, standing, able: AtomicBool::new(true) })
@@ -140,14 +146,22 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
                 .to_owned(),
         ));
     }
-    let steps: [(i64, &str); 2] =
-        [(2, include_str!("sqlite/schema.sql")), (3, include_str!("sqlite/schema-3.sql"))];
-    for (to, schema) in steps.into_iter().filter(|(to, _)| *to > version) {
-        connection
-            .execute_batch(&format!("BEGIN; {schema} PRAGMA user_version = {to}; COMMIT;"))
-            .map_err(|e| sqlite(&e))?;
+    for (to, schema) in SCHEMAS.into_iter().filter(|(to, _)| *to > version) {
+        connection.execute_batch(&upgrade(to, schema)).map_err(|e| sqlite(&e))?;
     }
     Ok(())
+}
+
+/// What makes each version of the one before.
+const SCHEMAS: [(i64, &str); 3] = [
+    (2, include_str!("sqlite/schema.sql")),
+    (3, include_str!("sqlite/schema-3.sql")),
+    (4, include_str!("sqlite/schema-4.sql")),
+];
+
+/// A step, whole or not at all.
+fn upgrade(to: i64, schema: &str) -> String {
+    format!("BEGIN; {schema} PRAGMA user_version = {to}; COMMIT;")
 }
 
 fn micros(at: Timestamp) -> i64 {
@@ -193,6 +207,10 @@ impl Store for SqliteStore {
 
     async fn head(&self) -> Result<SignedHead, StoreError> {
         Ok(self.log.head())
+    }
+
+    fn blind(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
+        self.log.keys().blind(label, parts)
     }
 
     async fn known(
@@ -355,7 +373,43 @@ impl Store for SqliteStore {
         self.read(move |c| shelf::held(c, &holder, category.as_ref(), after.as_ref(), limit)).await
     }
 
+    async fn erase(&self, resident: ResidentId, entry: Entry) -> Result<Erased, StoreError> {
+        self.erase_now(resident, entry).await
+    }
+
+    async fn place_hold(
+        &self,
+        resident: ResidentId,
+        reference: String,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError> {
+        let (keys, at) = (self.keys(), self.log.now());
+        let place =
+            move |t: &Transaction<'_>| erasing::place_hold(t, &keys, resident, &reference, at);
+        Ok(self.change(entry, place).await?.1)
+    }
+
+    async fn lift_hold(
+        &self,
+        resident: ResidentId,
+        reference: String,
+        entry: Entry,
+    ) -> Result<Receipt, StoreError> {
+        let keys = self.keys();
+        let lift = move |t: &Transaction<'_>| erasing::lift_hold(t, &keys, resident, &reference);
+        Ok(self.change(entry, lift).await?.1)
+    }
+
+    async fn holds(&self, limit: usize) -> Result<Vec<LegalHold>, StoreError> {
+        let keys = self.keys();
+        self.read(move |c| erasing::holds(c, &keys, limit)).await
+    }
+
     async fn purge_expired(&self, limit: usize) -> Result<u64, StoreError> {
+        // What expires does not wait for an erasure that a backup keeps from being finished.
+        if let Err(error) = erasing::finish(&self.readers, &self.changes, &self.log).await {
+            tracing::warn!(error = %error, "An erasure is not finished");
+        }
         let now = self.log.now();
         let due = self
             .read(move |c| {
@@ -434,3 +488,6 @@ impl Store for SqliteStore {
         self.read(policies::candidate).await
     }
 }
+
+#[cfg(test)]
+mod upgrade_tests;

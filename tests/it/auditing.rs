@@ -36,7 +36,7 @@ async fn read(
     who: Person,
     name: &str,
 ) -> Result<Response<pb::GetEntryResponse>, Status> {
-    let message = pb::GetEntryRequest { name: name.to_owned() };
+    let message = pb::GetEntryRequest { name: name.to_owned(), ..Default::default() };
     place.audit().get_entry(place.from(who, message)).await
 }
 
@@ -119,6 +119,40 @@ async fn everything_that_is_set_must_hold() {
             vec![&partly],
         ),
         (
+            "an agency",
+            pb::SearchEntriesRequest {
+                asker: "agencies/northfield-council-adult-care".to_owned(),
+                ..any()
+            },
+            vec![&partly],
+        ),
+        (
+            "an outcome",
+            pb::SearchEntriesRequest { outcome: "DENY".to_owned(), ..any() },
+            vec![&unknown],
+        ),
+        (
+            "a category",
+            pb::SearchEntriesRequest { category: "health/summary".to_owned(), ..any() },
+            vec![&permitted, &partly, &unknown],
+        ),
+        (
+            "a field that was released",
+            pb::SearchEntriesRequest { released: "health/summary.allergies".to_owned(), ..any() },
+            vec![&permitted],
+        ),
+        ("a rule", pb::SearchEntriesRequest { rule: "N04".to_owned(), ..any() }, vec![]),
+        (
+            "an agreement that nothing was released under",
+            pb::SearchEntriesRequest { agreement: "isa-befriend".to_owned(), ..any() },
+            vec![],
+        ),
+        (
+            "an override that nobody asserted",
+            pb::SearchEntriesRequest { r#override: "VITAL".to_owned(), ..any() },
+            vec![],
+        ),
+        (
             "another holder",
             pb::SearchEntriesRequest { holder: "agencies/northshire-police".to_owned(), ..any() },
             vec![],
@@ -146,6 +180,15 @@ async fn everything_that_is_set_must_hold() {
         ("holder", pb::SearchEntriesRequest { holder: "oakdale-gp".to_owned(), ..any() }),
         ("code", pb::SearchEntriesRequest { code: "MIN_NOT_NECESARY".to_owned(), ..any() }),
         ("resident", pb::SearchEntriesRequest { resident: "Aisha".to_owned(), ..any() }),
+        ("asker", pb::SearchEntriesRequest { asker: "oakdale-gp".to_owned(), ..any() }),
+        ("officer", pb::SearchEntriesRequest { officer: vec![1; 15], ..any() }),
+        ("category", pb::SearchEntriesRequest { category: "a b".to_owned(), ..any() }),
+        ("released", pb::SearchEntriesRequest { released: "a b".to_owned(), ..any() }),
+        ("rule", pb::SearchEntriesRequest { rule: "N 4".to_owned(), ..any() }),
+        ("agreement", pb::SearchEntriesRequest { agreement: "?".to_owned(), ..any() }),
+        ("outcome", pb::SearchEntriesRequest { outcome: "permit".to_owned(), ..any() }),
+        ("override", pb::SearchEntriesRequest { r#override: "?".to_owned(), ..any() }),
+        ("access", pb::SearchEntriesRequest { access: "auditAccesses/1".to_owned(), ..any() }),
         ("page_size", pb::SearchEntriesRequest { page_size: -1, ..any() }),
         ("page_token", pb::SearchEntriesRequest { page_token: "x".to_owned(), ..any() }),
     ];

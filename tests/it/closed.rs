@@ -118,7 +118,7 @@ async fn no_look_back_tells_a_closed_record_from_none() {
     })
     .await;
     alike(place, "GetEntry", |about| async move {
-        let message = pb::GetEntryRequest { name: ask(about).await.entry };
+        let message = pb::GetEntryRequest { name: ask(about).await.entry, ..Default::default() };
         said(place.audit().get_entry(place.from(HOSPITAL_AUDITOR, message)).await, about)
     })
     .await;

@@ -1,6 +1,7 @@
 //! The hub killed at random moments while callers ask and register: what anybody was told is in the
 //! log, at the place they were told. `WEIR_KILLS` says how often, `WEIR_SEED` repeats the moments.
 
+mod backed_up;
 mod ledger;
 
 use std::collections::BTreeMap;

@@ -84,13 +84,13 @@ async fn every_call(place: &Place) -> Vec<(&'static str, Status)> {
     call!("ListHeldRecords", records.list_held_records, GP_PUBLISHER, held);
     let search = pb::SearchEntriesRequest::default();
     call!("SearchEntries", audit.search_entries, GP_AUDITOR, search);
-    let entry = pb::GetEntryRequest { name: "entries/1".to_owned() };
+    let entry = pb::GetEntryRequest { name: "entries/1".to_owned(), ..Default::default() };
     call!("GetEntry", audit.get_entry, GP_AUDITOR, entry);
     call!(
         "a turned away caller",
         audit.get_entry,
         NURSE,
-        pb::GetEntryRequest { name: "entries/1".to_owned() }
+        pb::GetEntryRequest { name: "entries/1".to_owned(), ..Default::default() }
     );
     said
 }

@@ -54,8 +54,9 @@ async fn after_a_real_run_nothing_personal_stands_in_the_files() {
     let pieces = tokio_stream::iter(extract("Strawberries", expire_time()));
     place.records().publish_records(place.from(GP_PUBLISHER, pieces)).await.unwrap();
     assert_eq!(values(&place).await, ["Strawberries"]);
+    place.app.store.log().catch_up_index().unwrap();
     let mut bytes = Vec::new();
-    for name in ["hub.db", "keys.db", "audit-2026.db"] {
+    for name in ["hub.db", "keys.db", "audit-2026.db", "index.db"] {
         for name in [name.to_owned(), format!("{name}-wal")] {
             bytes.extend(std::fs::read(place.data().join(&name)).unwrap());
         }

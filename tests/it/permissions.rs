@@ -17,6 +17,7 @@ use weir::domain::Fact;
 use weir::grpc::convert::time_message;
 use weir::grpc::pb;
 
+use crate::candidates::folder;
 use crate::support::{AISHA, BEN, Place, relationship, request, staff, treatment};
 use crate::transport::every_call;
 
@@ -88,6 +89,12 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         by: "self".to_owned(),
         ..Default::default()
     };
+    let checked = pb::CheckPolicyRequest {
+        files: vec![pb::PolicyFile { path: "model.conf".to_owned(), content: Vec::new() }],
+        as_of_date: none(),
+    };
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let replayed = pb::ReplayPolicyRequest { files: folder(&shipped), ..Default::default() };
     let all: Vec<(&str, Vec<u8>)> = vec![
         ("SharingService/CanShare", ask().encode_to_vec()),
         (
@@ -248,9 +255,25 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         ("AuditService/SearchEntries", vec![]),
         (
             "AuditService/GetEntry",
-            pb::GetEntryRequest { name: "entries/0".to_owned() }.encode_to_vec(),
+            pb::GetEntryRequest { name: "entries/0".to_owned(), access: none() }.encode_to_vec(),
         ),
         ("AuditService/GetCheckpoint", vec![]),
+        (
+            "AuditService/AnswerQuestion",
+            pb::AnswerQuestionRequest {
+                question: "who-read-the-log".to_owned(),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "AuditService/RequestAuditAccess",
+            pb::RequestAuditAccessRequest { reason: why() }.encode_to_vec(),
+        ),
+        (
+            "AuditService/ApproveAuditAccess",
+            pb::ApproveAuditAccessRequest { name: format!("auditAccesses/{id}") }.encode_to_vec(),
+        ),
         (
             "AuditService/GetInclusionProof",
             pb::GetInclusionProofRequest { entry: "entries/0".to_owned(), tree_size: 0 }
@@ -268,6 +291,16 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         (
             "PolicyService/ExplainDecision",
             pb::ExplainDecisionRequest { name: disclosure.clone() }.encode_to_vec(),
+        ),
+        ("PolicyService/CheckPolicy", checked.encode_to_vec()),
+        ("PolicyService/ReplayPolicy", replayed.encode_to_vec()),
+        (
+            "PolicyService/GetPolicyReplay",
+            pb::GetPolicyReplayRequest { name: format!("replays/{id}") }.encode_to_vec(),
+        ),
+        (
+            "PolicyService/CancelPolicyReplay",
+            pb::CancelPolicyReplayRequest { name: format!("replays/{id}") }.encode_to_vec(),
         ),
         (
             "ReviewService/ApproveOverride",
@@ -397,6 +430,7 @@ async fn every_kind_of_caller_may_call_what_the_table_says() {
                 "PolicyService/GetPolicy",
                 "PolicyService/ListVersions",
                 "PolicyService/GetRuleBook",
+                "PolicyService/CheckPolicy",
                 "AuditService/GetCheckpoint",
                 "AuditService/GetInclusionProof",
                 "AuditService/GetConsistencyProof",

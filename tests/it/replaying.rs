@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// The shipped folder with one edit.
-fn edited(to: &Path, file: &str, from: &str, into: &str) -> PathBuf {
+pub(crate) fn edited(to: &Path, file: &str, from: &str, into: &str) -> PathBuf {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let draft = to.join(format!("draft-{}", into.len()));
     let copied = Command::new("cp").arg("-r").arg(&shipped).arg(&draft).status().unwrap();
@@ -104,7 +104,7 @@ async fn a_policy_over_its_own_log_flips_nothing_and_an_edit_what_it_touches() {
         found["narrowed"].as_array().unwrap().iter().map(|one| one["field"].as_str()).collect();
     let wanted = ["health/episodes.attendance_date", "health/summary.allergies"];
     assert_eq!(fields, wanted.map(Some));
-    assert_eq!((&found["residents"], &found["widened"]), (&1.into(), &serde_json::json!([])));
+    assert_eq!((&found["residents"], &found["widened"]), (&2.into(), &serde_json::json!([])));
     // Back again widens, where the edit is the past.
     let old = ["--old", draft.to_str().unwrap()];
     let back = replay(data, "policies", &old);

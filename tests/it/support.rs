@@ -85,7 +85,7 @@ impl Place {
         Self::at(dir, clock, &policies).await
     }
 
-    async fn at(dir: tempfile::TempDir, clock: FixedClock, policies: &Path) -> Self {
+    pub(crate) async fn at(dir: tempfile::TempDir, clock: FixedClock, policies: &Path) -> Self {
         let policy = weir::cli::policy::open(policies).unwrap();
         let book = policy.book().clone();
         Self::under(dir, clock, &book, policy).await

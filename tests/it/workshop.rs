@@ -92,6 +92,19 @@ fn wrong_words_end_with_two() {
     check(&["policy", "test", "nowhere"], 2, "nowhere");
 }
 
+/// Who may be told what for what at a glance, for reviewers of an edit to read the ticks. Written anew with
+/// `WEIR_WRITE_DOCS=1`.
+#[test]
+fn the_grid_page_is_that_of_the_shipped_folder() {
+    let (exit, grid) = weir(&["policy", "diff", "policies", "--matrix"]);
+    assert_eq!(exit, 0, "{grid}");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy-grid.csv");
+    if std::env::var_os("WEIR_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &grid).unwrap();
+    }
+    assert_eq!(grid, std::fs::read_to_string(&path).unwrap_or_default());
+}
+
 #[test]
 fn the_rule_book_is_written_beside_the_policies_and_never_among_them() {
     let dir = tempfile::tempdir().unwrap();

@@ -27,7 +27,8 @@ fn look(dir: &Path, prefix: &str, out: &mut BTreeMap<String, [i64; 5]>) -> std::
         if out.len() > POLICY_FILES_MAX {
             break;
         }
-        if entry.file_name().to_string_lossy().starts_with('.') {
+        // What explains a folder is no part of what it says.
+        if entry.file_name().to_string_lossy().starts_with('.') || name == "README.md" {
             continue;
         }
         let meta = std::fs::symlink_metadata(entry.path())?;

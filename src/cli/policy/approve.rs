@@ -1,5 +1,6 @@
 //! `weir policy approve`: says what a folder changes, and signs it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -7,7 +8,8 @@ use jiff::Timestamp;
 use super::key::Key;
 use super::{Outcome, findings};
 use crate::policy::approval::{
-    Bundle, Change, Class, FOLDER, Side, between, file_digests, person, signature_file,
+    Advice, Bundle, Change, Class, FOLDER, Side, between, file_digests, may_be_one_person, person,
+    signature_file,
 };
 use crate::policy::kept::{build, failing_scenarios, unpack};
 use crate::policy::load::{Files, load, read_dir};
@@ -38,6 +40,28 @@ pub struct Wish {
     /// From when on it may be in force, such as 2026-08-01T00:00:00+01:00; at once where not said.
     #[arg(long)]
     not_before: Option<Timestamp>,
+    /// How many combinations the diff says are newly allowed: every approver of a change that widens types it.
+    #[arg(long, value_name = "NUMBER")]
+    newly_allowed: Option<u128>,
+    /// Codes of the warnings that the change brings, such as W42,W43.
+    #[arg(long, value_delimiter = ',', value_name = "CODES")]
+    acknowledge: Vec<String>,
+    /// What the data protection officer advised about a change that widens.
+    #[arg(long, requires = "advice_by", value_name = "TEXT")]
+    advice: Option<String>,
+    /// The data protection officer.
+    #[arg(long, requires = "advice", value_name = "NAME")]
+    advice_by: Option<String>,
+    /// Why the advice is not followed.
+    #[arg(long, requires = "advice", value_name = "REASON")]
+    advice_not_followed: Option<String>,
+}
+
+impl Wish {
+    fn advice(&self) -> Option<Advice> {
+        let (text, by) = self.advice.clone().zip(self.advice_by.clone())?;
+        Some(Advice { by, text, not_followed: self.advice_not_followed.clone() })
+    }
 }
 
 /// Approves the folder.
@@ -49,6 +73,9 @@ pub(super) fn run(wish: &Wish) -> Outcome {
         author: wish.author.as_deref(),
         data: &wish.data,
         not_before: wish.not_before,
+        newly_allowed: wish.newly_allowed,
+        acknowledged: wish.acknowledge.iter().map(|code| code.trim().to_owned()).collect(),
+        advice: wish.advice(),
     };
     signing.run()
 }
@@ -61,6 +88,9 @@ pub(super) struct Signing<'a> {
     pub author: Option<&'a str>,
     pub data: &'a Path,
     pub not_before: Option<Timestamp>,
+    pub newly_allowed: Option<u128>,
+    pub acknowledged: BTreeSet<String>,
+    pub advice: Option<Advice>,
 }
 
 /// What is in force, as the data folder has it.
@@ -127,11 +157,19 @@ impl Signing<'_> {
         }
         let (bundle, bytes, anew) = self.bundle(&files, &served, &change)?;
         let alone = change.class == Class::Widening;
-        if alone && person(self.name) == person(&bundle.author) {
+        if alone && may_be_one_person(self.name, &bundle.author) {
             return Err(format!(
                 "--name {}: the author may not approve a change that widens. Another person must.",
                 self.name
             ));
+        }
+        let typed = Bundle { newly_allowed: self.newly_allowed, ..bundle.clone() };
+        if let Err(unknown) = typed.knows(&change) {
+            let mut text = format!("{unknown}\nNothing was signed.");
+            if let Some(diff) = &change.diff {
+                text = format!("{}\n{text}", super::diff::text(diff, true));
+            }
+            return Ok(Outcome { text, exit: 1 });
         }
         if anew {
             self.put_away(&files)?;
@@ -161,6 +199,12 @@ impl Signing<'_> {
             if self.author.is_some_and(other) {
                 return Err(format!("--author: the others signed that {} wrote it", bundle.author));
             }
+            if self.advice.is_some() && self.advice != bundle.advice {
+                return Err("--advice: the others signed other words".to_owned());
+            }
+            if !self.acknowledged.is_subset(&bundle.acknowledged) {
+                return Err("--acknowledge: the others signed other warnings".to_owned());
+            }
             if self.not_before.is_some() && self.not_before != bundle.not_before {
                 return Err("--not-before: the others signed another time".to_owned());
             }
@@ -176,6 +220,9 @@ impl Signing<'_> {
             not_before: self.not_before,
             author: author.to_owned(),
             class: change.class,
+            newly_allowed: change.newly_allowed(),
+            acknowledged: self.acknowledged.clone(),
+            advice: self.advice.clone(),
             files: file_digests(files),
         };
         let bytes = bundle.text().into_bytes();
@@ -220,6 +267,13 @@ fn told(bundle: &Bundle, change: &Change, failing: usize, name: &str) -> String 
     if !change.roles.is_empty() {
         let roles: Vec<&str> = change.roles.iter().map(String::as_str).collect();
         lines.push(format!("Among them must be the roles: {}.", roles.join(", ")));
+    }
+    if let Some(Advice { by, text, not_followed }) = &bundle.advice {
+        let followed = match not_followed {
+            None => "followed".to_owned(),
+            Some(reason) => format!("not followed: {reason}"),
+        };
+        lines.push(format!("Advice of {by}: {text} ({followed})"));
     }
     if failing > 0 {
         lines.push(format!(

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 
 use super::Outcome;
+use super::version::version;
 use crate::clock::{Clock, SystemClock};
 use crate::policy::book::RuleBook;
 use crate::policy::diff::{Class, Diff, Side, between};
@@ -17,15 +18,20 @@ use crate::policy::matrix;
 #[derive(clap::Args)]
 #[command(after_help = "Example: weir policy diff policies policies-new\n\
                   Example: weir policy diff policies policies@2027-04-01\n\
+                  Example: weir policy diff version:41 policies --data weir-data\n\
                   Example: weir policy diff policies --matrix > matrix.csv")]
 pub struct Wish {
-    /// The folder as it is; FOLDER@YYYY-MM-DD: as of a day.
+    /// The folder as it is; FOLDER@YYYY-MM-DD: as of a day; version:N: what was in force under that number,
+    /// and version: what is.
     old: String,
     /// The folder as it is to be; the same where it is not said.
     new: Option<String>,
     /// The day on which both are looked at; today where it is not said.
     #[arg(long)]
     as_of: Option<String>,
+    /// The hub's data folder, for versions. The hub may run.
+    #[arg(long, default_value = "weir-data")]
+    data: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -54,8 +60,8 @@ fn compared(wish: &Wish) -> Result<String, String> {
         Some(day) => Some(a_day(day, "--as-of")?),
         None => None,
     };
-    let old = folder(&wish.old, day)?;
-    let new = folder(wish.new.as_ref().unwrap_or(&wish.old), day)?;
+    let old = folder(&wish.old, day, &wish.data)?;
+    let new = folder(wish.new.as_ref().unwrap_or(&wish.old), day, &wish.data)?;
     if wish.matrix {
         return matrix::grid(&new.book).map_err(|e| e.to_string());
     }
@@ -72,7 +78,7 @@ fn a_day(text: &str, flag: &str) -> Result<Date, String> {
     text.parse().map_err(|_| format!("{flag}: \"{text}\" must be a day like 2027-03-31"))
 }
 
-fn folder(named: &str, day: Option<Date>) -> Result<Folder, String> {
+fn folder(named: &str, day: Option<Date>, data: &Path) -> Result<Folder, String> {
     let (dir, day) = match named.rsplit_once('@') {
         Some((dir, at)) if !Path::new(named).exists() => (dir, Some(a_day(at, named)?)),
         Some(_) | None => (named, day),
@@ -82,7 +88,10 @@ fn folder(named: &str, day: Option<Date>) -> Result<Folder, String> {
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
         format!("{}\n{dir}: cannot be compared until this is put right.", lines.join("\n"))
     };
-    let files = read_dir(&path).map_err(broken)?;
+    let files = match dir.strip_prefix("version:") {
+        Some(number) if !path.exists() => version(number, data)?.1,
+        Some(_) | None => read_dir(&path).map_err(broken)?,
+    };
     let book = load(&files).map_err(broken)?;
     let today = day.unwrap_or_else(|| {
         let now = book.place.sample_clock.unwrap_or_else(|| SystemClock.now());
@@ -129,9 +138,13 @@ pub(super) fn text(diff: &Diff, edited: bool) -> String {
     let author = if approvals.class == Class::Widens { ", none of them its author" } else { "" };
     let _ = write!(
         out,
-        "Needs the approval of {} person(s){author}; among them: {}.",
+        "Needs the approval of {} person(s){author}{}.",
         approvals.people,
-        roles.join(", ")
+        if roles.is_empty() {
+            String::new()
+        } else {
+            format!("; among them: {}", roles.join(", "))
+        }
     );
     out
 }

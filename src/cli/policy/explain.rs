@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::past::{Folder, Log, is_decision, past};
+use super::past::{Folder, Log};
 use super::{Outcome, cases, findings, now, open};
 use crate::audit::entry::Facet;
 use crate::cli::import::{Trouble, ended, failed, runtime};
 use crate::domain::FieldId;
+use crate::hub::past::{is_decision, past};
 use crate::policy::PolicySnapshot;
 use crate::policy::explain::Answer;
 use crate::policy::replay::Came;

@@ -8,8 +8,6 @@ use jiff::{Timestamp, ToSpan};
 use crate::app::DataFolder;
 use crate::audit::entry::{Facet, Kind};
 use crate::cli::import::{Trouble, entry, failed, open};
-use crate::hub::entry::{about, recorded, recorded_ask};
-use crate::policy::replay::{Came, Past};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Search, Store, StoredEntry};
 
@@ -135,24 +133,4 @@ impl Log {
         bar.finish_and_clear();
         Ok(())
     }
-}
-
-/// A recorded decision; `None` where its facts are not kept (any more).
-pub fn past(stored: &StoredEntry) -> Option<Past> {
-    let found = recorded(&stored.entry)?;
-    Some(Past {
-        id: stored.entry.event,
-        resident: about(&stored.entry)?,
-        ask: recorded_ask(&stored.entry)?,
-        was: Came::recorded(&found.decision)?,
-        facts: found.facts,
-        as_of: found.as_of,
-    })
-}
-
-/// The entry says what was decided about one question.
-pub fn is_decision(stored: &StoredEntry) -> bool {
-    let entry = &stored.entry;
-    let summary = entry.facets.get(&Facet::What).is_some_and(|what| what == "locate");
-    entry.facets.contains_key(&Facet::Outcome) && !summary
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::past::{Log, Span, past};
+use super::past::{Log, Span};
 use super::{Outcome, findings, open};
 use crate::audit::entry::{Facet, Kind};
 use crate::cli::import::{Trouble, ended, entry, failed, runtime};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::AgencyId;
-use crate::hub::entry::about;
+use crate::hub::entry::{about, recorded};
 use crate::policy::book::RuleBook;
 use crate::policy::load::nearest;
 use crate::policy::recall::{Acknowledgement, Fault, Pack, Release};
@@ -129,20 +129,26 @@ fn release(stored: &StoredEntry, fault: &Fault, book: &RuleBook) -> Option<Relea
     let word = |facet| entry.facets.get(&facet).cloned().unwrap_or_default();
     let all: BTreeSet<String> =
         word(Facet::Released).split('|').filter(|f| !f.is_empty()).map(str::to_owned).collect();
-    let by_rule = past(stored).map(|past| past.was.fields).unwrap_or_default();
-    let under = |rule: &str| match fault {
-        Fault::Rule(id) => rule == id,
-        Fault::Agreement(id) => book.rules.iter().any(|one| {
+    // What each field was released under stands in the decision; older ones name the rule alone.
+    let agreed = |rule: &str, id: &str| {
+        book.rules.iter().any(|one| {
             one.id.as_str() == rule && one.agreement.as_ref().is_some_and(|a| a.as_str() == id)
-        }),
-    };
-    let opened: BTreeSet<String> = by_rule
-        .iter()
-        .filter(|(field, rule)| {
-            all.contains(field.as_str()) && rule.as_ref().is_some_and(|rule| under(rule.as_str()))
         })
-        .map(|(field, _)| field.to_string())
-        .collect();
+    };
+    let under = |field: &serde_json::Value| {
+        let rule = field.get("rule")?.as_str()?;
+        let agreement = field.get("agreement");
+        let is_so = match (fault, agreement) {
+            (Fault::Rule(id), _) => rule == id,
+            (Fault::Agreement(id), Some(agreement)) => agreement.as_str() == Some(id),
+            (Fault::Agreement(id), None) => agreed(rule, id),
+        };
+        is_so.then_some(())?;
+        Some(field.get("field")?.as_str()?.to_owned())
+    };
+    let decision = recorded(entry).map(|recorded| recorded.decision).unwrap_or_default();
+    let fields = decision.get("fields").and_then(|fields| fields.as_array()).into_iter().flatten();
+    let opened: BTreeSet<String> = fields.filter_map(under).filter(|f| all.contains(f)).collect();
     Some(Release {
         id: entry.event,
         at: stored.committed_at,

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::Outcome;
 use super::approve::write_whole;
-use crate::policy::kept::{build, unpack};
-use crate::policy::load::{Files, content, hash, read_dir};
-use crate::store::sqlite::policies::PolicyReader;
+use super::version::version as kept_version;
+use crate::policy::kept::build;
+use crate::policy::load::{Files, content, read_dir};
 
 /// Which version, and where to.
 #[derive(clap::Args)]
@@ -35,13 +35,7 @@ pub(super) fn run(wish: &Wish) -> Outcome {
 
 fn put_back(wish: &Wish) -> Result<String, String> {
     let Wish { version, dir, data } = wish;
-    let wrong = |e: crate::store::StoreError| format!("--data {}: {e}", data.display());
-    let none = || format!("--data {}: no version {version} was ever in force", data.display());
-    let reader = PolicyReader::open(data).map_err(wrong)?.ok_or_else(none)?;
-    let (kept, bytes) = reader.folder(Some(*version)).map_err(wrong)?.ok_or_else(none)?;
-    let files = unpack(&bytes).filter(|files| hash(files) == kept.hash);
-    let files =
-        files.ok_or_else(|| format!("version {version}: what is kept of it was changed"))?;
+    let (kept, files) = kept_version(&version.to_string(), data)?;
     build(&files).map_err(|lines| {
         format!("version {version} does not load in this program:\n{}", lines.join("\n"))
     })?;

@@ -1,14 +1,18 @@
 //! `weir policy suspend`: stops sharing under an agreement, or to an agency, at once and by one person.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 
 use super::approve::{Signing, write_whole};
 use super::key::Key;
+use super::version::version;
 use super::{Outcome, findings};
-use crate::policy::approval::{STATUS, SUSPENDED};
+use crate::policy::approval::{STATUS, SUSPENDED, Side, between};
 use crate::policy::book::RuleBook;
 use crate::policy::kept::build;
-use crate::policy::load::{Files, nearest, read_dir};
+use crate::policy::load::{Files, hash, load, nearest, read_dir};
 
 /// What to suspend.
 #[derive(clap::Args)]
@@ -43,24 +47,45 @@ pub(super) fn run(wish: &Wish) -> Outcome {
 fn suspended(wish: &Wish) -> Result<Outcome, String> {
     // Before anything is written.
     Key::read(&wish.key, &wish.dir)?;
-    let lines = |all: Vec<crate::policy::load::Finding>| -> Vec<String> {
-        all.iter().map(ToString::to_string).collect()
-    };
-    let files = match read_dir(&wish.dir) {
-        Ok(files) => files,
-        Err(found) => return Ok(findings(&wish.dir, &lines(found))),
+    let now = super::super::clock_in(&wish.data).now();
+    let there = read_dir(&wish.dir);
+    // A suspension is of what is in force, and must not wait for a draft.
+    let served = version("", &wish.data).ok().filter(|(kept, files)| {
+        let is_so = |there: &Files| hash(there) == kept.hash || suspends(files, there, now);
+        !there.as_ref().is_ok_and(is_so)
+    });
+    let files = match (&served, there) {
+        (Some((_, files)), _) => files.clone(),
+        (None, Ok(there)) => there,
+        (None, Err(found)) => {
+            let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+            return Ok(findings(&wish.dir, &lines));
+        }
     };
     let policy = match build(&files) {
         Ok(policy) => policy,
         Err(found) => return Ok(findings(&wish.dir, &found)),
     };
-    let day = super::super::clock_in(&wish.data).now().to_zoned(policy.book().place.zone.clone());
+    let day = now.to_zoned(policy.book().place.zone.clone());
     let (name, text) = edit(wish, &files, policy.book(), &day.date().to_string())?;
     let mut edited = files;
     edited.insert(name.clone(), text.clone().into_bytes());
     // Held against the loader before anything is written.
     if let Err(found) = build(&edited) {
         return Ok(findings(&wish.dir, &found));
+    }
+    let mut said = Vec::new();
+    if let Some((kept, files)) = served {
+        let aside = put_aside(&wish.dir)?;
+        for (name, bytes) in &files {
+            write_whole(&wish.dir.join(name), bytes)?;
+        }
+        said.push(format!(
+            "{}: held edits that are not in force. They are in {} now, and version {} is back.",
+            wish.dir.display(),
+            aside.display(),
+            kept.number
+        ));
     }
     write_whole(&wish.dir.join(&name), text.as_bytes())?;
     let signing = Signing {
@@ -70,10 +95,49 @@ fn suspended(wish: &Wish) -> Result<Outcome, String> {
         author: Some(&wish.name),
         data: &wish.data,
         not_before: None,
+        newly_allowed: None,
+        acknowledged: BTreeSet::new(),
+        advice: None,
     };
     let signed = signing.run();
-    Ok(Outcome { text: format!("{name}: {} is suspended.\n{}", wish.what, signed.text), ..signed })
+    said.push(match signed.exit {
+        0 => format!("{name}: {} is suspended.", wish.what),
+        _ => format!("{name}: is written and NOT signed: {} is not suspended.", wish.what),
+    });
+    said.push(signed.text);
+    Ok(Outcome { text: said.join("\n"), exit: signed.exit })
 }
+
+/// Whether a folder does nothing to what is in force but suspend: the one before may not be in force yet.
+fn suspends(old: &Files, new: &Files, now: Timestamp) -> bool {
+    let (Ok(was), Ok(is)) = (load(old), load(new)) else { return false };
+    let day = now.to_zoned(is.place.zone.clone()).date();
+    let old = Side { files: old, book: &was, day };
+    between(Some(old), Side { files: new, book: &is, day }).suspends
+}
+
+/// Moves what a folder says into a new folder beside it. What is hidden, and the README, stay.
+fn put_aside(dir: &Path) -> Result<PathBuf, String> {
+    let wrong = |path: &Path, e: &std::io::Error| format!("{}: {e}", path.display());
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let mut free = (1..=ASIDE_MAX).map(|n| dir.with_file_name(format!("{name}-draft-{n}")));
+    let aside = free.find(|path| !path.exists()).ok_or_else(|| {
+        format!("{}: {ASIDE_MAX} drafts lie beside it already; clear them away", dir.display())
+    })?;
+    std::fs::create_dir(&aside).map_err(|e| wrong(&aside, &e))?;
+    for entry in std::fs::read_dir(dir).map_err(|e| wrong(dir, &e))? {
+        let entry = entry.map_err(|e| wrong(dir, &e))?;
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with('.') || name == "README.md" {
+            continue;
+        }
+        std::fs::rename(entry.path(), aside.join(&name)).map_err(|e| wrong(&entry.path(), &e))?;
+    }
+    Ok(aside)
+}
+
+/// Drafts put aside beside one folder.
+const ASIDE_MAX: u32 = 1_000;
 
 /// The file that suspends, with its text.
 fn edit(
@@ -102,10 +166,13 @@ fn edit(
     }
     let old = text(SUSPENDED);
     let mut rows: Vec<&str> = old.lines().filter(|line| line.starts_with("p,")).collect();
+    // Ids are never used twice, also not after one was lifted.
+    let number =
+        |row: &&str| row.split("SUSPENDED-").nth(1)?.split(',').next()?.parse::<u32>().ok();
+    let next = rows.iter().filter_map(number).max().unwrap_or_default() + 1;
     let row = format!(
-        "p, SUSPENDED-{}, {what}, *, *, *, -, -, *, -, -, -, -, -, -, -, *, -, WHO_AGENCY_SUSPENDED, \
-         suspended on {day}, deny",
-        rows.len() + 1
+        "p, SUSPENDED-{next}, {what}, *, *, *, -, -, *, -, -, -, -, -, -, -, *, -, WHO_AGENCY_SUSPENDED, \
+         suspended on {day}, deny"
     );
     rows.push(&row);
     let head = "# Agencies that receive nothing while they are suspended. `weir policy suspend` writes this \

@@ -3,9 +3,10 @@
 use super::record::{read_token, token};
 use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message};
 use crate::audit::entry::{Facet, Kind};
-use crate::domain::Code;
+use crate::domain::{AgencyId, Code, DecisionId};
 use crate::grpc::pb;
 use crate::hub::{Details, EntryQuery, Looked};
+use crate::policy::Outcome;
 use crate::store::StoredEntry;
 
 /// A search with what ties its page tokens to it.
@@ -30,16 +31,20 @@ impl TryFrom<pb::SearchEntriesRequest> for Sought {
             end_time,
             page_size,
             page_token,
+            asker,
+            officer,
+            category,
+            released,
+            rule,
+            agreement,
+            outcome,
+            r#override,
+            access,
         } = message;
         let mut check = Check::default();
         check.count("kinds", kinds.len(), 0, 12);
         let kinds: Vec<Kind> =
             kinds.iter().take(12).filter_map(|kind| read_kind(&mut check, *kind)).collect();
-        let purpose = check.maybe_word("purpose", &purpose);
-        let holder = match holder.as_str() {
-            "" => None,
-            some => check.agency("holder", some),
-        };
         let code = match code.as_str() {
             "" => None,
             some => check.one_of("code", some, Code::ALL),
@@ -48,38 +53,70 @@ impl TryFrom<pb::SearchEntriesRequest> for Sought {
             "" => None,
             some => check.resident("resident", some),
         };
+        let outcome = match outcome.as_str() {
+            "" => None,
+            some => {
+                let found = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == some);
+                if found.is_none() {
+                    check.wrong("outcome", "must be PERMIT, PARTIAL, REFER or DENY");
+                }
+                found
+            }
+        };
         let mut query = EntryQuery {
             kinds,
-            purpose,
-            holder,
+            purpose: check.maybe_word("purpose", &purpose),
+            holder: maybe_agency(&mut check, "holder", &holder),
             code,
             resident,
             since: check.time("start_time", start_time),
             until: check.time("end_time", end_time),
+            agency: maybe_agency(&mut check, "asker", &asker),
+            principal: read_officer(&mut check, &officer),
+            category: check.maybe_word("category", &category),
+            released: check.maybe_word("released", &released),
+            rule: check.maybe_word("rule", &rule),
+            agreement: check.maybe_word("agreement", &agreement),
+            outcome,
+            override_kind: check.maybe_word("override", &r#override),
+            access: read_access(&mut check, "access", &access),
             from_index: 0,
+            upto: None,
             limit: check.page_size(page_size),
         };
         let key = key(&query);
-        query.from_index = read_token(&mut check, &page_token, &key).unwrap_or(0);
+        if let Some((from, upto)) = read_token::<(u64, u64)>(&mut check, &page_token, &key) {
+            (query.from_index, query.upto) = (from, Some(upto));
+        }
         check.done(Some(Self { query, key }))
     }
 }
 
+pub(super) fn maybe_agency(check: &mut Check, field: &str, name: &str) -> Option<AgencyId> {
+    if name.is_empty() { None } else { check.agency(field, name) }
+}
+
+pub(super) fn read_officer(check: &mut Check, bytes: &[u8]) -> Option<[u8; 16]> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let read = bytes.try_into().ok();
+    if read.is_none() {
+        check.wrong("officer", "must be 16 bytes, as in an entry");
+    }
+    read
+}
+
+pub(super) fn read_access(check: &mut Check, field: &str, name: &str) -> Option<DecisionId> {
+    if name.is_empty() { None } else { check.event(field, "auditAccesses", name) }
+}
+
 /// A short digest of the question: tokens stay short and repeat nothing of it.
 fn key(query: &EntryQuery) -> String {
-    let EntryQuery {
-        kinds,
-        purpose,
-        holder,
-        code,
-        resident,
-        since,
-        until,
-        from_index: _,
-        limit: _,
-    } = query;
-    let all = serde_json::json!([kinds, purpose, holder, code, resident, since, until]);
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, all.to_string().as_bytes());
+    // A new filter cannot be forgotten; where to go on is no part of the question.
+    let asked = EntryQuery { from_index: 0, upto: None, limit: 0, ..query.clone() };
+    let all = serde_json::to_vec(&asked).unwrap_or_default();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &all);
     hex::encode(digest.as_ref()).chars().take(16).collect()
 }
 
@@ -105,6 +142,7 @@ fn read_kind(check: &mut Check, kind: i32) -> Option<Kind> {
         Wire::Operation => Some(Kind::Operation),
         Wire::Review => Some(Kind::Review),
         Wire::Report => Some(Kind::Report),
+        Wire::Erase => Some(Kind::Erase),
     }
 }
 
@@ -125,6 +163,7 @@ const fn kind_message(kind: Kind) -> pb::EntryKind {
         Kind::Operation => Wire::Operation,
         Kind::Review => Wire::Review,
         Kind::Report => Wire::Report,
+        Kind::Erase => Wire::Erase,
     }
 }
 
@@ -158,37 +197,37 @@ pub fn search_response(looked: Looked, key: &str) -> pb::SearchEntriesResponse {
     let Looked { entries, next_index, size, receipt } = looked;
     pb::SearchEntriesResponse {
         entries: entries.into_iter().map(|stored| entry_message(stored, None)).collect(),
-        next_page_token: next_index.map(|next| token(&next, key)).unwrap_or_default(),
+        next_page_token: next_index.map(|next| token(&(next, size), key)).unwrap_or_default(),
         log_size: size,
         receipt: Some(receipt_message("events", &receipt)),
     }
 }
 
-/// Which entry to read.
-pub struct EntryIndex(pub u64);
+/// Which entry to read, and by which sign-off.
+pub struct EntryIndex(pub u64, pub Option<DecisionId>);
 
 impl TryFrom<pb::GetEntryRequest> for EntryIndex {
     type Error = Violations;
 
     fn try_from(message: pb::GetEntryRequest) -> Result<Self, Violations> {
-        let pb::GetEntryRequest { name } = message;
-        Self::read("name", &name)
+        let pb::GetEntryRequest { name, access } = message;
+        let mut check = Check::default();
+        let index = entry_index(&mut check, "name", &name);
+        let access = read_access(&mut check, "access", &access);
+        check.done(index.map(|index| Self(index, access)))
     }
 }
 
-impl EntryIndex {
-    /// `entries/{index}`.
-    pub(super) fn read(field: &str, name: &str) -> Result<Self, Violations> {
-        let mut check = Check::default();
-        let index = name
-            .strip_prefix("entries/")
-            .filter(|index| index.bytes().all(|b| b.is_ascii_digit()))
-            .and_then(|index| index.parse().ok());
-        if index.is_none() {
-            check.wrong(field, "must be entries/{index}");
-        }
-        check.done(index.map(Self))
+/// `entries/{index}`.
+pub(super) fn entry_index(check: &mut Check, field: &str, name: &str) -> Option<u64> {
+    let index = name
+        .strip_prefix("entries/")
+        .filter(|index| index.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|index| index.parse().ok());
+    if index.is_none() {
+        check.wrong(field, "must be entries/{index}");
     }
+    index
 }
 
 /// An entry on the wire.
@@ -217,5 +256,36 @@ pub fn entry_message(stored: StoredEntry, details: Option<Details>) -> pb::Audit
             asker: details.asker,
             request: details.request,
         }),
+    }
+}
+
+/// Why every agency's entries are to be seen.
+pub struct AccessReason(pub String);
+
+impl TryFrom<pb::RequestAuditAccessRequest> for AccessReason {
+    type Error = Violations;
+
+    fn try_from(message: pb::RequestAuditAccessRequest) -> Result<Self, Violations> {
+        let pb::RequestAuditAccessRequest { reason } = message;
+        let mut check = Check::default();
+        if reason.trim().is_empty() {
+            check.wrong("reason", "is empty");
+        }
+        let reason = check.text("reason", reason);
+        check.done(Some(Self(reason)))
+    }
+}
+
+/// Which access to sign off.
+pub struct AccessName(pub DecisionId);
+
+impl TryFrom<pb::ApproveAuditAccessRequest> for AccessName {
+    type Error = Violations;
+
+    fn try_from(message: pb::ApproveAuditAccessRequest) -> Result<Self, Violations> {
+        let pb::ApproveAuditAccessRequest { name } = message;
+        let mut check = Check::default();
+        let id = check.event("name", "auditAccesses", &name);
+        check.done(id.map(Self))
     }
 }

@@ -1,6 +1,6 @@
 //! Proofs, tiles and receipts of the log.
 
-use super::audit::EntryIndex;
+use super::audit::entry_index;
 use super::{Check, Violations, receipt_message};
 use crate::audit::receipt::ProvenEntry;
 use crate::audit::tile::{TILE_LEVEL_MAX, TILE_WIDTH, TileId};
@@ -18,8 +18,9 @@ impl TryFrom<pb::GetInclusionProofRequest> for WantedInclusion {
 
     fn try_from(message: pb::GetInclusionProofRequest) -> Result<Self, Violations> {
         let pb::GetInclusionProofRequest { entry, tree_size } = message;
-        let EntryIndex(index) = EntryIndex::read("entry", &entry)?;
-        Ok(Self(index, given(tree_size)))
+        let mut check = Check::default();
+        let index = entry_index(&mut check, "entry", &entry);
+        check.done(index.map(|index| Self(index, given(tree_size))))
     }
 }
 

@@ -24,8 +24,8 @@ impl pb::audit_service_server::AuditService for Desk {
         &self,
         request: Request<pb::GetEntryRequest>,
     ) -> Reply<pb::GetEntryResponse> {
-        let (caller, convert::EntryIndex(index)) = self.open(request).await?;
-        let found = self.hub.entry(&caller, index).await;
+        let (caller, convert::EntryIndex(index, access)) = self.open(request).await?;
+        let found = self.hub.entry(&caller, index, access).await;
         let (stored, details, receipt) = found.map_err(status::of_hub)?;
         Ok(Response::new(pb::GetEntryResponse {
             entry: Some(convert::entry_message(stored, details)),
@@ -43,6 +43,43 @@ impl pb::audit_service_server::AuditService for Desk {
             tree_size: head.size,
             root_hash: head.root.to_vec(),
             note: head.note,
+        }))
+    }
+
+    async fn answer_question(
+        &self,
+        request: Request<pb::AnswerQuestionRequest>,
+    ) -> Reply<pb::AnswerQuestionResponse> {
+        let (caller, convert::Asked { question, told, access }) = self.open(request).await?;
+        let answered = self.hub.answer_question(&caller, question, told, access).await;
+        let (answered, receipt) = answered.map_err(status::of_hub)?;
+        Ok(Response::new(convert::answered_response(answered, &receipt)))
+    }
+
+    async fn request_audit_access(
+        &self,
+        request: Request<pb::RequestAuditAccessRequest>,
+    ) -> Reply<pb::RequestAuditAccessResponse> {
+        let (caller, convert::AccessReason(reason)) = self.open(request).await?;
+        let asked = self.hub.request_audit_access(&caller, reason).await;
+        let (id, receipt) = asked.map_err(status::of_hub)?;
+        Ok(Response::new(pb::RequestAuditAccessResponse {
+            name: format!("auditAccesses/{id}"),
+            receipt: Some(receipt_message("events", &receipt)),
+        }))
+    }
+
+    async fn approve_audit_access(
+        &self,
+        request: Request<pb::ApproveAuditAccessRequest>,
+    ) -> Reply<pb::ApproveAuditAccessResponse> {
+        let (caller, convert::AccessName(id)) = self.open(request).await?;
+        let signed = self.hub.approve_audit_access(&caller, id).await.map_err(status::of_hub)?;
+        Ok(Response::new(pb::ApproveAuditAccessResponse {
+            agency: convert::agency_name(&signed.agency),
+            reason: signed.reason,
+            expire_time: Some(convert::time_message(signed.until)),
+            receipt: Some(receipt_message("events", &signed.receipt)),
         }))
     }
 

@@ -46,6 +46,43 @@ impl pb::policy_service_server::PolicyService for Desk {
         let explained = self.hub.explain_decision(&caller, id).await.map_err(status::of_hub)?;
         Ok(Response::new(convert::explained_response(explained)))
     }
+
+    async fn check_policy(
+        &self,
+        request: Request<pb::CheckPolicyRequest>,
+    ) -> Reply<pb::CheckPolicyResponse> {
+        let (caller, wanted) = self.open_folder(request).await?;
+        let convert::Checking { files, as_of } = wanted;
+        let checked = self.hub.check_policy(&caller, files, as_of).await;
+        Ok(Response::new(convert::checked_response(&checked.map_err(status::of_hub)?)))
+    }
+
+    async fn replay_policy(
+        &self,
+        request: Request<pb::ReplayPolicyRequest>,
+    ) -> Reply<pb::PolicyReplay> {
+        let (caller, wanted) = self.open_folder(request).await?;
+        let replayed = self.hub.begin_replay(&caller, wanted).await.map_err(status::of_hub)?;
+        Ok(Response::new(convert::replay_message(replayed)))
+    }
+
+    async fn get_policy_replay(
+        &self,
+        request: Request<pb::GetPolicyReplayRequest>,
+    ) -> Reply<pb::PolicyReplay> {
+        let (caller, convert::ReplayName(id)) = self.open(request).await?;
+        let replayed = self.hub.replay(&caller, id).await.map_err(status::of_hub)?;
+        Ok(Response::new(convert::replay_message(replayed)))
+    }
+
+    async fn cancel_policy_replay(
+        &self,
+        request: Request<pb::CancelPolicyReplayRequest>,
+    ) -> Reply<pb::PolicyReplay> {
+        let (caller, convert::ReplayName(id)) = self.open(request).await?;
+        let replayed = self.hub.cancel_replay(&caller, id).await.map_err(status::of_hub)?;
+        Ok(Response::new(convert::replay_message(replayed)))
+    }
 }
 
 fn violated(wrong: Violations) -> tonic::Status {

@@ -1,12 +1,12 @@
 //! `approvals/bundle.toml`, what is signed, and the signatures beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Unapproved, no};
+use super::{Change, Class, Unapproved, no};
 use crate::policy::load::{Files, content};
 
 /// Where approvals stand in a policy folder.
@@ -30,8 +30,28 @@ pub struct Bundle {
     pub author: String,
     /// What its approvers took it for.
     pub class: Class,
+    /// How many combinations its approvers saw newly allowed; `None`: it could not be counted.
+    pub newly_allowed: Option<u128>,
+    /// Codes of the warnings that they know of.
+    pub acknowledged: BTreeSet<String>,
+    /// What the data protection officer advised.
+    pub advice: Option<Advice>,
     /// SHA-256 of every file.
     pub files: BTreeMap<String, String>,
+}
+
+/// What the data protection officer advised about a change: they advise and do not decide, and advice that is
+/// not followed has its reason (UK GDPR Articles 35(2), 38 and 39).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Advice {
+    /// Whose advice.
+    pub by: String,
+    /// The advice.
+    pub text: String,
+    /// Why it is not followed; `None`: it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_followed: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,6 +62,12 @@ struct BundleFile {
     not_before: Option<String>,
     author: String,
     class: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newly_allowed: Option<String>,
+    #[serde(default)]
+    acknowledged: BTreeSet<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<Advice>,
     files: BTreeMap<String, String>,
 }
 
@@ -162,7 +188,18 @@ impl Bundle {
         if file.author.trim().is_empty() {
             return Err("author is empty".to_owned());
         }
+        let count =
+            |text: String| text.parse::<u128>().map_err(|_| "newly_allowed must be a number");
+        let empty = |text: &String| text.trim().is_empty();
+        if let Some(Advice { by, text, not_followed }) = &file.advice
+            && (empty(by) || empty(text) || not_followed.as_ref().is_some_and(empty))
+        {
+            return Err("advice: by, text and not_followed must not be empty".to_owned());
+        }
         Ok(Self {
+            newly_allowed: file.newly_allowed.map(count).transpose()?,
+            acknowledged: file.acknowledged,
+            advice: file.advice,
             version: file.version,
             previous,
             not_before: not_before
@@ -182,6 +219,9 @@ impl Bundle {
             not_before: self.not_before.map(|at| at.to_string()),
             author: self.author.clone(),
             class: self.class.to_string(),
+            newly_allowed: self.newly_allowed.map(|count| count.to_string()),
+            acknowledged: self.acknowledged.clone(),
+            advice: self.advice.clone(),
             files: self.files.clone(),
         };
         // Strings and numbers always can be written.
@@ -192,6 +232,45 @@ impl Bundle {
     #[must_use]
     pub fn message(bytes: &[u8]) -> Vec<u8> {
         [DOMAIN, bytes].concat()
+    }
+
+    /// Whether who approved it knew what `change` does: how much it allows, which warnings it brings, and, where
+    /// it widens, what was advised.
+    ///
+    /// # Errors
+    /// The first thing that they did not know, with what to do.
+    pub fn knows(&self, change: &Change) -> Result<(), Unapproved> {
+        if let Some(found) = change.newly_allowed()
+            && self.newly_allowed != Some(found)
+        {
+            return no(
+                "A14",
+                format!(
+                    "{found} combination(s) are newly allowed, and that number was not approved. Read the \
+                     diff, and approve with --newly-allowed {found}."
+                ),
+            );
+        }
+        let unknown: Vec<&str> =
+            change.warnings.difference(&self.acknowledged).map(String::as_str).collect();
+        if !unknown.is_empty() {
+            return no(
+                "A15",
+                format!(
+                    "the change brings warnings that nobody acknowledged. Read them in `weir policy check`, \
+                     and approve with --acknowledge {}.",
+                    unknown.join(",")
+                ),
+            );
+        }
+        if change.class == Class::Widening && self.advice.is_none() {
+            return no(
+                "A16",
+                "a change that widens has no advice of the data protection officer. Approve with --advice \
+                 TEXT --advice-by NAME, and --advice-not-followed REASON where it is not followed.",
+            );
+        }
+        Ok(())
     }
 
     /// Whether the folder is what was approved.

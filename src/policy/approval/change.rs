@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 use crate::policy::book::RuleBook;
 use crate::policy::diff;
+use crate::policy::lint;
 use crate::policy::load::{Files, content};
 
 /// What a change does to what may be shared.
@@ -62,6 +63,8 @@ pub struct Change {
     pub roles: BTreeSet<String>,
     /// Sharing is suspended and nothing else is done: at once, even where examples no longer come out.
     pub suspends: bool,
+    /// Codes of warnings that `weir policy check` has on every day and did not have of what was in force.
+    pub warnings: BTreeSet<String>,
     /// What changes, where something was in force and it can be compared exactly.
     pub diff: Option<diff::Diff>,
 }
@@ -85,12 +88,14 @@ pub fn between(old: Option<Side<'_>>, new: Side<'_>) -> Change {
         people: 2,
         roles: roles(new.book),
         suspends: false,
+        warnings: warnings(old.map(|old| old.book), new.book),
         diff: None,
     };
     let Some(old) = old else { return everything() };
     if by_files(old.files, new.files) == Class::Narrowing {
         let (class, roles) = (Class::Narrowing, BTreeSet::new());
-        return Change { class, people: 1, roles, suspends: true, diff: None };
+        let warnings = BTreeSet::new();
+        return Change { class, people: 1, roles, suspends: true, warnings, diff: None };
     }
     // What cannot be compared exactly may touch everything.
     let Ok(diff) = diff::between(old.compared(), new.compared()) else { return everything() };
@@ -100,10 +105,9 @@ pub fn between(old: Option<Side<'_>>, new: Side<'_>) -> Change {
         diff::Class::Narrows => Class::Narrowing,
         diff::Class::Widens => Class::Widening,
     };
-    // Words and examples are anybody's to approve.
-    let roles = needed.roles.into_iter().filter(|_| class != Class::Wording);
-    let roles = roles.map(str::to_owned).collect();
-    Change { class, people: needed.people, roles, suspends: false, diff: Some(diff) }
+    let roles = needed.roles.into_iter().map(str::to_owned).collect();
+    let warnings = warnings(Some(old.book), new.book);
+    Change { class, people: needed.people, roles, suspends: false, warnings, diff: Some(diff) }
 }
 
 impl<'a> Side<'a> {
@@ -112,7 +116,28 @@ impl<'a> Side<'a> {
     }
 }
 
+/// The codes of new warnings; where they cannot be found, the engine's bound is the warning.
+fn warnings(old: Option<&RuleBook>, new: &RuleBook) -> BTreeSet<String> {
+    let standing = |book| lint::standing(book).map_err(|_| BTreeSet::from(["W45".to_owned()]));
+    let old = old.map(|book| standing(book).unwrap_or_default()).unwrap_or_default();
+    match standing(new) {
+        Ok(new) => new
+            .into_iter()
+            .filter(|one| !old.iter().any(|was| was.is_same(one)))
+            .map(|one| one.code.to_owned())
+            .collect(),
+        Err(codes) => codes,
+    }
+}
+
 impl Change {
+    /// How many combinations are newly allowed by a change that widens and can be counted.
+    #[must_use]
+    pub fn newly_allowed(&self) -> Option<u128> {
+        let diff = self.diff.as_ref().filter(|_| self.class == Class::Widening)?;
+        Some(diff.newly_allowed)
+    }
+
     /// How many people must approve it, in words.
     #[must_use]
     pub fn needs(&self) -> String {
@@ -135,7 +160,7 @@ fn roles(book: &RuleBook) -> BTreeSet<String> {
     roles
 }
 
-/// By the files alone: scenarios decide nothing; a suspension only takes away. Everything else may widen.
+/// By the files alone: a suspension only takes away. Everything else may widen.
 pub(super) fn by_files(old: &Files, new: &Files) -> Class {
     let names: BTreeSet<&String> = content(old).chain(content(new)).map(|(name, _)| name).collect();
     names
@@ -144,7 +169,6 @@ pub(super) fn by_files(old: &Files, new: &Files) -> Class {
         .map(|name| {
             let texts = (text(old, name), text(new, name));
             match texts {
-                _ if name.starts_with("scenarios/") => Class::Wording,
                 (old, Some(new)) if name == SUSPENDED && denies_more(old.as_deref(), &new) => {
                     Class::Narrowing
                 }

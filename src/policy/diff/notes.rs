@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use super::{Change, Class};
+use crate::domain::Duty;
 
 /// Collects changes.
 #[derive(Default)]
@@ -108,6 +109,19 @@ impl Notes {
             }
         }
     }
+}
+
+/// What duties owe. That the resident is not told yet owes them less, not more.
+pub(super) fn owed(duties: &BTreeSet<Duty>) -> BTreeSet<String> {
+    let mut owed: BTreeSet<String> = duties
+        .iter()
+        .filter(|duty| **duty != Duty::DoNotNotify)
+        .map(|duty| duty.as_str().to_owned())
+        .collect();
+    if !duties.contains(&Duty::DoNotNotify) {
+        owed.insert("telling the resident".to_owned());
+    }
+    owed
 }
 
 /// What less does where more does `class`.

@@ -177,17 +177,17 @@ fn note(
         said = true;
     }
     if let Some(after) = after.filter(|rule| rule.effect == Effect::Allow) {
+        if let Some(before) = before.filter(|before| ground(before) != ground(after)) {
+            let text =
+                format!("rule {id} stands on another legal ground: {}", cells(before, after));
+            put(Class::Widens, text, Vec::new());
+            said = true;
+        }
         if let Some(text) = lighter(space, after, (was, is)) {
             put(Class::Widens, text, Vec::new());
             said = true;
         }
-        let fewer = before.filter(|before| {
-            let more = !after.duties.is_subset(&before.duties);
-            let label = after.choices.contains(&ChoiceForce::Label)
-                && !before.choices.contains(&ChoiceForce::Label);
-            more || label
-        });
-        if fewer.is_some() {
+        if before.is_some_and(|before| !owed(after).is_subset(&owed(before))) {
             put(Class::Narrows, format!("rule {id} {what}: more is owed"), Vec::new());
             said = true;
         }
@@ -220,10 +220,15 @@ fn stops(
     Ok((opens, closes))
 }
 
+/// What a row says that the law allows it by.
+fn ground(rule: &Rule) -> impl PartialEq + use<> {
+    let Rule { gateway, art6, art9, art10, ground, agreement, .. } = rule;
+    (gateway.clone(), art6.clone(), art9.clone(), art10.clone(), *ground, agreement.clone())
+}
+
 /// What is owed under a row: its duties, the label, and the end that a consent brings.
 fn owed(rule: &Rule) -> BTreeSet<String> {
-    let mut owed: BTreeSet<String> =
-        rule.duties.iter().map(|duty| duty.as_str().to_owned()).collect();
+    let mut owed = super::notes::owed(&rule.duties);
     if rule.choices.contains(&ChoiceForce::Label) {
         owed.insert("label".to_owned());
     }

@@ -27,6 +27,27 @@ use Class::{Narrows, Rewords, Widens};
 const EDITS: &[(&str, &str, &str, Class, &str)] = &[
     (
         "rules/isa-housing.csv",
+        "label, -, NO_ONWARD, -, a MAPPA subject",
+        "label, -, NO_ONWARD|DO_NOT_NOTIFY, -, a MAPPA subject",
+        Widens,
+        "without telling the resident",
+    ),
+    (
+        "words/overrides.csv",
+        "EXPIRE_AT|REVIEW_BY|NOTIFY_SUBJECT\nSERIOUS",
+        "EXPIRE_AT|REVIEW_BY|DO_NOT_NOTIFY\nSERIOUS",
+        Widens,
+        "no longer NOTIFY_SUBJECT, telling the resident",
+    ),
+    (
+        "scenarios/consent.toml",
+        "id = \"consent-02\"",
+        "id = \"consent-02a\"",
+        Widens,
+        "the case id = \"consent-02\" is taken away",
+    ),
+    (
+        "rules/isa-housing.csv",
         "housing-officer|lettings-manager, ten",
         "housing-officer, ten",
         Narrows,
@@ -172,7 +193,7 @@ const EDITS: &[(&str, &str, &str, Class, &str)] = &[
         "words/gateways.csv",
         "CA04-10-11,Children Act 2004,ss10 11,power,England,2005-03-01,",
         "CA04-10-11,Children Act 2004,ss10 11,power,England,2027-03-01,",
-        Narrows,
+        Widens,
         "in_force_from",
     ),
     (
@@ -205,6 +226,7 @@ const EDITS: &[(&str, &str, &str, Class, &str)] = &[
         "ceiling_hours",
     ),
     ("words/overrides.csv", "reason,8,WHO_NO_RELATIONSHIP", "reason,8,all", Widens, "lifts"),
+    ("words/retention.csv", "disclose,8", "disclose,6", Widens, "disclose, years: 8 -> 6"),
     (
         "words/facts.csv",
         "staff,staff-manager,own,92",
@@ -248,6 +270,20 @@ const EDITS: &[(&str, &str, &str, Class, &str)] = &[
         "grant_hours",
     ),
     ("words/duties.csv", "asker,24", "asker,12", Narrows, "due"),
+    (
+        "words/duties.csv",
+        "do not pass the data on,",
+        "pass the data on to anybody,",
+        Widens,
+        "NO_ONWARD, meaning: do not pass the data on -> pass the data on to anybody",
+    ),
+    (
+        "rules/isa-care.csv",
+        "HSCA-251B, 6-1-c, 9-2-h",
+        "HSCA-251B, 6-1-c, 9-2-c",
+        Widens,
+        "stands on another legal ground: art9 9-2-h -> 9-2-c",
+    ),
     ("words/roles.csv", "general practitioner", "family doctor", Rewords, "gp"),
     (
         "words/purposes.csv",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use super::Class::{Narrows, Rewords, Widens};
-use super::notes::Notes;
+use super::notes::{Notes, owed};
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DutyDue, DutyMeaning, FactRule, Field,
     Figures, Flag, Gateway, Involvement, Lifts, OverrideRule, Place, Purpose, ReferralRule,
@@ -31,6 +31,7 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         duties,
         referrals,
         facts,
+        retention,
         overrides,
         agreements: _,
         rules: _,
@@ -84,11 +85,38 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
     n.rows("words/duties.csv", (Widens, Widens), (&old.duties, duties), duty);
     n.rows("words/referrals.csv", (Widens, Narrows), (&old.referrals, referrals), referral);
     n.rows("words/facts.csv", (Widens, Widens), (&old.facts, facts), fact);
+    // To destroy earlier takes proof away, to keep longer keeps what should go: somebody looks at either.
+    n.rows(
+        "words/retention.csv",
+        (Widens, Widens),
+        (&old.retention, retention),
+        |n, key, old, new| {
+            let at = format!("{key}, years");
+            n.value(Widens, ("words/retention.csv", &at), (old, new), shown);
+        },
+    );
     n.rows("words/overrides.csv", (Widens, Narrows), (&old.overrides, overrides), over);
 }
 
+/// A value as its words, without the names that the program has for them.
 fn shown<T: Debug>(value: &T) -> String {
-    format!("{value:?}")
+    let text = format!("{value:?}");
+    let mut words = String::with_capacity(text.len());
+    let (mut name, mut quoted) = (String::new(), false);
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '(' if !quoted => name.clear(),
+            ')' | '{' | '}' if !quoted => words.push_str(&std::mem::take(&mut name)),
+            c if !quoted && (c.is_alphanumeric() || c == '_') => name.push(c),
+            c => {
+                words.push_str(&std::mem::take(&mut name));
+                words.push(c);
+            }
+        }
+    }
+    words.push_str(&name);
+    if words == "None" { "none".to_owned() } else { words }
 }
 
 fn compare_place(old: &Place, new: &Place, n: &mut Notes) {
@@ -220,20 +248,15 @@ fn gateway(n: &mut Notes, key: &str, old: &Gateway, new: &Gateway) {
         needs_registration,
     } = new;
     let file = "words/gateways.csv";
-    n.text((file, &format!("{key}, statute")), &old.statute, statute);
-    n.text((file, &format!("{key}, section")), &old.section, section);
+    n.value(Widens, (file, &format!("{key}, statute")), (&old.statute, statute), shown);
+    n.value(Widens, (file, &format!("{key}, section")), (&old.section, section), shown);
     n.value(Widens, (file, &format!("{key}, kind")), (&old.kind, kind), shown);
     n.set(Widens, (file, &format!("{key}, nations")), &old.nations, nations);
-    // Without a day it is not in force.
-    let class = match (&old.in_force_from, in_force_from) {
-        (Some(was), Some(is)) if is > was => Narrows,
-        (Some(_), None) => Narrows,
-        (Some(_) | None, _) => Widens,
-    };
+    // Where one path ends another may take over, with less owed.
     let days = (&old.in_force_from, in_force_from);
-    n.value(class, (file, &format!("{key}, in_force_from")), days, shown);
-    let (was, is) = (old.in_force_to.as_ref(), in_force_to.as_ref());
-    n.limit(Widens, (file, &format!("{key}, in_force_to")), was, is);
+    n.value(Widens, (file, &format!("{key}, in_force_from")), days, shown);
+    let days = (&old.in_force_to, in_force_to);
+    n.value(Widens, (file, &format!("{key}, in_force_to")), days, shown);
     let set = |all: &[crate::policy::book::DataPattern]| all.iter().map(shown).collect();
     let at = format!("{key}, excludes_data");
     n.set::<String>(Narrows, (file, &at), &set(&old.excludes_data), &set(excludes_data));
@@ -262,7 +285,8 @@ fn code(n: &mut Notes, key: &str, old: &CodeMeaning, new: &CodeMeaning) {
 fn duty(n: &mut Notes, key: &str, old: &DutyMeaning, new: &DutyMeaning) {
     let DutyMeaning { meaning, owner, due } = new;
     let file = "words/duties.csv";
-    n.text((file, &format!("{key}, meaning")), &old.meaning, meaning);
+    // The recipient does what the sentence says.
+    n.value(Widens, (file, &format!("{key}, meaning")), (&old.meaning, meaning), shown);
     n.value(Widens, (file, &format!("{key}, owner")), (&old.owner, owner), shown);
     let class = match (old.due, due) {
         (DutyDue::Hours(was), DutyDue::Hours(is)) if *is < was => Narrows,
@@ -322,11 +346,8 @@ fn over(n: &mut Notes, key: &str, old: &OverrideRule, new: &OverrideRule) {
             n.value(Widens, (file, &at), (&old.lifts, lifts), shown);
         }
     }
-    let words = |all: &BTreeSet<crate::domain::Duty>| {
-        all.iter().map(|duty| duty.as_str().to_owned()).collect()
-    };
     let at = format!("{key}, duties");
-    n.set::<String>(Narrows, (file, &at), &words(&old.duties), &words(duties));
+    n.set(Narrows, (file, &at), &owed(&old.duties), &owed(duties));
     let tests_of =
         |all: &BTreeSet<crate::policy::book::OverrideTest>| all.iter().map(shown).collect();
     let at = format!("{key}, tests");

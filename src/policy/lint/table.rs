@@ -69,7 +69,7 @@ use Severity::{Error, Info, Warning};
 
 /// Every code that a finding can have. Codes of the reading cannot be excused: what was not read
 /// cannot be judged.
-pub const LINTS: [Lint; 34] = [
+pub const LINTS: [Lint; 39] = [
     row(
         "E00",
         Error,
@@ -292,6 +292,31 @@ pub const LINTS: [Lint; 34] = [
         "add a rule, or say why there is none",
     ),
     row(
+        "E48",
+        Error,
+        true,
+        false,
+        "nothing is promised",
+        "write what must never, and what must always, be possible into promises.csv",
+    ),
+    row("E49", Error, false, false, "duties contradict each other", "leave one out"),
+    row(
+        "W46",
+        Warning,
+        true,
+        false,
+        "a figure far from law or practice",
+        "correct it, or note it in lints.toml with the reason",
+    ),
+    row(
+        "W47",
+        Warning,
+        true,
+        false,
+        "a hard stop that can be lifted",
+        "name the code of what cannot be lifted",
+    ),
+    row(
         "E50",
         Error,
         true,
@@ -306,6 +331,14 @@ pub const LINTS: [Lint; 34] = [
         false,
         "an exception excuses nothing",
         "take it out of lints.toml, or correct the name",
+    ),
+    row(
+        "E52",
+        Error,
+        false,
+        true,
+        "a scenario does not come out as it says",
+        "correct the rule or the scenario; `weir policy test` says what differs",
     ),
 ];
 

@@ -196,7 +196,7 @@ fn rows_that_can_do_nothing_or_too_much_are_found() {
 
 #[test]
 fn a_broken_promise_names_region_row_and_one_request() {
-    let promise = |row: &str| format!("{row}\n# end 12 rows");
+    let promise = |row: &str| format!("{row}\n# end 14 rows");
     for (row, says) in [
         (
             "never, X1, *, *, direct_care, health/mental, -, -, no",
@@ -216,11 +216,11 @@ fn a_broken_promise_names_region_row_and_one_request() {
         ("always, X1, oakdale-gp, *, direct_care, health/*, sealed, -, no", "no path for"),
     ] {
         let row = promise(row);
-        finds(&[("promises.csv", "# end 11 rows", &row)], DAY, ("E46", "promises.csv", 15, says));
+        finds(&[("promises.csv", "# end 13 rows", &row)], DAY, ("E46", "promises.csv", 17, says));
     }
     // One that holds on the words does not when its agreement has run out.
     let row = promise("always, X1, oakdale-gp, *, direct_care, identity/core|health/*, -, -, no");
-    let kept = edited(&[("promises.csv", "# end 11 rows", &row)]);
+    let kept = edited(&[("promises.csv", "# end 13 rows", &row)]);
     assert!(said(&kept, DAY).iter().all(|one| one.0 != "E46"));
     assert!(said(&kept, "2028-01-01").iter().any(|one| one.0 == "E46"));
 }
@@ -307,4 +307,40 @@ fn no_hard_stop_can_be_taken_away_unnoticed() {
         let failed = !run(&policy, &named).failures.is_empty();
         assert!(failed || refused, "{stop} can go unnoticed");
     }
+}
+
+#[test]
+fn slips_that_read_well_are_found() {
+    let figure = |from: &str, to: &str, says: &str| {
+        let line = String::from_utf8(shipped()["conditions.toml"].clone()).unwrap();
+        assert!(line.contains(from), "{from}");
+        finds(&[("conditions.toml", from, to)], DAY, ("W46", "conditions.toml", 0, says));
+    };
+    figure("adult_age = 18", "adult_age = 81", "adult_age is usually 18");
+    figure("own_voice_age = 16", "own_voice_age = 90", "from 12 to 16");
+    figure("window_group = 12", "window_group = 4000000000", "from 1 to 100");
+    figure("ndo_hours = 24", "ndo_hours = 8784", "from 1 to 168");
+    figure("factors_min = 2", "factors_min = 0", "from 2 to 13");
+    figure("reason_words_min = 3", "reason_words_min = 0", "from 2 to 20");
+    let ceiling = ("words/overrides.csv", "reason,8,WHO", "reason,87600,WHO");
+    finds(&[ceiling], DAY, ("W46", "words/overrides.csv", 0, "87600 hours"));
+    let care = "agreements/isa-care.toml";
+    let text = String::from_utf8(shipped()[care].clone()).unwrap();
+    let line = |key: &str| text.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
+    for key in ["end", "review_due"] {
+        let days = ["end", "review_due"].map(|key| (line(key), format!("{key} = 9999-12-31")));
+        let edits = days.each_ref().map(|(from, to)| (care, from.as_str(), to.as_str()));
+        finds(&edits, DAY, ("W46", care, 0, &format!("{key} is ")));
+    }
+    let row = "p, V9, *, *, debt_recovery, housing/need, -, -, *, -, -, -, -, -, -, -, *, -, \
+               CNF_NO_BASIS, no case for debt, deny\n# end 11 rows";
+    let rows = [(NEVER, "# end 10 rows", row)];
+    finds(&rows, DAY, ("W47", NEVER, 13, "an override or a person can lift it"));
+    let both = "label, -, NO_ONWARD|NOTIFY_SUBJECT|DO_NOT_NOTIFY, -, a MAPPA subject";
+    let both = [("rules/isa-housing.csv", "label, -, NO_ONWARD, -, a MAPPA subject", both)];
+    finds(&both, DAY, ("E49", "rules/isa-housing.csv", 5, "told and not told"));
+    let mut files = shipped();
+    files.insert("promises.csv".to_owned(), b"# none\n# end 0 rows\n".to_vec());
+    let found = said(&files, DAY);
+    assert!(found.iter().any(|one| one.0 == "E48"), "{found:?}");
 }

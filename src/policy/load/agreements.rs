@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::figures::toml;
-use super::read::Texts;
+use super::read::{Texts, line_of};
 use super::words::{Words, keys};
 use super::{Finding, Findings, nearest};
 use crate::domain::AgreementId;
@@ -41,12 +41,16 @@ pub(super) fn read(
         let Some(text) = toml::<AgreementFile>(file, texts, findings) else {
             continue;
         };
-        let parties = listed("parties", &text.parties, &keys(&words.agencies), file, findings);
-        let purposes = listed("purposes", &text.purposes, &keys(&words.purposes), file, findings);
+        let parties =
+            listed(("parties", file), &text.parties, &keys(&words.agencies), texts, findings);
+        let purposes =
+            listed(("purposes", file), &text.purposes, &keys(&words.purposes), texts, findings);
         let mut day = |key: &str, at: &toml::value::Datetime| {
             let day: Option<Date> = at.to_string().parse().ok().filter(|_| at.time.is_none());
             if day.is_none() {
-                findings.add("E10", file, 0, format!("{key} must be a day such as 2026-07-15."));
+                let line = line_of(texts, file, key);
+                let message = format!("{key} must be a day such as 2026-07-15.");
+                findings.add("E10", file, line, message);
             }
             day
         };
@@ -55,22 +59,24 @@ pub(super) fn read(
         let (Some(start), Some(end), Some(review_due)) = days else {
             continue;
         };
-        let mut bad = |message: &str| findings.add("E10", file, 0, message.to_owned());
+        let mut bad = |key: &str, message: &str| {
+            findings.add("E10", file, line_of(texts, file, key), message.to_owned());
+        };
         if end < start {
-            bad("end is before start.");
+            bad("end", "end is before start.");
         }
         if !(0..=366).contains(&text.grace_days) {
-            bad("grace_days must be from 0 to 366.");
+            bad("grace_days", "grace_days must be from 0 to 366.");
         }
         if text.dpia.as_ref().is_some_and(|dpia| dpia.trim().is_empty()) {
-            bad("dpia is empty: leave the line out if there is no impact assessment.");
+            bad("dpia", "dpia is empty: leave the line out if there is no impact assessment.");
         }
         let Ok(status) = text.status.parse() else {
-            bad("status must be live, suspended or none.");
+            bad("status", "status must be live, suspended or none.");
             continue;
         };
         let Ok(id) = id.parse() else {
-            bad("the file's name is not a word.");
+            bad("\n", "the file's name is not a word.");
             continue;
         };
         let agreement = Agreement {
@@ -91,10 +97,10 @@ pub(super) fn read(
 }
 
 fn listed<T: FromStr + Ord>(
-    key: &str,
+    (key, file): (&str, &str),
     found: &[String],
     valid: &[&str],
-    file: &str,
+    texts: &Texts,
     findings: &mut Findings,
 ) -> BTreeSet<T> {
     let mut out = BTreeSet::new();
@@ -102,14 +108,15 @@ fn listed<T: FromStr + Ord>(
         match word.parse() {
             Ok(parsed) if valid.contains(&word.as_str()) => {
                 if !out.insert(parsed) {
-                    findings.add("E08", file, 0, format!("{key}: \"{word}\" stands twice."));
+                    let line = line_of(texts, file, &format!("\"{word}\""));
+                    findings.add("E08", file, line, format!("{key}: \"{word}\" stands twice."));
                 }
             }
             _ => findings.push(Finding {
                 found: Some(word.clone()),
                 code: "E10",
                 file: file.to_owned(),
-                line: 0,
+                line: line_of(texts, file, &format!("\"{word}\"")),
                 message: format!("{key}: \"{word}\" is in no vocabulary."),
                 nearest: nearest(word, valid.iter().copied()),
             }),

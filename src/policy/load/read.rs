@@ -108,25 +108,21 @@ pub(super) fn texts(files: &Files, findings: &mut Findings) -> Texts {
             });
             continue;
         }
-        if bytes.starts_with(b"\xEF\xBB\xBF") {
-            findings.add(
-                "E01",
-                name,
-                1,
-                "begins with a byte order mark. Save it as plain UTF-8 (in Excel: \"CSV\", not \
-                 \"CSV UTF-8\")."
-                    .to_owned(),
-            );
-            continue;
-        }
-        match String::from_utf8(bytes.clone()) {
+        // Spreadsheets write a byte order mark that they do not show.
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        match String::from_utf8(bytes.to_vec()) {
             Ok(text) => {
                 texts.insert(name.clone(), text);
             }
             Err(error) => {
                 let valid = bytes.get(..error.utf8_error().valid_up_to()).unwrap_or_default();
                 let line = valid.iter().filter(|b| **b == b'\n').count() + 1;
-                findings.add("E01", name, line, "is not UTF-8 text. Save it as UTF-8.".to_owned());
+                findings.add(
+                    "E01",
+                    name,
+                    line,
+                    "is not UTF-8 text. Save it as UTF-8 (in Excel: \"CSV UTF-8\").".to_owned(),
+                );
             }
         }
     }

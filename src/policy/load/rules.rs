@@ -19,12 +19,22 @@ const CATEGORY: usize = 4;
 
 type Agreements = BTreeMap<AgreementId, Agreement>;
 
+/// The agreements that could be read, and the names of all: of one that is broken its own findings say what is
+/// wrong, and the rows under it are no slips.
+struct Agreed<'a> {
+    read: &'a Agreements,
+    named: Vec<&'a str>,
+}
+
 pub(super) fn read(
     texts: &Texts,
     words: &Words,
     agreements: &Agreements,
     findings: &mut Findings,
 ) -> Vec<Rule> {
+    let named = texts.keys().filter_map(|name| name.strip_prefix("agreements/"));
+    let named = named.filter_map(|name| name.strip_suffix(".toml")).collect();
+    let agreements = &Agreed { read: agreements, named };
     let mut rules: Vec<Rule> = Vec::new();
     let mut files = 0;
     for (file, text) in texts.iter().filter(|(name, _)| name.starts_with("rules/")) {
@@ -66,7 +76,7 @@ fn rule(
     file: &str,
     line: &Line,
     words: &Words,
-    agreements: &Agreements,
+    agreements: &Agreed<'_>,
     findings: &mut Findings,
 ) -> Option<Rule> {
     let Some(("p", cells)) = line.cells.split_first().map(|(kind, rest)| (kind.as_str(), rest))
@@ -111,8 +121,7 @@ fn rule(
     let art9 = list::<BasisId>(&mut row, "words/bases.csv", &starting(&bases, "9-"), f);
     let art10 = list::<BasisId>(&mut row, "words/bases.csv", &starting(&bases, "sch1-"), f);
     let ground = ground(&mut row, f);
-    let known: Vec<&str> = agreements.keys().map(AgreementId::as_str).collect();
-    let agreement = optional(&mut row, "agreements/", &known, f);
+    let agreement = optional(&mut row, "agreements/", &agreements.named, f);
     let choices = choices(&mut row, f);
     let overrides = cell(&mut row, "words/overrides.csv", &keys(&words.overrides), f);
     let duties: Vec<&str> = Duty::ALL.iter().map(|duty| duty.as_str()).collect();
@@ -167,7 +176,7 @@ fn rule(
     };
     match effect {
         Effect::Allow => {
-            allow_row(&rule, &row, words, agreements, f);
+            allow_row(&rule, &row, words, agreements.read, f);
             let written = line.cells.get(CATEGORY).map_or("", String::as_str);
             whole_groups(written, &row, words, f);
         }
@@ -376,7 +385,8 @@ fn ground(row: &mut Row<'_>, f: &mut Findings) -> Option<Ground> {
                 "order",
                 "consent:KIND",
             ];
-            row.one::<String>(column, other, "the grounds", &valid, f);
+            let grounds = format!("the grounds ({})", valid.join(", "));
+            row.one::<String>(column, other, &grounds, &valid, f);
             None
         }
     }

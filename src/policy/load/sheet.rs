@@ -79,7 +79,8 @@ pub(super) fn rows(file: &str, text: &str, findings: &mut Findings) -> Vec<Line>
 }
 
 fn end_of(comment: &str) -> Option<usize> {
-    let mut words = comment.split_whitespace();
+    // A spreadsheet writes a comma for every other column of the line.
+    let mut words = comment.trim_end_matches([',', ' ']).split_whitespace();
     let counted = (words.next()?, words.next()?.parse().ok()?, words.next()?);
     match counted {
         ("end", count, "rows" | "row") if words.next().is_none() => Some(count),

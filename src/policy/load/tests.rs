@@ -160,7 +160,12 @@ fn accidents_in_the_other_files_are_refused() {
     let mut files = shipped();
     let bom = [b"\xEF\xBB\xBF", files[RULES].as_slice()].concat();
     files.insert(RULES.to_owned(), bom);
-    refused(&files, RULES, 1, "a byte order mark");
+    assert!(load(&files).is_ok(), "what a spreadsheet writes unasked");
+    let mut files = shipped();
+    let padded = String::from_utf8(files[RULES].clone()).unwrap();
+    let padded = padded.replace(" rows\n", " rows,,,,,,\n");
+    files.insert(RULES.to_owned(), padded.into_bytes());
+    assert!(load(&files).is_ok(), "a spreadsheet pads every line");
     let mut files = shipped();
     let semicolons = String::from_utf8(files[RULES].clone()).unwrap().replace(", ", "; ");
     files.insert(RULES.to_owned(), semicolons.into_bytes());
@@ -238,4 +243,14 @@ fn who_acts_after_a_decision_is_said_in_full() {
     ] {
         refused(&edited(file, from, to), file, line, says);
     }
+}
+
+#[test]
+fn what_only_follows_is_not_said() {
+    let files = edited("words/overrides.csv", "2160,all,,,,RECORD", "0,all,,,,RECORD");
+    let found = load(&files).unwrap_err();
+    assert!(matches!(found.as_slice(), [one] if one.file == "words/overrides.csv"), "{found:#?}");
+    let files = edited("agreements/isa-fire.toml", "grace_days", "grace_dys");
+    let found = load(&files).unwrap_err();
+    assert!(found.iter().all(|one| one.file == "agreements/isa-fire.toml"), "{found:#?}");
 }

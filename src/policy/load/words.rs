@@ -10,7 +10,7 @@ use super::sheet::{Line, table};
 use super::{Finding, Findings, nearest};
 use crate::domain::{
     AgencyId, BasisId, CategoryId, ChoiceKind, Code, ConsentKind, ConsentState, Duty, FactKind,
-    FieldId, FlagId, GatewayId, Giver, HubFunction, OverrideId, PurposeId, RoleId,
+    FieldId, FlagId, GatewayId, Giver, HubFunction, KeptKind, OverrideId, PurposeId, RoleId,
 };
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
@@ -33,6 +33,7 @@ pub(super) struct Words {
     pub duties: BTreeMap<Duty, DutyMeaning>,
     pub referrals: BTreeMap<Code, ReferralRule>,
     pub facts: BTreeMap<FactKind, FactRule>,
+    pub retention: BTreeMap<KeptKind, u16>,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
 }
 
@@ -152,6 +153,11 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Whether the folder has this table.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.texts.contains_key(&format!("words/{name}.csv"))
+    }
+
     /// Reads one table: the first cell is the id, unique.
     pub(super) fn table<K: FromStr + Ord, V>(
         &mut self,
@@ -189,7 +195,7 @@ impl Reader<'_> {
         self.complete(name, all, &found);
     }
 
-    fn complete<T: Ord + std::fmt::Display, V>(
+    pub(super) fn complete<T: Ord + std::fmt::Display, V>(
         &mut self,
         name: &str,
         all: &[T],
@@ -280,6 +286,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     categories(&mut r, &mut w);
     gateways(&mut r, &mut w);
     facts(&mut r, &mut w);
+    w.retention = super::retention::read(&mut r);
     overrides(&mut r, &mut w);
     w
 }

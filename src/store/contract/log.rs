@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Engine, Ground, entry, fresh, local, resident, time, word};
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::domain::DecisionId;
-use crate::store::{Refusal, Search, StoreError};
+use crate::store::{Refusal, Search, Slots, StoreError};
 
 pub(super) async fn append_gives_places_in_order_under_the_head<E: Engine>() {
     let ground = Ground::new::<E>().await;
@@ -162,6 +162,61 @@ pub(super) async fn a_search_finds_what_is_meant<E: Engine>() {
         assert_eq!(found, wanted, "{search:?}");
         assert_eq!((page.next_index, page.size), (None, 13), "{search:?}");
     }
+}
+
+pub(super) async fn a_search_is_scoped_and_pinned<E: Engine>() {
+    let ground = Ground::new::<E>().await;
+    let known = ground.somebody(&[]).await;
+    let before = ground.size().await;
+    let (about, nobody) = (known.uuid().as_bytes().to_vec(), super::nobody());
+    let stranger = nobody.uuid().as_bytes().to_vec();
+    for n in 0_u64..40 {
+        let mut one = entry(Kind::Disclose);
+        one.agency = Some(word(if n % 2 == 0 { "a" } else { "b" }));
+        let field = if n % 5 == 0 { "x/one.f" } else { "x/one-more.f" };
+        one.facets = BTreeMap::from([
+            (Facet::Holder, if n % 3 == 0 { "a|c" } else { "b" }.to_owned()),
+            (if n % 2 == 0 { Facet::Released } else { Facet::Withheld }, field.to_owned()),
+        ]);
+        let whom = if n % 4 == 0 { &stranger } else { &about };
+        one.slots = BTreeMap::from([(SlotId::Subject, whom.clone()), (SlotId::Asker, vec![9])]);
+        ground.store.append(vec![one]).await.unwrap();
+    }
+    let any = || Search { from_index: before, limit: 100, ..Search::default() };
+    let slot = |whom: &Vec<u8>| Some((SlotId::Subject, whom.clone()));
+    type Meant = fn(u64) -> bool;
+    let cases: Vec<(Search, Meant)> = vec![
+        (Search { concerns: Some(word("a")), ..any() }, |n| n % 2 == 0 || n % 3 == 0),
+        (Search { concerns: Some(word("c")), ..any() }, |n| n % 3 == 0),
+        (Search { concerns: Some(word("a")), agency: Some(word("b")), ..any() }, |n| n % 6 == 3),
+        (Search { concerns: Some(word("d")), ..any() }, |_| false),
+        (Search { category: Some(word("x/one")), ..any() }, |n| n % 5 == 0),
+        (Search { category: Some(word("x/two")), ..any() }, |_| false),
+        (Search { slot: slot(&about), ..any() }, |n| n % 4 > 0),
+        (Search { slot: slot(&stranger), ..any() }, |n| n % 4 == 0),
+        (Search { upto: Some(before + 10), ..any() }, |n| n < 10),
+        (Search { upto: Some(before + 1000), ..any() }, |_| true),
+        (Search { upto: Some(before + 10), slot: slot(&about), ..any() }, |n| n < 10 && n % 4 > 0),
+    ];
+    for (search, meant) in cases {
+        let wanted: Vec<u64> = (0..40).filter(|n| meant(*n)).map(|n| before + n).collect();
+        for limit in [100, 3] {
+            let mut search = Search { limit, ..search.clone() };
+            let mut found = Vec::new();
+            let size = search.upto.unwrap_or(u64::MAX).min(before + 40);
+            loop {
+                let page = ground.store.search(search.clone()).await.unwrap();
+                assert_eq!(page.size, size, "{search:?}");
+                found.extend(page.entries.iter().map(|stored| stored.index));
+                let Some(next) = page.next_index else { break };
+                search.from_index = next;
+            }
+            assert_eq!(found, wanted, "{search:?}");
+        }
+    }
+    let page = ground.store.search(Search { with: Slots::Subject, ..any() }).await.unwrap();
+    let only = |slots: &BTreeMap<SlotId, Vec<u8>>| slots.keys().eq([&SlotId::Subject]);
+    assert!(page.entries.len() == 40 && page.entries.iter().all(|one| only(&one.entry.slots)));
 }
 
 pub(super) async fn a_search_is_complete_page_by_page<E: Engine>() {

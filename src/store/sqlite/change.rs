@@ -184,8 +184,25 @@ impl Changes {
         .await
     }
 
+    /// Leaves nothing of what was deleted in the file's log.
+    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+        let writer = Arc::clone(&self.writer);
+        let done = tokio::task::spawn_blocking(move || {
+            let writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let busy: i64 = writer
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+                .map_err(|e| sqlite(&e))?;
+            if busy == 0 {
+                Ok(())
+            } else {
+                Err(unavailable(&"hub.db is being read by somebody else"))
+            }
+        });
+        done.await.map_err(|_| unavailable(&"a worker was stopped"))?
+    }
+
     /// One transaction, committed when `work` says so.
-    async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<(bool, T), StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -3,6 +3,7 @@
 
 mod file;
 mod hub;
+mod indexed;
 mod ring;
 mod seal;
 mod slots;
@@ -10,9 +11,11 @@ mod slots;
 pub(super) use file::FILE;
 pub(super) use file::without_keys as refuse_without_keys;
 pub use hub::HubKey;
+pub(super) use hub::lies_in;
+pub(super) use indexed::ChainKey;
 pub use ring::{Keyring, Sound};
 pub use slots::Opened;
-pub(super) use slots::Sealer;
+pub(super) use slots::{Sealer, year_of_sealed};
 
 #[cfg(test)]
 mod tests;

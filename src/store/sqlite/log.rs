@@ -1,10 +1,14 @@
 //! The audit log on disk: one file, one writer, group commit. Nobody is told that an entry is in the
 //! log before it is durable and covered by a signed head.
 
+mod about;
 mod check;
 mod file;
+mod index;
 mod proofs;
 mod read;
+mod retained;
+mod rollback;
 mod tiles;
 mod writer;
 
@@ -19,27 +23,31 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::keys::{Keyring, Sealer};
+use self::rollback::Follower;
+use super::keys::{ChainKey, Keyring, Sealer};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, SlotId};
 use crate::audit::leaf::{SealedSlot, content_commitment, encode};
 use crate::audit::tile::RightSide;
 use crate::clock::SharedClock;
-use crate::domain::DecisionId;
+use crate::domain::{DecisionId, ResidentId};
 use crate::limits::{AUDIT_BATCH_MAX, AUDIT_QUEUE_MAX};
 use crate::store::{Page, Receipt, Refusal, Search, SignedHead, StoreError, StoredEntry};
 
 pub use check::verify_file;
 #[cfg(test)]
 pub(super) use file::confine;
+pub(super) use file::reader;
 pub use file::{file_in, files_in, stored_heads, stored_rows};
+pub use index::{Checked as CheckedIndex, check as check_index};
 pub use proofs::StoredTree;
 pub use read::{SlotsFound, check_slots};
+pub use rollback::{RollbackLock, Seen};
 
 /// The folder's lock, held as long as the log is open.
 const LOCK: &str = "lock";
 /// The verifier key, for auditors.
-const VERIFIER: &str = "audit.vkey";
+pub(super) const VERIFIER: &str = "audit.vkey";
 
 /// An entry with salted slots, ready for the writer.
 struct Draft {
@@ -78,6 +86,8 @@ pub struct Log {
     keys: Arc<Keyring>,
     clock: SharedClock,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    follower: Mutex<Option<Follower>>,
+    index: index::Index,
     _lock: File,
 }
 
@@ -108,12 +118,31 @@ impl Log {
         clock: SharedClock,
         together: usize,
     ) -> Result<Self, StoreError> {
+        Self::open_locked(dir, keys, origin, clock, together, None)
+    }
+
+    /// As [`Log::open_committing`], held against the lock and keeping it up to date.
+    ///
+    /// # Errors
+    /// As [`Log::open`]; `RolledBack` when the log does not hold what the lock has seen.
+    pub fn open_locked(
+        dir: &Path,
+        keys: Arc<Keyring>,
+        origin: &str,
+        clock: SharedClock,
+        together: usize,
+        rollback: Option<RollbackLock>,
+    ) -> Result<Self, StoreError> {
         std::fs::create_dir_all(dir).map_err(|e| unavailable(&e))?;
         let lock = lock(dir)?;
         let key = keys.signing_key()?;
         let verifier = key.verifier(origin);
         let path = file_in(dir, clock.now())?;
-        let (state, places) = file::State::open(&path, &verifier)?;
+        let seen = rollback.as_ref().map(|lock| lock.seen(dir, &verifier)).transpose()?.flatten();
+        let (state, places) = file::State::open(&path, &verifier, seen.as_ref())?;
+        if let Some(lock) = rollback.as_ref().filter(|_| seen.is_none() && state.edge.size() > 0) {
+            lock.may_be_new()?;
+        }
         let (head, right) = (state.head(), Arc::clone(&state.right));
         let published = Arc::new(Mutex::new(Published { head, right, places }));
         let (queue, jobs) = mpsc::channel(AUDIT_QUEUE_MAX);
@@ -125,11 +154,14 @@ impl Log {
             Arc::clone(&clock),
             Arc::clone(&published),
         )?;
+        let index = index::Index::follow(&path, Arc::clone(&keys), Arc::clone(&published))?;
         let thread = std::thread::Builder::new()
             .name("weir-audit".to_owned())
             .spawn(move || writer.run(jobs, together))
             .map_err(|e| unavailable(&e))?;
         write_whole(&dir.join(VERIFIER), &format!("{}\n", verifier.text()), 0o644)?;
+        let follower =
+            rollback.map(|lock| Follower::start(lock, Arc::clone(&published))).transpose()?;
         Ok(Self {
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(AUDIT_QUEUE_MAX)),
@@ -139,6 +171,8 @@ impl Log {
             keys,
             clock,
             writer: Mutex::new(Some(thread)),
+            follower: Mutex::new(follower),
+            index,
             _lock: lock,
         })
     }
@@ -168,7 +202,9 @@ impl Log {
             TrySendError::Closed(_) => StoreError::Unavailable("the log is closed".to_owned()),
         })?;
         drop(queue);
-        answer.await.map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))?
+        let written = answer.await;
+        self.index.remind();
+        written.map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))?
     }
 
     /// Says beforehand what [`Log::append`] would refuse of an entry.
@@ -286,8 +322,45 @@ impl Log {
         blocking(move || read::entry_at(&path, &keys, index)).await
     }
 
+    /// Takes everything that is in the log up into the index; tells how many entries. Searches are complete
+    /// without it, and quicker with it. Blocks.
+    ///
+    /// # Errors
+    /// When the index cannot be written; the log is not touched.
+    pub fn catch_up_index(&self) -> Result<u64, StoreError> {
+        self.index.catch_up()
+    }
+
+    /// Makes the index anew; tells how many entries it has taken up. Blocks.
+    ///
+    /// # Errors
+    /// As [`Log::catch_up_index`].
+    pub fn rebuild_index(&self) -> Result<u64, StoreError> {
+        self.index.rebuild()
+    }
+
+    /// The rows that the index finds a resident's entries by. Asked for before the resident's keys are
+    /// destroyed, and handed to [`Log::forget_rows`] afterwards: then a search never misses what it should
+    /// find, and what a crash leaves is noise. Blocks.
+    ///
+    /// # Errors
+    /// When the keys cannot be read.
+    pub fn rows_about(&self, resident: ResidentId) -> Result<IndexRows, StoreError> {
+        let chains = self.keys.chains_about(resident.uuid().as_bytes())?;
+        Ok(IndexRows(chains.unwrap_or_default()))
+    }
+
+    /// Takes rows out of the index and leaves nothing of them in its file; tells how many. Blocks.
+    ///
+    /// # Errors
+    /// As [`Log::catch_up_index`].
+    pub fn forget_rows(&self, rows: IndexRows) -> Result<u64, StoreError> {
+        self.index.forget(rows.0)
+    }
+
     /// Ends the writer after what is queued, and waits for it.
     pub fn close(&self) {
+        self.index.close();
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer
@@ -295,8 +368,13 @@ impl Log {
         {
             tracing::error!("Audit writer ended by a panic");
         }
+        // After the last commit, so that the lock has seen it.
+        drop(self.follower.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
+
+/// Rows of the index that are about one resident.
+pub struct IndexRows(Vec<ChainKey>);
 
 impl Drop for Log {
     fn drop(&mut self) {
@@ -346,9 +424,11 @@ fn draft(mut entry: Entry, sealer: Option<&Sealer>) -> Result<Draft, StoreError>
 }
 
 /// Puts a file in its place whole: a crash leaves the old one or the new one.
-fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), StoreError> {
+pub(super) fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let new = path.with_extension("new");
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
     // What a crash left has the mode it was made with.
     match std::fs::remove_file(&new) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

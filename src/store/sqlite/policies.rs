@@ -9,6 +9,8 @@ use super::{FILE, VERSION, at_micros, micros, parsed};
 use crate::domain::DecisionId;
 use crate::store::{Candidate, KeptPolicy, PolicyNote, Refusal, StoreError};
 
+/// The first schema with policies in it.
+const SINCE: i64 = 3;
 const COLUMNS: &str = "number, hash, since_us, event, note";
 
 fn number(n: u64) -> Result<i64, StoreError> {
@@ -140,8 +142,8 @@ impl PolicyReader {
             .query_row("PRAGMA user_version", [], |row| row.get(0))
             .map_err(|e| sqlite(&e))?;
         match version {
-            VERSION => Ok(Some(Self(connection))),
-            other if other < VERSION => Ok(None),
+            SINCE..=VERSION => Ok(Some(Self(connection))),
+            other if other < SINCE => Ok(None),
             other => Err(StoreError::Corrupt(format!(
                 "the data folder is of version {other}, this program knows {VERSION}: use a newer one"
             ))),

@@ -62,7 +62,8 @@ fn times(dir: &TempDir, wanted: &Entry) -> usize {
 
 fn whole(dir: &TempDir) {
     let verdict =
-        verify_file(&audit(dir), keys(dir).signing_key().unwrap().verifier(ORIGIN), None).unwrap();
+        verify_file(&audit(dir), keys(dir).signing_key().unwrap().verifier(ORIGIN), None, None)
+            .unwrap();
     assert_eq!(verdict.findings, Vec::<String>::new());
 }
 

@@ -114,25 +114,30 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// A key that lies where the data lie protects nothing: whoever copies the folder has both. Links
-/// are followed, so that neither the file nor a folder on the way leads into the data folder.
+/// A key that lies where the data lie protects nothing: whoever copies the folder has both.
 fn outside(path: &Path, data: &Path) -> Result<(), StoreError> {
+    let shown = path.display();
+    match lies_in(path, data) {
+        Err(e) => Err(bad(format!("the hub key {shown}: {e}"))),
+        Ok(true) => Err(bad(format!(
+            "the hub key {shown} lies in the data folder: whoever copied the folder would have both. \
+             Put it elsewhere."
+        ))),
+        Ok(false) => Ok(()),
+    }
+}
+
+/// Whether a file lies in the folder `data`, or is to be made there. Links are followed, so that neither
+/// the file nor a folder on the way leads into it.
+pub(in crate::store::sqlite) fn lies_in(path: &Path, data: &Path) -> std::io::Result<bool> {
     let whole = |path: &Path| {
         path.canonicalize().or_else(|_| {
             let dir = folder_of(path).canonicalize()?;
             Ok::<_, std::io::Error>(dir.join(path.file_name().unwrap_or_default()))
         })
     };
-    let shown = path.display();
-    let cannot = |e: std::io::Error| bad(format!("the hub key {shown}: {e}"));
-    // A data folder that is to be made below folders that are not there either holds no key yet.
-    let Ok(data) = whole(data) else { return Ok(()) };
-    let dir = folder_of(path).canonicalize().map_err(cannot)?;
-    if dir.starts_with(&data) || whole(path).map_err(cannot)?.starts_with(&data) {
-        return Err(bad(format!(
-            "the hub key {shown} lies in the data folder: whoever copied the folder would have both. \
-             Put it elsewhere."
-        )));
-    }
-    Ok(())
+    // A data folder that is to be made below folders that are not there either holds nothing yet.
+    let Ok(data) = whole(data) else { return Ok(false) };
+    let dir = folder_of(path).canonicalize()?;
+    Ok(dir.starts_with(&data) || whole(path)?.starts_with(&data))
 }

@@ -141,6 +141,14 @@ impl Keyring {
         settle(&file)
     }
 
+    /// Whether the key of a year is there. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn opens_year(&self, year: i16) -> Result<bool, StoreError> {
+        self.year(year).map(|key| key.is_some())
+    }
+
     /// Wraps every key anew under another hub key, all or none. `step` is told how far it is, before
     /// the commit and after. Blocks.
     ///
@@ -295,6 +303,23 @@ impl Keyring {
         years.insert(year, secret.clone());
         drop((years, file));
         Ok(Some(secret))
+    }
+
+    /// The years that there is a key of. Blocks.
+    pub(super) fn years(&self) -> Result<Vec<i16>, StoreError> {
+        let file = self.file();
+        let mut statement = file
+            .prepare_cached("SELECT name FROM wrapped WHERE kind = ?1 ORDER BY name")
+            .map_err(|e| sqlite(&e))?;
+        let names = statement
+            .query_map([Purpose::Year as u8], |row| row.get::<_, Vec<u8>>(0))
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|e| sqlite(&e))?;
+        let wrong = || StoreError::Keys("keys.db holds a malformed year".to_owned());
+        names
+            .into_iter()
+            .map(|name| name.try_into().map(i16::from_be_bytes).map_err(|_| wrong()))
+            .collect()
     }
 
     /// The key of a year, made if there is none. Blocks.

@@ -18,7 +18,7 @@ const VERSION: u8 = 1;
 /// Whose key it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-enum Root {
+pub(super) enum Root {
     Place = 0,
     Resident = 1,
     Stranger = 2,
@@ -66,7 +66,7 @@ fn locator_key(year: &Secret, event: DecisionId) -> Secret {
 }
 
 /// True for what the subject of an entry is when it is about nobody.
-fn is_nobody(subject: &[u8]) -> bool {
+pub(super) fn is_nobody(subject: &[u8]) -> bool {
     subject.len() != 16 || subject.iter().all(|byte| *byte == 0)
 }
 
@@ -160,7 +160,8 @@ impl Keyring {
         Ok(found.is_some_and(|(_, _, name)| name == self.name(Purpose::Slots, subject)))
     }
 
-    fn locate(
+    /// The year's key, whose key it is and the blind name of the subject; `None`: the year has lapsed.
+    pub(super) fn locate(
         &self,
         event: DecisionId,
         sealed: &[u8],
@@ -181,6 +182,12 @@ impl Keyring {
         let name = name.try_into().map_err(|_| changed())?;
         Ok(Some((year, root, name)))
     }
+}
+
+/// The year whose key is needed for what is sealed; `None`: it is malformed.
+pub(in crate::store::sqlite) fn year_of_sealed(sealed: &[u8]) -> Option<i16> {
+    let [VERSION, high, low, ..] = *sealed else { return None };
+    Some(i16::from_be_bytes([high, low]))
 }
 
 fn changed() -> StoreError {

@@ -72,7 +72,7 @@ fn log_file(dir: &Path) -> PathBuf {
 fn findings(dir: &Path) -> Vec<String> {
     let vkey = std::fs::read_to_string(dir.join("audit.vkey")).unwrap();
     let vkey = crate::audit::checkpoint::VerifierKey::parse(&vkey).unwrap();
-    verify_file(&log_file(dir), vkey, None).unwrap().findings
+    verify_file(&log_file(dir), vkey, None, None).unwrap().findings
 }
 
 fn bytes_of(dir: &Path) -> Vec<u8> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::file::reader;
+use super::rollback::Seen;
 use super::tiles::stored;
 use super::{sqlite, stored_heads};
 use crate::audit::checkpoint::VerifierKey;
@@ -19,7 +20,8 @@ const TABLES: [&str; 4] = ["entry", "head", "slot", TILES];
 /// The table that a log of the version before does not have.
 const TILES: &str = "tile";
 
-/// Verifies the file of a log, all of it, against a size and root that were kept from earlier.
+/// Verifies the file of a log, all of it, against a size and root that were kept from earlier, and
+/// against what its lock has seen.
 ///
 /// # Errors
 /// When the file cannot be read; what is wrong with what can be read is in the verdict.
@@ -27,11 +29,14 @@ pub fn verify_file(
     path: &Path,
     key: VerifierKey,
     kept: Option<(u64, [u8; 32])>,
+    lock: Option<&Seen>,
 ) -> Result<Verdict, StoreError> {
     let connection = reader(path)?;
     // One snapshot for everything, while a hub goes on writing.
     connection.execute_batch("BEGIN").map_err(|e| sqlite(&e))?;
-    let mut verifier = Verifier::new(key, stored_heads(&connection)?).since(kept);
+    let mut verifier = Verifier::new(key, stored_heads(&connection)?)
+        .since(kept)
+        .locked(lock.map(|seen| (seen.size, seen.root)));
     let has_tiles = foreign_parts(&connection, &mut verifier)?;
     let mut entries =
         connection.prepare("SELECT idx, leaf FROM entry ORDER BY idx").map_err(|e| sqlite(&e))?;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags};
 
+use super::rollback::Seen;
 use super::tiles::Adopting;
 use super::{private, sqlite, unavailable};
 use crate::audit::checkpoint::VerifierKey;
@@ -72,10 +73,11 @@ pub(super) struct State {
 
 impl State {
     /// Opens the file and adopts what is in it, if the newest head covers exactly that; tells the
-    /// place of every entry.
+    /// place of every entry. Refuses a log that does not hold what was `seen` before.
     pub(super) fn open(
         path: &Path,
         verifier: &VerifierKey,
+        seen: Option<&Seen>,
     ) -> Result<(Self, HashMap<DecisionId, u64>), StoreError> {
         private(path)?;
         let connection = Connection::open(path).map_err(|e| sqlite(&e))?;
@@ -96,14 +98,14 @@ impl State {
             last_commit: Timestamp::MIN,
             note: String::new(),
         };
-        let places = state.adopt()?;
+        let places = state.adopt(seen)?;
         state.check(verifier)?;
         state.connection.execute_batch("COMMIT").map_err(|e| sqlite(&e))?;
         Ok((state, places))
     }
 
     /// Row by row: a log is larger than memory should be.
-    fn adopt(&mut self) -> Result<HashMap<DecisionId, u64>, StoreError> {
+    fn adopt(&mut self, seen: Option<&Seen>) -> Result<HashMap<DecisionId, u64>, StoreError> {
         let corrupt = |what: String| StoreError::Corrupt(what);
         let mut places = HashMap::new();
         let mut statement = self.connection.prepare(ROWS).map_err(|e| sqlite(&e))?;
@@ -120,7 +122,9 @@ impl State {
             let hash = leaf_hash(&leaf);
             self.edge.push(hash);
             tiles.push(&self.connection, hash)?;
+            seen.map_or(Ok(()), |seen| seen.agrees(&self.edge))?;
         }
+        seen.map_or(Ok(()), |seen| seen.is_covered(self.edge.size()))?;
         self.right = Arc::new(tiles.finish(&self.connection)?);
         Ok(places)
     }
@@ -210,7 +214,7 @@ fn numbered<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> Result<(u64
 }
 
 /// A connection that cannot write.
-pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+pub(in crate::store::sqlite) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|e| sqlite(&e))?;
     connection.execute_batch("PRAGMA busy_timeout = 2000").map_err(|e| sqlite(&e))?;

@@ -3,29 +3,31 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::keys::{Keyring, Opened};
 use super::file::reader;
+use super::index::{Next, Reading};
 use super::sqlite;
 use crate::audit::entry::{Entry, SlotId};
 use crate::audit::leaf::{Leaf, content_commitment, decode};
 use crate::audit::receipt::{OpenedSlot, sealed_hash};
 use crate::audit::tree::{Hash, leaf_hash};
 use crate::domain::DecisionId;
-use crate::store::{Page, Search, StoreError, StoredEntry};
+use crate::store::{Page, Search, Slots, StoreError, StoredEntry};
 
 /// Rows read for each row wanted, at most.
 const READ_AHEAD: u64 = 50;
 
-fn number(n: u64) -> i64 {
+pub(super) fn number(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 pub(super) fn leaf_at(connection: &Connection, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
     connection
-        .query_row("SELECT leaf FROM entry WHERE idx = ?1", [number(index)], |row| row.get(0))
-        .optional()
+        .prepare_cached("SELECT leaf FROM entry WHERE idx = ?1")
+        .and_then(|mut s| s.query_row([number(index)], |row| row.get(0)).optional())
         .map_err(|e| sqlite(&e))
 }
 
@@ -47,7 +49,7 @@ pub(super) fn entry_at(
     stored(keys, index, leaf, slots).map(Some)
 }
 
-fn decoded(index: u64, leaf: &[u8]) -> Result<Leaf, StoreError> {
+pub(super) fn decoded(index: u64, leaf: &[u8]) -> Result<Leaf, StoreError> {
     decode(leaf).map_err(|e| StoreError::Corrupt(format!("entry {index}: {e}")))
 }
 
@@ -164,8 +166,114 @@ pub(super) fn sealed(
     Ok(slots)
 }
 
-/// Reads on from `from_index` until the page is full, the log ends at `size`, or the bound on rows
-/// read is met; `next_index` tells where to go on.
+/// The slots with one at most, for who wants no more.
+fn sealed_only(
+    connection: &Connection,
+    index: u64,
+    only: SlotId,
+) -> Result<BTreeMap<SlotId, Slot>, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT content, bytes FROM slot WHERE idx = ?1 AND slot = ?2")
+        .and_then(|mut s| {
+            s.query_row(params![number(index), only as u8], |row| {
+                Ok(Slot { content: row.get(0)?, bytes: row.get(1)? })
+            })
+            .optional()
+        })
+        .map_err(|e| sqlite(&e))?;
+    Ok(found.into_iter().map(|slot| (only, slot)).collect())
+}
+
+/// One slot as it stands in the file.
+pub(super) fn sealed_slot(
+    connection: &Connection,
+    index: u64,
+    slot: SlotId,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    connection
+        .prepare_cached("SELECT bytes FROM slot WHERE idx = ?1 AND slot = ?2")
+        .and_then(|mut s| {
+            s.query_row(params![number(index), slot as u8], |row| row.get(0)).optional()
+        })
+        .map_err(|e| sqlite(&e))
+}
+
+/// Hands over the leaves from `from` to before `end`, in order.
+pub(super) fn leaves(
+    connection: &Connection,
+    from: u64,
+    end: u64,
+    mut each: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT idx, leaf FROM entry WHERE idx >= ?1 AND idx < ?2 ORDER BY idx")
+        .map_err(|e| sqlite(&e))?;
+    let mut rows = statement.query([number(from), number(end)]).map_err(|e| sqlite(&e))?;
+    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+        let index: i64 = row.get(0).map_err(|e| sqlite(&e))?;
+        let index = u64::try_from(index)
+            .map_err(|_| StoreError::Corrupt("a row has a negative number".to_owned()))?;
+        let leaf = row.get_ref(1).and_then(|leaf| leaf.as_blob().map_err(Into::into));
+        each(index, leaf.map_err(|e| sqlite(&e))?)?;
+    }
+    Ok(())
+}
+
+/// The first place of `[from, end)` that was committed at `since` or later; `end` where there is none.
+/// Times do not go backwards in a log.
+fn first_since(
+    connection: &Connection,
+    since: Timestamp,
+    from: u64,
+    end: u64,
+) -> Result<u64, StoreError> {
+    let (mut low, mut high) = (from, end);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let leaf = leaf_at(connection, middle)?
+            .ok_or_else(|| StoreError::Corrupt(format!("entry {middle} is missing")))?;
+        if decoded(middle, &leaf)?.committed_at < since { low = middle + 1 } else { high = middle }
+    }
+    Ok(low)
+}
+
+/// A page as it fills.
+struct Filling<'a> {
+    search: &'a Search,
+    keys: &'a Keyring,
+    connection: &'a Connection,
+    entries: Vec<StoredEntry>,
+    limit: usize,
+}
+
+impl Filling<'_> {
+    /// Looks at an entry; tells whether the page was full already and it is the first that is left.
+    fn look(&mut self, index: u64, leaf: &[u8]) -> Result<bool, StoreError> {
+        let leaf = decoded(index, leaf)?;
+        if !meant(self.search, &leaf) {
+            return Ok(false);
+        }
+        let subject_only = self.search.with == Slots::Subject;
+        let slots = match &self.search.slot {
+            None | Some((SlotId::Subject, _)) if subject_only => {
+                sealed_only(self.connection, index, SlotId::Subject)?
+            }
+            None | Some(_) => sealed(self.connection, index)?,
+        };
+        if !slot_is_meant(self.search, self.keys, &leaf.entry, &slots)? {
+            return Ok(false);
+        }
+        if self.entries.len() == self.limit {
+            return Ok(true);
+        }
+        self.entries.push(stored(self.keys, index, leaf, slots)?);
+        Ok(false)
+    }
+}
+
+/// Reads on from `from_index` until the page is full, the log ends at `size`, or the bound on what is read
+/// is met; `next_index` tells where to go on. Where the index has followed it leads from one entry to the
+/// next; what it has not taken up is read row by row.
 pub(super) fn search(
     path: &Path,
     keys: &Keyring,
@@ -173,34 +281,60 @@ pub(super) fn search(
     size: u64,
 ) -> Result<Page, StoreError> {
     let connection = reader(path)?;
+    let size = search.upto.map_or(size, |upto| upto.min(size));
     let limit = search.limit.max(1);
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_mul(READ_AHEAD);
-    let end = search.from_index.saturating_add(bound).min(size);
-    let mut statement = connection
-        .prepare("SELECT idx, leaf FROM entry WHERE idx >= ?1 AND idx < ?2 ORDER BY idx")
-        .map_err(|e| sqlite(&e))?;
-    let mut rows =
-        statement.query(params![number(search.from_index), number(end)]).map_err(|e| sqlite(&e))?;
-    let mut entries = Vec::new();
-    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
-        let index: i64 = row.get(0).map_err(|e| sqlite(&e))?;
-        let leaf: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
-        let index = u64::try_from(index)
-            .map_err(|_| StoreError::Corrupt("a row has a negative number".to_owned()))?;
-        let leaf = decoded(index, &leaf)?;
-        if !meant(search, &leaf) {
-            continue;
-        }
-        let slots = sealed(&connection, index)?;
-        if !slot_is_meant(search, keys, &leaf.entry, &slots)? {
-            continue;
-        }
-        if entries.len() == limit {
-            return Ok(Page { entries, next_index: Some(index), size });
-        }
-        entries.push(stored(keys, index, leaf, slots)?);
+    let (mut from, mut last) = (search.from_index.min(size), size);
+    if let Some(since) = search.since {
+        from = first_since(&connection, since, from, size)?;
     }
-    Ok(Page { entries, next_index: (end < size).then_some(end), size })
+    if let Some(until) = search.until {
+        last = first_since(&connection, until, from, size)?;
+    }
+    let mut page = Filling { search, keys, connection: &connection, entries: Vec::new(), limit };
+    let index = Reading::open(path, &connection);
+    let (helped, sought) = index.sought(keys, search)?;
+    let helped = helped.min(last);
+    let mut read = 0;
+    if let Some(mut sought) = sought {
+        while from < helped {
+            let at = match sought.next(from)? {
+                Next::At(at) => at,
+                Next::None => helped,
+                Next::Beyond(at) => return Ok(page.ended(Some(at.min(helped)), last, size)),
+            };
+            if at >= helped {
+                from = helped;
+                break;
+            }
+            let leaf = leaf_at(&connection, at)?
+                .ok_or_else(|| StoreError::Corrupt(format!("entry {at} is missing")))?;
+            if page.look(at, &leaf)? {
+                return Ok(page.ended(Some(at), last, size));
+            }
+            from = at + 1;
+            read += 1;
+            if read >= bound && from < last {
+                return Ok(page.ended(Some(from), last, size));
+            }
+        }
+    }
+    let end = from.saturating_add(bound).min(last);
+    let mut rest = None;
+    leaves(&connection, from, end, |at, leaf| {
+        if rest.is_none() && page.look(at, leaf)? {
+            rest = Some(at);
+        }
+        Ok(())
+    })?;
+    Ok(page.ended(rest.or(Some(end)), last, size))
+}
+
+impl Filling<'_> {
+    /// The page, going on at `next` where that is before the last place that can be meant.
+    fn ended(self, next: Option<u64>, last: u64, size: u64) -> Page {
+        Page { entries: self.entries, next_index: next.filter(|next| *next < last), size }
+    }
 }
 
 fn meant(search: &Search, stored: &Leaf) -> bool {
@@ -210,9 +344,10 @@ fn meant(search: &Search, stored: &Leaf) -> bool {
         && search.principal.is_none_or(|principal| entry.principal == principal)
         && search.since.is_none_or(|since| stored.committed_at >= since)
         && search.until.is_none_or(|until| stored.committed_at < until)
-        && search.facets.iter().all(|(facet, word)| {
-            entry.facets.get(facet).is_some_and(|words| words.split('|').any(|w| w == word))
-        })
+        && search.category.as_ref().is_none_or(|c| entry.categories().contains(c.as_str()))
+        && search.has.is_none_or(|facet| entry.facets.contains_key(&facet))
+        && search.concerns.as_ref().is_none_or(|agency| entry.concerns(agency))
+        && search.facets.iter().all(|(facet, word)| entry.words(*facet).any(|w| w == word))
 }
 
 /// Whom an entry is about is found without opening what it says, and also when that is erased.

@@ -53,7 +53,7 @@ fn file(dir: &TempDir) -> PathBuf {
 }
 
 fn findings(dir: &TempDir) -> Vec<String> {
-    verify_file(&file(dir), verifier(dir), None).unwrap().findings
+    verify_file(&file(dir), verifier(dir), None, None).unwrap().findings
 }
 
 #[tokio::test]
@@ -273,7 +273,7 @@ async fn a_log_put_back_to_an_older_copy_is_found_by_what_was_kept() {
     log.close();
     drop(log);
     let kept = |size, root| {
-        let verdict = verify_file(&file(&dir), verifier(&dir), Some((size, root)));
+        let verdict = verify_file(&file(&dir), verifier(&dir), Some((size, root)), None);
         verdict.unwrap().findings.join("; ")
     };
     assert_eq!(kept(head.size, head.root), "");

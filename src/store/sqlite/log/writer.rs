@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use uuid::Uuid;
 
 use super::file::State;
+use super::rollback::Seen;
 use super::tiles::keep;
 use super::{Draft, Job, Published, Reply, draft, sqlite};
 use crate::audit::checkpoint::{Checkpoint, SigningKey};
@@ -123,6 +124,7 @@ impl Writer {
                 StoreError::Unavailable(_)
                 | StoreError::InUse
                 | StoreError::Keys(_)
+                | StoreError::RolledBack(_)
                 | StoreError::Corrupt(_)
                 | StoreError::Refused(_) => {
                     StoreError::Unavailable("the audit log could not be written".to_owned())
@@ -135,7 +137,11 @@ impl Writer {
     fn ready(&mut self) -> Result<(), StoreError> {
         if self.state.is_none() {
             let verifier = self.key.verifier(&self.origin);
-            let (state, places) = State::open(&self.path, &verifier)?;
+            let head =
+                { self.published.lock().unwrap_or_else(PoisonError::into_inner).head.clone() };
+            // What somebody was told must be there still: of one size there is one signed root.
+            let told = Seen::in_this_run(&head);
+            let (state, places) = State::open(&self.path, &verifier, told.as_ref())?;
             let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
             *published = Published { head: state.head(), right: Arc::clone(&state.right), places };
             drop(published);

@@ -58,7 +58,7 @@ async fn full_tiles_and_no_others_stand_beside_the_entries() {
         assert_eq!(full_tile(bytes).unwrap(), wanted);
     }
     assert_eq!(findings(&dir), Vec::<String>::new());
-    let verdict = verify_file(&file(&dir), verifier(&dir), None).unwrap();
+    let verdict = verify_file(&file(&dir), verifier(&dir), None, None).unwrap();
     assert_eq!(verdict.tiles, 3);
 }
 

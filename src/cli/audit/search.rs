@@ -1,0 +1,237 @@
+//! `weir audit search`, on a data folder that no hub has open.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::super::Outcome;
+use crate::app::DataFolder;
+use crate::audit::checkpoint::VerifierKey;
+use crate::audit::entry::{Entry, Facet, Kind, SlotId};
+use crate::domain::{Code, DecisionId, ResidentId};
+use crate::limits::AUDIT_BATCH_MAX;
+use crate::policy::Outcome as Came;
+use crate::store::{Search, StoredEntry};
+
+/// What to look for; all that is said must hold.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example: weir audit search --data weir-data --outcome DENY")]
+pub struct Wish {
+    /// The data folder.
+    #[arg(long, default_value = "weir-data")]
+    data: PathBuf,
+    /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+    #[arg(long)]
+    hub_key_file: Option<PathBuf>,
+    /// What happened, such as Disclose or AuditRead.
+    #[arg(long)]
+    kind: Option<String>,
+    /// The agency that asked.
+    #[arg(long)]
+    agency: Option<String>,
+    /// The person who asked: 32 hexadecimal digits, as an answer shows them.
+    #[arg(long)]
+    officer: Option<String>,
+    /// The holder.
+    #[arg(long)]
+    holder: Option<String>,
+    /// The purpose.
+    #[arg(long)]
+    purpose: Option<String>,
+    /// A category of which something was released or withheld.
+    #[arg(long)]
+    category: Option<String>,
+    /// A field that was released.
+    #[arg(long)]
+    released: Option<String>,
+    /// A rule under which something was released.
+    #[arg(long)]
+    rule: Option<String>,
+    /// An agreement under which something was released.
+    #[arg(long)]
+    agreement: Option<String>,
+    /// The override that was asserted.
+    #[arg(long = "override")]
+    override_kind: Option<String>,
+    /// PERMIT, PARTIAL, REFER or DENY.
+    #[arg(long)]
+    outcome: Option<String>,
+    /// A refusal code.
+    #[arg(long)]
+    code: Option<String>,
+    /// The resident, `residents/` and the id.
+    #[arg(long)]
+    resident: Option<String>,
+    /// Recorded at this time or later, such as 2026-07-15T00:00:00Z.
+    #[arg(long)]
+    since: Option<String>,
+    /// Recorded before this time.
+    #[arg(long)]
+    until: Option<String>,
+    /// From this entry on.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// As if the log had only so many entries: pages of one answer end at one head.
+    #[arg(long)]
+    upto: Option<u64>,
+    /// At most so many, up to 500.
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// Print one JSON object a line, and one for the end.
+    #[arg(long)]
+    json: bool,
+}
+
+/// `weir audit search --data DIR …`. Reading the log is an entry of its own, made first.
+#[must_use]
+pub fn run(wish: &Wish) -> Outcome {
+    let found = tokio::runtime::Runtime::new()
+        .map_err(|e| e.to_string())
+        .and_then(|runtime| runtime.block_on(searched(wish)));
+    match found {
+        Ok(text) => Outcome { text, exit: 0 },
+        Err(text) => Outcome { text, exit: 2 },
+    }
+}
+
+fn word<T: FromStr<Err: std::fmt::Display>>(
+    flag: &str,
+    text: Option<&String>,
+) -> Result<Option<T>, String> {
+    text.map(|text| text.parse()).transpose().map_err(|e| format!("{flag}: {e}"))
+}
+
+/// The search, and what was looked for in words.
+fn search_of(wish: &Wish) -> Result<(Search, Vec<String>), String> {
+    let outcomes = Came::ALL.map(Came::as_str);
+    if let Some(outcome) = wish.outcome.as_deref().filter(|word| !outcomes.contains(word)) {
+        return Err(format!("--outcome \"{outcome}\" must be one of {}", outcomes.join(", ")));
+    }
+    if let Some(code) = wish.code.as_deref().filter(|word| word.parse::<Code>().is_err()) {
+        return Err(format!("--code \"{code}\" is no code; docs/errors.md lists them"));
+    }
+    let mut search = Search {
+        from_index: wish.from,
+        limit: wish.limit.clamp(1, 500),
+        agency: word("--agency", wish.agency.as_ref())?,
+        category: word("--category", wish.category.as_ref())?,
+        since: word::<Timestamp>("--since", wish.since.as_ref())?,
+        until: word::<Timestamp>("--until", wish.until.as_ref())?,
+        upto: wish.upto,
+        ..Search::default()
+    };
+    if let Some(kind) = &wish.kind {
+        let all = (1..=u8::MAX).map_while(Kind::from_number);
+        let found = all.into_iter().find(|one| format!("{one:?}") == *kind);
+        let found = found.ok_or_else(|| {
+            let all = (1..=u8::MAX).map_while(Kind::from_number).map(|one| format!("{one:?}"));
+            format!("--kind \"{kind}\" must be one of {}", all.collect::<Vec<_>>().join(", "))
+        })?;
+        search.kinds = vec![found];
+    }
+    if let Some(officer) = &wish.officer {
+        let bytes = hex::decode(officer).ok().and_then(|bytes| bytes.try_into().ok());
+        search.principal = Some(bytes.ok_or("--officer must be 32 hexadecimal digits")?);
+    }
+    for (facet, word) in [
+        (Facet::Holder, &wish.holder),
+        (Facet::Purpose, &wish.purpose),
+        (Facet::Released, &wish.released),
+        (Facet::Rules, &wish.rule),
+        (Facet::Agreements, &wish.agreement),
+        (Facet::Override, &wish.override_kind),
+        (Facet::Outcome, &wish.outcome),
+        (Facet::Codes, &wish.code),
+    ] {
+        search.facets.extend(word.clone().map(|word| (facet, word)));
+    }
+    if let Some(resident) = &wish.resident {
+        let id: ResidentId = resident
+            .trim_start_matches("residents/")
+            .parse()
+            .map_err(|_| "--resident must be residents/ and a UUID".to_owned())?;
+        search.slot = Some((SlotId::Subject, id.uuid().as_bytes().to_vec()));
+    }
+    let asked = [&wish.kind, &wish.agency, &wish.officer, &wish.category, &wish.since, &wish.until];
+    let asked = asked.into_iter().flatten().cloned();
+    let asked = asked.chain(search.facets.iter().map(|(_, word)| word.clone())).collect();
+    Ok((search, asked))
+}
+
+async fn searched(wish: &Wish) -> Result<String, String> {
+    let folder = DataFolder::with_key(&wish.data, wish.hub_key_file.as_deref());
+    let data = folder.dir.as_path();
+    let shown = data.display();
+    let vkey = std::fs::read_to_string(data.join("audit.vkey"))
+        .map_err(|e| format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder?"))?;
+    let origin = VerifierKey::parse(&vkey).map_err(|e| format!("{shown}/audit.vkey: {e}"))?;
+    let (mut search, asked) = search_of(wish)?;
+    let slots: BTreeMap<_, _> = search.slot.iter().cloned().collect();
+    let clock = super::super::clock_in(data);
+    let log = folder.log(origin.name(), clock, AUDIT_BATCH_MAX).map_err(|e| {
+        format!(
+            "{shown}: {e}. Reading is an entry, and only the running hub can write one: ask it, \
+             AuditService.SearchEntries."
+        )
+    })?;
+    // What was looked for stands in one facet: a search for a code finds refusals, not searches.
+    let facets = BTreeMap::from([(Facet::What, asked.join("|"))]);
+    let event = DecisionId::from_uuid(Uuid::now_v7());
+    let entry =
+        Entry { slots, ..Entry::of_hub(event, Kind::AuditRead, "weir audit search", facets) };
+    log.append(vec![entry]).await.map_err(|e| e.to_string())?;
+    let (mut entries, limit) = (Vec::new(), search.limit);
+    // A page may be short before the last one; whoever asks at a terminal wants it full.
+    let (next, size) = loop {
+        let page = log.search(search.clone()).await.map_err(|e| e.to_string())?;
+        entries.extend(page.entries);
+        match page.next_index {
+            Some(next) if entries.len() < limit => {
+                (search.from_index, search.upto) = (next, Some(page.size));
+                search.limit = limit - entries.len();
+            }
+            next => break (next, page.size),
+        }
+    };
+    let mut lines: Vec<String> = entries.iter().map(if wish.json { json } else { line }).collect();
+    lines.push(match (wish.json, next) {
+        (true, next) => serde_json::json!({ "next": next, "log_size": size }).to_string(),
+        (false, Some(next)) => {
+            format!("{} entries; go on with --from {next} --upto {size}", entries.len())
+        }
+        (false, None) => format!("{} entries; complete up to {size}", entries.len()),
+    });
+    Ok(lines.join("\n"))
+}
+
+fn line(stored: &StoredEntry) -> String {
+    let entry = &stored.entry;
+    let agency = entry.agency.as_ref().map_or("the hub", |agency| agency.as_str());
+    let facets: Vec<String> =
+        entry.facets.iter().map(|(facet, words)| format!("{facet:?}={words}")).collect();
+    format!(
+        "{}  {}  {:?}  {agency}  {}  {}",
+        stored.index,
+        stored.committed_at,
+        entry.kind,
+        entry.rpc,
+        facets.join(" ")
+    )
+}
+
+fn json(stored: &StoredEntry) -> String {
+    let entry = &stored.entry;
+    let facets: BTreeMap<String, &String> =
+        entry.facets.iter().map(|(facet, words)| (format!("{facet:?}"), words)).collect();
+    serde_json::json!({
+        "name": format!("entries/{}", stored.index), "time": stored.committed_at,
+        "kind": format!("{:?}", entry.kind), "event": entry.event.to_string(),
+        "rpc": entry.rpc, "call": entry.call.to_string(), "agency": entry.agency,
+        "officer": hex::encode(entry.principal), "policy": hex::encode(entry.policy),
+        "facets": facets,
+    })
+    .to_string()
+}

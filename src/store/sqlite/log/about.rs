@@ -1,0 +1,46 @@
+//! Which entries are about somebody, whether or not what they say can still be read.
+
+use rusqlite::params;
+
+use super::file::reader;
+use super::{Log, blocking, sqlite};
+use crate::audit::entry::SlotId;
+use crate::audit::leaf::decode;
+use crate::store::StoreError;
+
+impl Log {
+    /// The places, in order, of the entries about `subject` among the first `size`, and that size. Reads
+    /// the whole log; entries of years whose key is destroyed are about nobody any more.
+    pub(in crate::store::sqlite) async fn about(
+        &self,
+        subject: Vec<u8>,
+    ) -> Result<(Vec<u64>, u64), StoreError> {
+        let (path, keys, size) = (self.path.clone(), self.keys.clone(), self.head().size);
+        blocking(move || {
+            let connection = reader(&path)?;
+            let mut statement = connection
+                .prepare(
+                    "SELECT e.idx, e.leaf, s.bytes FROM entry e JOIN slot s \
+                     ON s.idx = e.idx AND s.slot = ?1 WHERE e.idx < ?2 ORDER BY e.idx",
+                )
+                .map_err(|e| sqlite(&e))?;
+            let end = i64::try_from(size).unwrap_or(i64::MAX);
+            let mut rows =
+                statement.query(params![SlotId::Subject as u8, end]).map_err(|e| sqlite(&e))?;
+            let mut places = Vec::new();
+            while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+                let column = || Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?));
+                let (index, leaf, sealed): (i64, Vec<u8>, Vec<u8>) =
+                    column().map_err(|e: rusqlite::Error| sqlite(&e))?;
+                let index = u64::try_from(index).unwrap_or_default();
+                let leaf = decode(&leaf)
+                    .map_err(|e| StoreError::Corrupt(format!("entry {index}: {e}")))?;
+                if keys.is_about(leaf.entry.event, &sealed, &subject)? {
+                    places.push(index);
+                }
+            }
+            Ok((places, size))
+        })
+        .await
+    }
+}
