@@ -35,6 +35,10 @@ pub struct Verifier {
     /// Tiles that are not stored as the entries make them.
     wrong_tiles: HashSet<TileId>,
     tiles: u64,
+    /// The place of the next entry.
+    next: u64,
+    /// An entry is missing: those behind it are not at their places in the tiles.
+    moved: bool,
     /// Heads still to come, by size.
     heads: BTreeMap<u64, String>,
     last: Option<Timestamp>,
@@ -75,6 +79,8 @@ impl Verifier {
             filled: Vec::new(),
             wrong_tiles: HashSet::new(),
             tiles: 0,
+            next: 0,
+            moved: false,
             heads,
             last: None,
             seen: HashSet::new(),
@@ -118,9 +124,11 @@ impl Verifier {
 
     /// Takes the next entry with its slots.
     pub fn entry(&mut self, index: u64, leaf: &[u8], slots: &[SealedSlot]) {
-        if index != self.edge.size() {
-            self.find(format!("entry {}: missing; the next one is {index}", self.edge.size()));
+        if index != self.next {
+            self.find(format!("entry {}: missing; the next one is {index}", self.next));
+            self.moved = true;
         }
+        self.next = index.saturating_add(1);
         match decode(leaf) {
             Err(error) => self.find(format!("entry {index}: {error}")),
             Ok(decoded) => {
@@ -177,6 +185,9 @@ impl Verifier {
     /// Holds what is stored of a tile against the one that the entries make.
     pub fn tile(&mut self, own: &Tile, stored: Option<&[u8]>) {
         self.tiles += 1;
+        if self.moved {
+            return;
+        }
         let id = own.id;
         let hashes = match stored.map(full_tile) {
             None => return self.find(format!("{id}: is missing")),

@@ -173,3 +173,27 @@ fn a_receipt_is_good_under_the_key_of_its_log_only() {
     let elsewhere = receipt.verify(&key().verifier("else")).unwrap_err();
     assert_eq!(elsewhere, ReceiptError::Head(NoteError::Origin));
 }
+
+#[test]
+fn the_page_for_strangers_has_every_number() {
+    let page = include_str!("../../../docs/receipt-format.md");
+    let part = |from: &str, to: &str| page.split_once(from).unwrap().1.split_once(to).unwrap().0;
+    let (kinds, facets) = (part("Kinds:", "Facets:"), part("Facets:", "Slots:"));
+    let slots = part("Slots:", "A verifier");
+    let listed = |list: &str, number: u8, name: String| {
+        let words = list.replace(['\n', ',', '.', '('], " ").to_lowercase();
+        let wanted = format!(" {number} {} ", name.to_lowercase());
+        assert!(format!(" {words} ").replace("_", "").contains(&wanted), "{wanted} in {list}");
+    };
+    for number in 0..=u8::MAX {
+        if let Some(kind) = Kind::from_number(number) {
+            listed(kinds, number, format!("{kind:?}"));
+        }
+        if let Some(facet) = Facet::from_number(number) {
+            listed(facets, number, format!("{facet:?}"));
+        }
+        if let Some(slot) = SlotId::from_number(number) {
+            listed(slots, number, format!("{slot:?}"));
+        }
+    }
+}

@@ -147,6 +147,35 @@ async fn a_log_is_shown_to_have_only_grown_at_the_terminal() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn proofs_are_made_of_a_folder_that_a_hub_has_open() {
+    let place = Place::open().await;
+    ask(&place, NURSE, treatment(AISHA)).await;
+    let (data, size) = (place.data(), place.log_size());
+    let data = data.to_str().unwrap();
+    let out = place.data().parent().unwrap().join("published");
+    for arguments in [
+        vec!["verify"],
+        vec!["proof", "--from", "1"],
+        vec!["proof", "--index", "1"],
+        vec!["tiles", "--out", out.to_str().unwrap()],
+    ] {
+        let (exit, text) = weir(&[&["audit"], &arguments[..], &["--data", data]].concat());
+        assert_eq!(exit, 0, "{arguments:?}: {text}");
+    }
+    // What is an entry first wants the folder for itself.
+    let more = out.with_extension("more");
+    for arguments in
+        [vec!["receipt", "entries/1"], vec!["tiles", "--entries", "--out", more.to_str().unwrap()]]
+    {
+        let (exit, text) = weir(&[&["audit"], &arguments[..], &["--data", data]].concat());
+        assert_eq!(exit, 2, "{text}");
+        assert!(text.contains("another process uses the data folder"), "{text}");
+    }
+    assert!(!more.exists());
+    assert_eq!(place.log_size(), size);
+}
+
 #[tokio::test]
 async fn a_static_folder_holds_the_tree_and_its_entries_only_when_asked() {
     let folder = Folder::of(300).await;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::file::reader;
 use super::read::{laid_open, leaf_at, sealed};
-use super::tiles::Stored;
+use super::tiles::{Stored, has_tiles};
 use super::{Log, blocking};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::SlotId;
@@ -126,6 +126,10 @@ impl StoredTree {
         let connection = reader(path)?;
         // One snapshot, while a hub goes on writing.
         connection.execute_batch("BEGIN").map_err(|e| super::sqlite(&e))?;
+        if !has_tiles(&connection)? {
+            let what = "the log has no tiles yet: let a hub of this version open it once";
+            return Err(StoreError::Unavailable(what.to_owned()));
+        }
         let newest = "SELECT note FROM head ORDER BY size DESC LIMIT 1";
         let note: String = connection
             .query_row(newest, [], |row| row.get(0))

@@ -34,6 +34,12 @@ pub(super) fn stored(connection: &Connection, id: TileId) -> Result<Option<Vec<u
         .map_err(|e| sqlite(&e))
 }
 
+/// Whether a log keeps tiles; one of the version before does not.
+pub(super) fn has_tiles(connection: &Connection) -> Result<bool, StoreError> {
+    let count = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'tile'";
+    connection.query_row(count, [], |row| row.get(0)).map_err(|e| sqlite(&e))
+}
+
 /// Takes the entries of a log that is being opened, and holds the tiles against them.
 #[derive(Default)]
 pub(super) struct Adopting {

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::audit::entry::SlotId;
-use crate::audit::proof::{SizedRoot, verify_consistency, verify_inclusion};
+use crate::audit::proof::{SizedRoot, inclusion, verify_consistency, verify_inclusion};
 use crate::audit::tile::{TILE_WIDTH, TileId, full_tile};
 use crate::audit::tree::{Edge, Hash, leaf_hash};
 
@@ -135,6 +135,11 @@ async fn a_log_of_the_version_before_gets_its_tiles_at_the_next_opening() {
     assert_eq!(whole.len(), 2);
     for older in ["DROP TABLE tile", "DELETE FROM tile WHERE n = 1"] {
         Connection::open(file(&dir)).unwrap().execute_batch(older).unwrap();
+        let read = || StoredTree::read(&file(&dir), &verifier(&dir));
+        let proven = || inclusion(&read()?.tree(), 300, 600);
+        let early = proven().unwrap_err();
+        let says = if older.starts_with("DROP") { "no tiles yet" } else { "tile 0/1 is missing" };
+        assert!(early.to_string().contains(says), "{early}");
         let log = open(&dir);
         assert_eq!(tiles(&dir), whole);
         let proof = log.inclusion(3, 600).await.unwrap().unwrap();
@@ -142,6 +147,8 @@ async fn a_log_of_the_version_before_gets_its_tiles_at_the_next_opening() {
         assert_eq!(verify_inclusion(&hashes[3], 3, 600, &proof, &head.root), Ok(()));
         drop(log);
         assert_eq!(findings(&dir), Vec::<String>::new());
+        let path = proven().unwrap().unwrap();
+        assert_eq!(verify_inclusion(&hashes[300], 300, 600, &path, &head.root), Ok(()));
     }
 }
 
@@ -203,7 +210,18 @@ async fn every_kind_of_tampering_with_tiles_is_found_and_named() {
     }
 }
 
-/// The bound of issue 5: log and tiles, as they lie on disk, against the bytes of the leaves.
+#[tokio::test]
+async fn a_missing_entry_is_named_and_not_everything_behind_it() {
+    let dir = TempDir::new().unwrap();
+    drop(log_of(&dir, 800).await);
+    let sql = "DELETE FROM entry WHERE idx = 300; DELETE FROM slot WHERE idx = 300";
+    Connection::open(file(&dir)).unwrap().execute_batch(sql).unwrap();
+    let found = findings(&dir);
+    assert_eq!(found[0], "entry 300: missing; the next one is 301", "{found:?}");
+    assert!(found.len() < 6, "{found:?}");
+}
+
+/// Log and tiles, as they lie on disk, against the bytes of the leaves.
 #[tokio::test]
 async fn log_and_tiles_take_at_most_a_quarter_more_than_the_leaves() {
     let dir = TempDir::new().unwrap();
