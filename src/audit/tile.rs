@@ -32,6 +32,13 @@ impl TileId {
         usize::try_from(nodes.saturating_sub(before).min(width)).unwrap_or(TILE_WIDTH)
     }
 
+    /// The last of the entries that are under it when it is full.
+    #[must_use]
+    pub fn last_entry(self) -> u64 {
+        let entries = 1_u64.checked_shl(TILE_HEIGHT * (u32::from(self.level) + 1));
+        entries.map_or(u64::MAX, |entries| self.n.saturating_add(1).saturating_mul(entries) - 1)
+    }
+
     /// Its path with so many hashes: `tile/0/x001/067`, `tile/0/x001/067.p/12`.
     #[must_use]
     pub fn path(self, width: usize) -> String {
@@ -97,6 +104,26 @@ pub struct RightSide {
 }
 
 impl RightSide {
+    /// The right side of a tree of so many leaves, from its full tiles and the `leaves` after the last
+    /// full one of the lowest level. Reads at most 255 tiles of each level.
+    ///
+    /// # Errors
+    /// When a tile could not be read.
+    pub fn of<T: FullTiles>(size: u64, full: &T, leaves: Vec<Hash>) -> Result<Self, T::Error> {
+        if size == 0 {
+            return Ok(Self::default());
+        }
+        let mut levels = vec![leaves];
+        let (mut level, mut nodes) = (0, size >> TILE_HEIGHT);
+        while nodes > 0 {
+            let first = nodes - nodes % TILE_WIDTH as u64;
+            let root = |n| full.full(TileId { level, n }).map(|hashes| perfect_root(&hashes));
+            levels.push((first..nodes).map(root).collect::<Result<_, _>>()?);
+            (level, nodes) = (level + 1, nodes >> TILE_HEIGHT);
+        }
+        Ok(Self { size, levels })
+    }
+
     /// Leaves so far.
     #[must_use]
     pub const fn size(&self) -> u64 {
@@ -252,6 +279,8 @@ mod tests {
             let tree = Tiled { right: &right, full: &kept };
             let top = edge.root();
             assert_eq!(root(&tree, size), Ok(top));
+            let last = (size - size % 256..size).map(|i| leaf_hash(&i.to_be_bytes())).collect();
+            assert_eq!(RightSide::of(size, &&kept, last).as_ref(), Ok(&right));
             for index in [0, 1, 255, 256, size / 2, i].into_iter().filter(|index| *index < size) {
                 let path = inclusion(&tree, index, size).unwrap().unwrap();
                 let leaf = leaf_hash(&index.to_be_bytes());

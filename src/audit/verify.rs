@@ -12,6 +12,22 @@ use super::tile::{RightSide, TILE_WIDTH, Tile, TileId, full_tile};
 use super::tree::{Edge, Hash, leaf_hash};
 use crate::domain::DecisionId;
 
+/// What the first entry of a further file says of the log before it: `SIZE:ROOT`.
+#[must_use]
+pub fn head_before(edge: &Edge) -> String {
+    format!("{}:{}", edge.size(), hex::encode(edge.root()))
+}
+
+/// Whether the first entry of a file goes on from what is before it; the first of all from nothing.
+#[must_use]
+pub fn continues(entry: &Entry, before: &Edge) -> bool {
+    if before.size() == 0 {
+        return true;
+    }
+    let said = entry.facets.get(&Facet::Previous);
+    entry.kind == Kind::Genesis && said == Some(&head_before(before))
+}
+
 /// The call of the entry that says that an older copy was accepted.
 pub const ACCEPT_ROLLBACK: &str = "weir audit accept-rollback";
 
@@ -50,6 +66,8 @@ pub struct Verifier {
     /// Sizes and roots that somebody has kept, and what that was.
     kept: Vec<(u64, Hash, [&'static str; 2])>,
     accepted: Vec<String>,
+    /// The next entry is the first of a further file.
+    turned: bool,
 }
 
 /// What verification found.
@@ -89,7 +107,13 @@ impl Verifier {
             later_heads_wrong: None,
             kept: Vec::new(),
             accepted: Vec::new(),
+            turned: false,
         }
+    }
+
+    /// The next entry is the first of a further file of the same log.
+    pub fn next_file(&mut self) {
+        self.turned = true;
     }
 
     /// Holds the log against what somebody kept from an earlier verification: it may only have grown.
@@ -142,6 +166,10 @@ impl Verifier {
                 if let Some(lost) = rollback_accepted(&decoded.entry) {
                     self.accepted.push(format!("entry {index}: {lost}"));
                 }
+                let begins = decoded.entry.kind == Kind::Genesis;
+                if (self.turned || begins) && !continues(&decoded.entry, &self.edge) {
+                    self.find(format!("entry {index}: does not go on from the head before it"));
+                }
                 let mut wanted = decoded.commitments;
                 for slot in slots {
                     match wanted.remove(&slot.id) {
@@ -160,6 +188,7 @@ impl Verifier {
             }
         }
         let hash = leaf_hash(leaf);
+        self.turned = false;
         self.edge.push(hash);
         self.filled.extend(self.right.push(hash));
         let others = self

@@ -12,7 +12,7 @@ use super::Outcome;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::tile::TILE_WIDTH;
 use crate::audit::verify::Verdict;
-use crate::store::sqlite::log::{RollbackLock, files_in, verify_file};
+use crate::store::sqlite::log::{RollbackLock, files_in, verify_files};
 
 /// `weir audit verify --data DIR [--key KEY] [--kept SIZE:ROOT] [--lock FILE]`. Without a key that the auditor has
 /// kept, the one in the folder is used: that finds every change but a log that was made anew with another key.
@@ -74,30 +74,26 @@ fn verified(
     if let Some(named) = lock.filter(|_| seen.is_none()) {
         return Err(format!("--lock {}: there is no lock here", named.display()));
     }
-    let (mut lines, mut wrong) = (Vec::new(), 0);
-    if files.len() > 1 {
-        wrong += 1;
-        lines.push(format!("{shown}: {} logs are here, there must be one", files.len()));
-    }
-    for file in files {
-        let verdict = verify_file(&file, key.clone(), kept, seen.as_ref())
-            .map_err(|e| format!("{shown}: {e}"))?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        wrong += verdict.findings.len();
-        lines.extend(verdict.findings.iter().map(|finding| format!("{name}: {finding}")));
-        lines.extend(verdict.accepted.iter().map(|lost| format!("{name}: note: {lost}")));
-        lines.push(format!(
-            "{name}: {} entries, {}, root {}\nKeep for next time: --kept {}:{}",
-            verdict.entries,
-            tiles(&verdict),
-            hex::encode(verdict.root),
-            verdict.entries,
-            hex::encode(verdict.root)
-        ));
-        if let Some(found) = index::compared(&file, None)? {
-            wrong += found.findings;
-            lines.extend(found.lines);
-        }
+    let names: Vec<_> =
+        files.iter().filter_map(|file| file.file_name()?.to_str().map(str::to_owned)).collect();
+    let name = names.join(", ");
+    let verdict = verify_files(&files, key.clone(), kept, seen.as_ref())
+        .map_err(|e| format!("{shown}: {e}"))?;
+    let mut wrong = verdict.findings.len();
+    let mut lines: Vec<String> =
+        verdict.findings.iter().map(|finding| format!("{name}: {finding}")).collect();
+    lines.extend(verdict.accepted.iter().map(|lost| format!("{name}: note: {lost}")));
+    lines.push(format!(
+        "{name}: {} entries, {}, root {}\nKeep for next time: --kept {}:{}",
+        verdict.entries,
+        tiles(&verdict),
+        hex::encode(verdict.root),
+        verdict.entries,
+        hex::encode(verdict.root)
+    ));
+    if let Some(found) = index::compared(data, None)? {
+        wrong += found.findings;
+        lines.extend(found.lines);
     }
     lines.push(if wrong == 0 {
         format!("The log is whole, under the key {}", key.text())

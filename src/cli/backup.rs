@@ -7,7 +7,7 @@ use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
 use crate::store::StoreError;
 use crate::store::sqlite::backup;
-use crate::store::sqlite::log::{files_in, verify_file};
+use crate::store::sqlite::log::{files_in, verify_files};
 
 /// `weir backup --data DIR --out DIR2`. What was copied is verified: a copy that was never read is none.
 #[must_use]
@@ -58,8 +58,8 @@ fn restored(from: &Path, folder: &DataFolder) -> Result<Outcome, StoreError> {
     let mut text = format!("{}: {said}", data.display());
     let seen = folder.rollback_lock().seen(data, &key_of(data)?)?;
     let mut exit = 0;
-    if let (Some(seen), Some(newest)) = (&seen, files_in(data)?.last()) {
-        let verdict = verify_file(newest, key_of(data)?, None, Some(seen))?;
+    if let Some(seen) = &seen {
+        let verdict = verify_files(&files_in(data)?, key_of(data)?, None, Some(seen))?;
         for finding in verdict.findings {
             exit = 1;
             text.push_str(&format!("\nOlder than what the lock has seen: {finding}"));
@@ -80,17 +80,12 @@ fn key_of(dir: &Path) -> Result<VerifierKey, StoreError> {
     VerifierKey::parse(&text).map_err(|e| wrong(e.to_string()))
 }
 
-/// Verifies every log of a folder.
+/// Verifies the log of a folder.
 fn whole(dir: &Path) -> Result<String, StoreError> {
-    let key = key_of(dir)?;
-    let mut said = Vec::new();
-    for file in files_in(dir)? {
-        let verdict = verify_file(&file, key.clone(), None, None)?;
-        if let Some(finding) = verdict.findings.first() {
-            return Err(StoreError::Corrupt(format!("{}: {finding}", file.display())));
-        }
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        said.push(format!("{name} whole with {} entries", verdict.entries));
+    let files = files_in(dir)?;
+    let verdict = verify_files(&files, key_of(dir)?, None, None)?;
+    match verdict.findings.first() {
+        Some(finding) => Err(StoreError::Corrupt(format!("{}: {finding}", dir.display()))),
+        None => Ok(format!("the log is whole with {} entries", verdict.entries)),
     }
-    Ok(said.join(", "))
 }

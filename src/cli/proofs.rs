@@ -145,9 +145,11 @@ fn key_in(data: &Path) -> Result<VerifierKey, String> {
 fn tree_in(data: &Path) -> Result<StoredTree, String> {
     let shown = data.display();
     let key = key_in(data)?;
-    let file = files_in(data).map_err(|e| format!("{shown}: {e}"))?.pop();
-    let file = file.ok_or_else(|| format!("{shown}: there is no audit log here"))?;
-    StoredTree::read(&file, &key).map_err(|e| format!("{shown}: {e}"))
+    let files = files_in(data).map_err(|e| format!("{shown}: {e}"))?;
+    if files.is_empty() {
+        return Err(format!("{shown}: there is no audit log here"));
+    }
+    StoredTree::read(&files, &key).map_err(|e| format!("{shown}: {e}"))
 }
 
 /// Opens a log and enters that it is read.

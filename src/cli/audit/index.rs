@@ -17,10 +17,10 @@ pub(super) struct Compared {
     pub findings: usize,
 }
 
-/// Holds the index beside a log against it; `None`: there is no index. One that is not there is no finding:
+/// Holds the index of a data folder against its log; `None`: there is no index. One that is not there is no finding:
 /// it is made at the next opening.
-pub(super) fn compared(log: &Path, keys: Option<&Keyring>) -> Result<Option<Compared>, String> {
-    let found = check_index(log, keys).map_err(|e| format!("index.db: {e}"))?;
+pub(super) fn compared(data: &Path, keys: Option<&Keyring>) -> Result<Option<Compared>, String> {
+    let found = check_index(data, keys).map_err(|e| format!("index.db: {e}"))?;
     Ok(found.map(|CheckedIndex { entries, subjects, findings }| {
         let count = findings.len();
         let mut lines: Vec<String> =
@@ -51,12 +51,11 @@ pub fn check(data: &DataFolder) -> Outcome {
 fn checked(data: &DataFolder) -> Result<Outcome, String> {
     let shown = data.dir.display();
     let clock = super::super::clock_in(&data.dir);
-    let log = files_in(&data.dir)
-        .map_err(|e| format!("{shown}: {e}"))?
-        .pop()
-        .ok_or_else(|| format!("{shown}: there is no audit log here"))?;
+    if files_in(&data.dir).map_err(|e| format!("{shown}: {e}"))?.is_empty() {
+        return Err(format!("{shown}: there is no audit log here"));
+    }
     let keys = data.keys(&clock).map_err(|e| e.to_string())?;
-    Ok(match compared(&log, Some(&keys))? {
+    Ok(match compared(&data.dir, Some(&keys))? {
         Some(found) => Outcome { text: found.lines.join("\n"), exit: u8::from(found.findings > 0) },
         None => Outcome {
             text: format!("{shown}: there is no index; it is made when the folder is opened"),

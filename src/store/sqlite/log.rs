@@ -5,6 +5,7 @@ mod about;
 mod check;
 mod file;
 mod index;
+mod parts;
 mod proofs;
 mod read;
 mod retained;
@@ -23,6 +24,8 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use self::file::files_from;
+use self::parts::Parts;
 use self::rollback::Follower;
 use super::keys::{ChainKey, Keyring, Sealer};
 use crate::audit::checkpoint::VerifierKey;
@@ -34,11 +37,11 @@ use crate::domain::{DecisionId, ResidentId};
 use crate::limits::{AUDIT_BATCH_MAX, AUDIT_QUEUE_MAX};
 use crate::store::{Page, Receipt, Refusal, Search, SignedHead, StoreError, StoredEntry};
 
-pub use check::verify_file;
+pub use check::{verify_file, verify_files};
 #[cfg(test)]
 pub(super) use file::confine;
 pub(super) use file::reader;
-pub use file::{file_in, files_in, stored_heads, stored_rows};
+pub use file::{files_in, stored_heads, stored_rows};
 pub use index::{Checked as CheckedIndex, check as check_index};
 pub use proofs::StoredTree;
 pub use read::{SlotsFound, check_slots};
@@ -73,6 +76,8 @@ struct Published {
     right: Arc<RightSide>,
     /// Every entry's place by its id: about 50 bytes of memory for each.
     places: HashMap<DecisionId, u64>,
+    /// The files that hold them.
+    parts: Parts,
 }
 
 /// The open log.
@@ -81,7 +86,7 @@ pub struct Log {
     /// Entries that may still wait.
     room: Arc<Semaphore>,
     published: Arc<Mutex<Published>>,
-    path: PathBuf,
+    dir: PathBuf,
     verifier: VerifierKey,
     keys: Arc<Keyring>,
     clock: SharedClock,
@@ -137,24 +142,28 @@ impl Log {
         let lock = lock(dir)?;
         let key = keys.signing_key()?;
         let verifier = key.verifier(origin);
-        let path = file_in(dir, clock.now())?;
+        let files = files_from(dir, clock.now())?;
         let seen = rollback.as_ref().map(|lock| lock.seen(dir, &verifier)).transpose()?.flatten();
-        let (state, places) = file::State::open(&path, &verifier, seen.as_ref())?;
+        let (state, places) = file::State::open(&files, &verifier, seen.as_ref())?;
         if let Some(lock) = rollback.as_ref().filter(|_| seen.is_none() && state.edge.size() > 0) {
             lock.may_be_new()?;
         }
-        let (head, right) = (state.head(), Arc::clone(&state.right));
-        let published = Arc::new(Mutex::new(Published { head, right, places }));
+        let published = Arc::new(Mutex::new(Published {
+            head: state.head(),
+            right: Arc::clone(&state.right),
+            places,
+            parts: state.parts.clone(),
+        }));
         let (queue, jobs) = mpsc::channel(AUDIT_QUEUE_MAX);
         let writer = writer::Writer::new(
             state,
-            path.clone(),
+            dir.to_owned(),
             key,
             origin.to_owned(),
             Arc::clone(&clock),
             Arc::clone(&published),
         )?;
-        let index = index::Index::follow(&path, Arc::clone(&keys), Arc::clone(&published))?;
+        let index = index::Index::follow(dir, Arc::clone(&keys), Arc::clone(&published))?;
         let thread = std::thread::Builder::new()
             .name("weir-audit".to_owned())
             .spawn(move || writer.run(jobs, together))
@@ -166,7 +175,7 @@ impl Log {
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(AUDIT_QUEUE_MAX)),
             published,
-            path,
+            dir: dir.to_owned(),
             verifier,
             keys,
             clock,
@@ -283,8 +292,8 @@ impl Log {
         let Some(index) = self.place(event) else {
             return Ok(None);
         };
-        let (path, head) = (self.path.clone(), self.head());
-        let leaf_hash = blocking(move || read::leaf_hash_at(&path, index)).await?;
+        let (parts, head) = self.parts();
+        let leaf_hash = blocking(move || read::leaf_hash_at(parts.holding(index)?, index)).await?;
         Ok(Some(Receipt { event, index, leaf_hash, size: head.size, root: head.root }))
     }
 
@@ -292,6 +301,12 @@ impl Log {
     #[must_use]
     pub fn head(&self) -> SignedHead {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).head.clone()
+    }
+
+    /// The files that hold what the newest head covers, and that head.
+    fn parts(&self) -> (Parts, SignedHead) {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        (published.parts.clone(), published.head.clone())
     }
 
     /// The key that others verify with.
@@ -305,9 +320,9 @@ impl Log {
     /// # Errors
     /// When the file cannot be read.
     pub async fn search(&self, search: Search) -> Result<Page, StoreError> {
-        let (path, size) = (self.path.clone(), self.head().size);
-        let keys = Arc::clone(&self.keys);
-        blocking(move || read::search(&path, &keys, &search, size)).await
+        let (parts, head) = self.parts();
+        let (dir, keys) = (self.dir.clone(), Arc::clone(&self.keys));
+        blocking(move || read::search(&dir, &parts, &keys, &search, head.size)).await
     }
 
     /// The entry with this id.
@@ -318,8 +333,8 @@ impl Log {
         let Some(index) = self.place(event) else {
             return Ok(None);
         };
-        let (path, keys) = (self.path.clone(), Arc::clone(&self.keys));
-        blocking(move || read::entry_at(&path, &keys, index)).await
+        let ((parts, _), keys) = (self.parts(), Arc::clone(&self.keys));
+        blocking(move || read::entry_at(parts.holding(index)?, &keys, index)).await
     }
 
     /// Takes everything that is in the log up into the index; tells how many entries. Searches are complete

@@ -1,5 +1,7 @@
 //! Which entries are about somebody, whether or not what they say can still be read.
 
+use std::path::Path;
+
 use rusqlite::params;
 
 use super::file::reader;
@@ -7,6 +9,7 @@ use super::{Log, blocking, sqlite};
 use crate::audit::entry::SlotId;
 use crate::audit::leaf::decode;
 use crate::store::StoreError;
+use crate::store::sqlite::keys::Keyring;
 
 impl Log {
     /// The places, in order, of the entries about `subject` among the first `size`, and that size. Reads
@@ -15,32 +18,45 @@ impl Log {
         &self,
         subject: Vec<u8>,
     ) -> Result<(Vec<u64>, u64), StoreError> {
-        let (path, keys, size) = (self.path.clone(), self.keys.clone(), self.head().size);
+        let ((parts, head), keys) = (self.parts(), self.keys.clone());
         blocking(move || {
-            let connection = reader(&path)?;
-            let mut statement = connection
-                .prepare(
-                    "SELECT e.idx, e.leaf, s.bytes FROM entry e JOIN slot s \
-                     ON s.idx = e.idx AND s.slot = ?1 WHERE e.idx < ?2 ORDER BY e.idx",
-                )
-                .map_err(|e| sqlite(&e))?;
-            let end = i64::try_from(size).unwrap_or(i64::MAX);
-            let mut rows =
-                statement.query(params![SlotId::Subject as u8, end]).map_err(|e| sqlite(&e))?;
             let mut places = Vec::new();
-            while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
-                let column = || Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?));
-                let (index, leaf, sealed): (i64, Vec<u8>, Vec<u8>) =
-                    column().map_err(|e: rusqlite::Error| sqlite(&e))?;
-                let index = u64::try_from(index).unwrap_or_default();
-                let leaf = decode(&leaf)
-                    .map_err(|e| StoreError::Corrupt(format!("entry {index}: {e}")))?;
-                if keys.is_about(leaf.entry.event, &sealed, &subject)? {
-                    places.push(index);
-                }
+            for (path, from, end) in parts.span(0, head.size) {
+                about(path, &keys, &subject, (from, end), &mut places)?;
             }
-            Ok((places, size))
+            Ok((places, head.size))
         })
         .await
     }
+}
+
+fn about(
+    path: &Path,
+    keys: &Keyring,
+    subject: &[u8],
+    (from, end): (u64, u64),
+    places: &mut Vec<u64>,
+) -> Result<(), StoreError> {
+    let connection = reader(path)?;
+    let mut statement = connection
+        .prepare(
+            "SELECT e.idx, e.leaf, s.bytes FROM entry e JOIN slot s \
+             ON s.idx = e.idx AND s.slot = ?1 WHERE e.idx >= ?2 AND e.idx < ?3 ORDER BY e.idx",
+        )
+        .map_err(|e| sqlite(&e))?;
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut rows = statement
+        .query(params![SlotId::Subject as u8, number(from), number(end)])
+        .map_err(|e| sqlite(&e))?;
+    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+        let column = || Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?));
+        let (index, leaf, sealed): (i64, Vec<u8>, Vec<u8>) =
+            column().map_err(|e: rusqlite::Error| sqlite(&e))?;
+        let index = u64::try_from(index).unwrap_or_default();
+        let leaf = decode(&leaf).map_err(|e| StoreError::Corrupt(format!("entry {index}: {e}")))?;
+        if keys.is_about(leaf.entry.event, &sealed, subject)? {
+            places.push(index);
+        }
+    }
+    Ok(())
 }

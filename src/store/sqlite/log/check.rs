@@ -1,17 +1,17 @@
 //! Reads a log's file row by row for the verifier, whether or not a hub is running.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::file::reader;
+use super::parts::snapshots;
 use super::rollback::Seen;
 use super::tiles::stored;
 use super::{sqlite, stored_heads};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::SlotId;
 use crate::audit::leaf::SealedSlot;
-use crate::audit::tile::{TILE_WIDTH, TileId};
+use crate::audit::tile::TileId;
 use crate::audit::verify::{Verdict, Verifier};
 use crate::store::StoreError;
 
@@ -31,13 +31,38 @@ pub fn verify_file(
     kept: Option<(u64, [u8; 32])>,
     lock: Option<&Seen>,
 ) -> Result<Verdict, StoreError> {
-    let connection = reader(path)?;
-    // One snapshot for everything, while a hub goes on writing.
-    connection.execute_batch("BEGIN").map_err(|e| sqlite(&e))?;
-    let mut verifier = Verifier::new(key, stored_heads(&connection)?)
-        .since(kept)
-        .locked(lock.map(|seen| (seen.size, seen.root)));
-    let has_tiles = foreign_parts(&connection, &mut verifier)?;
+    verify_files(std::slice::from_ref(&path.to_owned()), key, kept, lock)
+}
+
+/// Verifies the files of one log, oldest first, as [`verify_file`] does.
+///
+/// # Errors
+/// As there.
+pub fn verify_files(
+    files: &[PathBuf],
+    key: VerifierKey,
+    kept: Option<(u64, [u8; 32])>,
+    lock: Option<&Seen>,
+) -> Result<Verdict, StoreError> {
+    let open = snapshots(files)?;
+    let mut heads = Vec::new();
+    for (_, connection) in &open {
+        heads.extend(stored_heads(connection)?);
+    }
+    let mut verifier =
+        Verifier::new(key, heads).since(kept).locked(lock.map(|seen| (seen.size, seen.root)));
+    for (n, (_, connection)) in open.iter().enumerate() {
+        if n > 0 {
+            verifier.next_file();
+        }
+        read(connection, &mut verifier)?;
+    }
+    Ok(verifier.finish())
+}
+
+fn read(connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
+    let first = verifier.size();
+    let has_tiles = foreign_parts(connection, verifier)?;
     let mut entries =
         connection.prepare("SELECT idx, leaf FROM entry ORDER BY idx").map_err(|e| sqlite(&e))?;
     let mut slots = connection
@@ -64,15 +89,14 @@ pub fn verify_file(
         }
         for tile in verifier.filled() {
             if has_tiles {
-                verifier.tile(&tile, stored(&connection, tile.id)?.as_deref());
+                verifier.tile(&tile, stored(connection, tile.id)?.as_deref());
             }
         }
     }
     if has_tiles {
-        extra_tiles(&connection, &mut verifier)?;
+        extra_tiles(connection, first, verifier)?;
     }
-    orphans(&connection, &mut verifier)?;
-    Ok(verifier.finish())
+    orphans(connection, verifier)
 }
 
 /// Names what is no part of a log; tells whether there are tiles.
@@ -94,8 +118,13 @@ fn foreign_parts(connection: &Connection, verifier: &mut Verifier) -> Result<boo
     Ok(has_tiles)
 }
 
-fn extra_tiles(connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
-    let size = verifier.size();
+/// Names the tiles that the entries of this file, from the `first` on, did not fill.
+fn extra_tiles(
+    connection: &Connection,
+    first: u64,
+    verifier: &mut Verifier,
+) -> Result<(), StoreError> {
+    let filled = first..verifier.size();
     let mut statement = connection
         .prepare("SELECT level, n FROM tile ORDER BY level, n")
         .map_err(|e| sqlite(&e))?;
@@ -108,7 +137,7 @@ fn extra_tiles(connection: &Connection, verifier: &mut Verifier) -> Result<(), S
             (Ok(level), Ok(n)) => Some(TileId { level, n }),
             (_, _) => None,
         };
-        if id.is_none_or(|id| id.width(size) < TILE_WIDTH) {
+        if id.is_none_or(|id| !filled.contains(&id.last_entry())) {
             verifier.find(format!("tile {level}/{n}: is of entries that are not there"));
         }
     }

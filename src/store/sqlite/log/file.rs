@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags};
 
+use super::parts::{Parts, file_of, settle_name, year_of};
 use super::rollback::Seen;
-use super::tiles::Adopting;
+use super::tiles::{Adopting, keep};
 use super::{private, sqlite, unavailable};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::leaf::decode;
-use crate::audit::tile::RightSide;
+use crate::audit::tile::{RightSide, Tile};
 use crate::audit::tree::{Edge, leaf_hash};
+use crate::audit::verify::continues;
 use crate::domain::DecisionId;
 use crate::store::{SignedHead, StoreError};
 
@@ -52,19 +53,26 @@ pub fn files_in(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(found)
 }
 
-/// The log of a folder: the one that is there, or that of the year of `now`.
+/// The files that the log of a folder consists of; of a log that is to begin, the file of the year of `now`.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn file_in(dir: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
-    let year = now.to_zoned(TimeZone::UTC).year();
-    let newest = files_in(dir)?.pop();
-    Ok(newest.unwrap_or_else(|| dir.join(format!("audit-{year}.db"))))
+pub(super) fn files_from(dir: &Path, now: Timestamp) -> Result<Vec<PathBuf>, StoreError> {
+    let mut files = files_in(dir)?;
+    if files.is_empty() {
+        files.push(file_of(dir, year_of(now)));
+    }
+    Ok(files)
 }
 
-/// An open file with the state that its rows make.
+/// An open log with the state that its rows make.
 pub(super) struct State {
+    /// The newest file, which alone is written to.
     pub connection: Connection,
+    pub path: PathBuf,
+    /// The newest file holds an entry.
+    pub begun: bool,
+    pub parts: Parts,
     pub edge: Edge,
     pub right: Arc<RightSide>,
     pub last_commit: Timestamp,
@@ -72,44 +80,91 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Opens the file and adopts what is in it, if the newest head covers exactly that; tells the
-    /// place of every entry. Refuses a log that does not hold what was `seen` before.
+    /// Opens the files, oldest first, and adopts what is in them, if the newest head covers exactly that;
+    /// tells the place of every entry. Refuses a log that does not hold what was `seen` before.
     pub(super) fn open(
-        path: &Path,
+        files: &[PathBuf],
         verifier: &VerifierKey,
         seen: Option<&Seen>,
     ) -> Result<(Self, HashMap<DecisionId, u64>), StoreError> {
-        private(path)?;
-        let connection = Connection::open(path).map_err(|e| sqlite(&e))?;
-        connection
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000; \
-                 PRAGMA wal_autocheckpoint = 1024;",
-            )
-            // A log of a version that kept no tiles gets them all, or is left as it was.
-            .and_then(|()| connection.execute_batch(&format!("BEGIN; {SCHEMA}")))
-            .map_err(|e| sqlite(&e))?;
-        #[cfg(test)]
-        confined(&connection, path);
-        let mut state = Self {
-            connection,
-            edge: Edge::default(),
-            right: Arc::default(),
-            last_commit: Timestamp::MIN,
-            note: String::new(),
+        let Some((path, frozen)) = files.split_last() else {
+            return Err(StoreError::Corrupt("the log has no file".to_owned()));
         };
-        let places = state.adopt(seen)?;
-        state.check(verifier)?;
-        state.connection.execute_batch("COMMIT").map_err(|e| sqlite(&e))?;
-        Ok((state, places))
+        let (mut adopted, mut newest) = (Adopted::default(), None);
+        for path in frozen {
+            let connection = reader(path)?;
+            // Only one that lacks a tile is written to.
+            let mut writer = None;
+            adopted.take(path, &connection, seen, &mut |tile| {
+                let writer = match &mut writer {
+                    Some(writer) => writer,
+                    None => writer.insert(writable(path)?),
+                };
+                keep(writer, tile).map_err(|e| sqlite(&e))
+            })?;
+            newest = newest_head(&connection)?.or(newest);
+        }
+        let connection = writable(path)?;
+        // What is made anew is made whole, or the file is left as it was.
+        connection.execute_batch(&format!("BEGIN; {SCHEMA}")).map_err(|e| sqlite(&e))?;
+        let before = adopted.edge.size();
+        let own = |tile: &Tile| keep(&connection, tile).map_err(|e| sqlite(&e));
+        adopted.take(path, &connection, seen, &mut { own })?;
+        newest = newest_head(&connection)?.or(newest);
+        let Adopted { parts, edge, tiles, last_commit, places } = adopted;
+        seen.map_or(Ok(()), |seen| seen.is_covered(edge.size()))?;
+        let note = checked(newest, &edge, verifier)?;
+        connection.execute_batch("COMMIT").map_err(|e| sqlite(&e))?;
+        let (path, begun, right) = (path.clone(), edge.size() > before, Arc::new(tiles.finish()));
+        Ok((Self { connection, path, begun, parts, edge, right, last_commit, note }, places))
     }
 
-    /// Row by row: a log is larger than memory should be.
-    fn adopt(&mut self, seen: Option<&Seen>) -> Result<HashMap<DecisionId, u64>, StoreError> {
+    /// Begins the file of a new year; what was written to before is frozen.
+    pub(super) fn turn(&mut self, path: PathBuf) -> Result<(), StoreError> {
+        // Nothing is written to it any more. What cannot be brought over now is when it is read.
+        let _busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let connection = writable(&path)?;
+        connection.execute_batch(SCHEMA).map_err(|e| sqlite(&e))?;
+        settle_name(&path)?;
+        let holds: bool = connection
+            .query_row("SELECT EXISTS (SELECT 1 FROM entry)", [], |row| row.get(0))
+            .map_err(|e| sqlite(&e))?;
+        if holds {
+            return Err(StoreError::Corrupt(format!("{}: is in use", path.display())));
+        }
+        self.parts.push(self.edge.size(), path.clone());
+        (self.connection, self.path, self.begun) = (connection, path, false);
+        Ok(())
+    }
+
+    pub(super) fn head(&self) -> SignedHead {
+        SignedHead { size: self.edge.size(), root: self.edge.root(), note: self.note.clone() }
+    }
+}
+
+/// What the rows of the files make, file by file.
+#[derive(Default)]
+struct Adopted {
+    parts: Parts,
+    edge: Edge,
+    tiles: Adopting,
+    last_commit: Timestamp,
+    places: HashMap<DecisionId, u64>,
+}
+
+impl Adopted {
+    /// Row by row: a log is larger than memory should be. Tiles that are missing are given to `keep`.
+    fn take(
+        &mut self,
+        path: &Path,
+        connection: &Connection,
+        seen: Option<&Seen>,
+        keep: &mut dyn FnMut(&Tile) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let corrupt = |what: String| StoreError::Corrupt(what);
-        let mut places = HashMap::new();
-        let mut statement = self.connection.prepare(ROWS).map_err(|e| sqlite(&e))?;
-        let mut tiles = Adopting::default();
+        let first = self.edge.size();
+        self.parts.push(first, path.to_owned());
+        let mut statement = connection.prepare(ROWS).map_err(|e| sqlite(&e))?;
         let mut rows = statement.query([]).map_err(|e| sqlite(&e))?;
         while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
             let (index, leaf): (u64, Vec<u8>) = numbered(row)?;
@@ -117,45 +172,63 @@ impl State {
                 return Err(corrupt(format!("entry {} is missing", self.edge.size())));
             }
             let decoded = decode(&leaf).map_err(|e| corrupt(format!("entry {index}: {e}")))?;
-            places.insert(decoded.entry.event, index);
+            if index == first && !continues(&decoded.entry, &self.edge) {
+                let shown = path.display();
+                return Err(corrupt(format!("{shown}: does not go on from the file before it")));
+            }
+            self.places.insert(decoded.entry.event, index);
             self.last_commit = self.last_commit.max(decoded.committed_at);
             let hash = leaf_hash(&leaf);
             self.edge.push(hash);
-            tiles.push(&self.connection, hash)?;
+            self.tiles.push(connection, hash, keep)?;
             seen.map_or(Ok(()), |seen| seen.agrees(&self.edge))?;
         }
-        seen.map_or(Ok(()), |seen| seen.is_covered(self.edge.size()))?;
-        self.right = Arc::new(tiles.finish(&self.connection)?);
-        Ok(places)
+        self.tiles.end_of_file(connection)
     }
+}
 
-    /// The newest head is signed and covers exactly what is there.
-    fn check(&mut self, verifier: &VerifierKey) -> Result<(), StoreError> {
-        let corrupt = |what: String| StoreError::Corrupt(what);
-        let newest = "SELECT size, note FROM head ORDER BY size DESC LIMIT 1";
-        match rows::<String>(&self.connection, newest)?.last() {
-            None if self.edge.size() == 0 => Ok(()),
-            None => Err(corrupt("there are entries but no signed head".to_owned())),
-            Some((_, note)) => {
-                let head =
-                    verifier.open(note).map_err(|e| corrupt(format!("the newest head: {e}")))?;
-                if head.size == self.edge.size() && head.root == self.edge.root() {
-                    self.note.clone_from(note);
-                    Ok(())
-                } else {
-                    Err(corrupt(format!(
-                        "the newest head covers {} entries, {} are there, or the root differs",
-                        head.size,
-                        self.edge.size()
-                    )))
-                }
-            }
+/// The newest head, which is signed and covers exactly what is there.
+fn checked(
+    newest: Option<String>,
+    edge: &Edge,
+    verifier: &VerifierKey,
+) -> Result<String, StoreError> {
+    let corrupt = |what: String| StoreError::Corrupt(what);
+    let Some(note) = newest else {
+        if edge.size() == 0 {
+            return Ok(String::new());
         }
+        return Err(corrupt("there are entries but no signed head".to_owned()));
+    };
+    let head = verifier.open(&note).map_err(|e| corrupt(format!("the newest head: {e}")))?;
+    if head.size == edge.size() && head.root == edge.root() {
+        return Ok(note);
     }
+    Err(corrupt(format!(
+        "the newest head covers {} entries, {} are there, or the root differs",
+        head.size,
+        edge.size()
+    )))
+}
 
-    pub(super) fn head(&self) -> SignedHead {
-        SignedHead { size: self.edge.size(), root: self.edge.root(), note: self.note.clone() }
-    }
+/// A connection that may write, to a file that is made where it is not there.
+fn writable(path: &Path) -> Result<Connection, StoreError> {
+    private(path)?;
+    let connection = Connection::open(path).map_err(|e| sqlite(&e))?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000; \
+             PRAGMA wal_autocheckpoint = 1024;",
+        )
+        .map_err(|e| sqlite(&e))?;
+    #[cfg(test)]
+    confined(&connection, path);
+    Ok(connection)
+}
+
+pub(super) fn newest_head(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let newest = "SELECT size, note FROM head ORDER BY size DESC LIMIT 1";
+    Ok(rows::<String>(connection, newest)?.pop().map(|(_, note)| note))
 }
 
 /// All leaves in order.
@@ -164,25 +237,6 @@ impl State {
 /// When the file cannot be read.
 pub fn stored_rows(connection: &Connection) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
     rows(connection, ROWS)
-}
-
-/// Hands over every leaf in order, which is without a gap.
-pub(super) fn each_leaf(
-    connection: &Connection,
-    mut take: impl FnMut(u64, Vec<u8>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let mut statement = connection.prepare(ROWS).map_err(|e| sqlite(&e))?;
-    let mut rows = statement.query([]).map_err(|e| sqlite(&e))?;
-    let mut next = 0;
-    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
-        let (index, leaf): (u64, Vec<u8>) = numbered(row)?;
-        if index != next {
-            return Err(StoreError::Corrupt(format!("entry {next} is missing")));
-        }
-        next += 1;
-        take(index, leaf)?;
-    }
-    Ok(())
 }
 
 /// All heads in order of size.

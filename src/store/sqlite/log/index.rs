@@ -20,6 +20,7 @@ use self::file::{Mark, mark};
 use self::fill::Filler;
 pub(in crate::store::sqlite::log) use self::seek::Next;
 use super::super::keys::{ChainKey, Keyring};
+use super::parts::{Files, Parts};
 use super::{Published, read, unavailable};
 use crate::audit::tree::leaf_hash;
 use crate::limits::INDEX_LINGER;
@@ -53,19 +54,14 @@ pub(super) struct Index {
 impl Index {
     /// Begins to follow a log.
     pub(super) fn follow(
-        log: &Path,
+        dir: &Path,
         keys: Arc<Keyring>,
         published: Arc<Mutex<Published>>,
     ) -> Result<Self, StoreError> {
         let (commands, orders) = bounded(COMMANDS_MAX);
         let stop = Arc::new(AtomicBool::new(false));
-        let follower = Follower {
-            log: log.to_owned(),
-            path: file::path_beside(log),
-            keys,
-            published,
-            stop: Arc::clone(&stop),
-        };
+        let follower =
+            Follower { path: dir.join(file::FILE), keys, published, stop: Arc::clone(&stop) };
         let thread = std::thread::Builder::new()
             .name("weir-index".to_owned())
             .spawn(move || follower.run(&orders))
@@ -121,7 +117,6 @@ impl Index {
 }
 
 struct Follower {
-    log: PathBuf,
     path: PathBuf,
     keys: Arc<Keyring>,
     published: Arc<Mutex<Published>>,
@@ -131,7 +126,7 @@ struct Follower {
 /// The files as the thread holds them open.
 struct Open {
     index: Connection,
-    log: Connection,
+    log: Files,
 }
 
 impl Follower {
@@ -159,6 +154,12 @@ impl Follower {
                 drop(done.send(self.taken_out(open, filler, &chains)));
             }
         }
+    }
+
+    /// The files of the log, and how many entries its newest head covers.
+    fn newest(&self) -> (Parts, u64) {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        (published.parts.clone(), published.head.size)
     }
 
     fn tell(&self, taken: Result<u64, StoreError>) {
@@ -199,7 +200,7 @@ impl Follower {
     ) -> Result<&'o mut Open, StoreError> {
         if open.is_none() {
             filler.forget();
-            let log = super::file::reader(&self.log)?;
+            let log = Files::of(self.newest().0);
             let index = file::open(&self.path)?;
             if !is_of(&index, &log)? {
                 return Err(StoreError::Corrupt("it is the index of another log".to_owned()));
@@ -214,8 +215,11 @@ impl Follower {
         open: &mut Option<Open>,
         filler: &mut Filler<'_>,
     ) -> Result<u64, StoreError> {
-        let size = self.published.lock().unwrap_or_else(PoisonError::into_inner).head.size;
+        let (parts, size) = self.newest();
         let files = self.opened(open, filler)?;
+        if *files.log.parts() != parts {
+            files.log = Files::of(parts);
+        }
         let mut now = mark(&files.index)?;
         while now.size < size && !self.stop.load(Ordering::Relaxed) {
             let before = now;
@@ -252,10 +256,15 @@ fn gathered(orders: &Receiver<Command>) -> Command {
 }
 
 /// Whether an index is of this log: the last entry that it has taken up stands at its place.
-fn is_of(index: &Connection, log: &Connection) -> Result<bool, StoreError> {
+fn is_of(index: &Connection, log: &Files) -> Result<bool, StoreError> {
     let Mark { size, leaf } = mark(index)?;
     let Some(last) = size.checked_sub(1) else { return Ok(true) };
-    Ok(read::leaf_at(log, last)?.is_some_and(|found| leaf_hash(&found) == leaf))
+    // A log that is shorter than its index is another.
+    let file = match log.holding(last) {
+        Err(StoreError::Corrupt(_)) => return Ok(false),
+        found => found?,
+    };
+    Ok(read::leaf_at(file, last)?.is_some_and(|found| leaf_hash(&found) == leaf))
 }
 
 /// An index as a search finds it.
@@ -264,9 +273,9 @@ pub(super) struct Reading(Option<(Connection, u64)>);
 impl Reading {
     /// Opens the index of a log. One that is not there, is damaged or of another log has followed
     /// nothing: everything is read from the log.
-    pub(super) fn open(path: &Path, log: &Connection) -> Self {
+    pub(super) fn open(dir: &Path, log: &Files) -> Self {
         let opened = || -> Result<Option<(Connection, u64)>, StoreError> {
-            let Some(index) = file::reader(&file::path_beside(path))? else { return Ok(None) };
+            let Some(index) = file::reader(&dir.join(file::FILE))? else { return Ok(None) };
             if !is_of(&index, log)? {
                 return Ok(None);
             }

@@ -1,12 +1,13 @@
 //! Proofs from the log: made from stored tiles and the right side that the newest head covers.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 
-use super::file::reader;
-use super::read::{laid_open, leaf_at, sealed};
+use super::file::newest_head;
+use super::parts::{Files, Parts};
+use super::read::{laid_open, leaf_at, leaves, number, sealed};
 use super::tiles::{Stored, has_tiles};
 use super::{Log, blocking};
 use crate::audit::checkpoint::VerifierKey;
@@ -14,16 +15,16 @@ use crate::audit::entry::SlotId;
 use crate::audit::leaf::decode;
 use crate::audit::proof::{consistency, inclusion, root as root_of};
 use crate::audit::receipt::ProvenEntry;
-use crate::audit::tile::{FullTiles, RightSide, TileId, Tiled};
+use crate::audit::tile::{FullTiles, RightSide, TILE_WIDTH, TileId, Tiled};
 use crate::audit::tree::{Hash, leaf_hash};
 use crate::domain::DecisionId;
 use crate::store::{SignedHead, StoreError};
 
 impl Log {
-    /// The newest head, and the tiles that are not full at it.
-    fn snapshot(&self) -> (SignedHead, Arc<RightSide>) {
+    /// The newest head, the tiles that are not full at it, and the files.
+    fn snapshot(&self) -> (SignedHead, Arc<RightSide>, Parts) {
         let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        (published.head.clone(), Arc::clone(&published.right))
+        (published.head.clone(), Arc::clone(&published.right), published.parts.clone())
     }
 
     /// Reads from the tree of the newest head, on a thread that may wait.
@@ -31,10 +32,10 @@ impl Log {
         &self,
         read: impl FnOnce(&Tiled<'_, Stored<'_>>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (path, (_, right)) = (self.path.clone(), self.snapshot());
+        let (_, right, parts) = self.snapshot();
         blocking(move || {
-            let connection = reader(&path)?;
-            read(&Tiled { right: &right, full: Stored::of(&connection) })
+            let files = Files::of(parts);
+            read(&Tiled { right: &right, full: Stored::of(&files) })
         })
         .await
     }
@@ -85,20 +86,20 @@ impl Log {
         let Some(index) = self.place(event) else {
             return Ok(None);
         };
-        let (path, keys, (head, right)) =
-            (self.path.clone(), Arc::clone(&self.keys), self.snapshot());
+        let (keys, (head, right, parts)) = (Arc::clone(&self.keys), self.snapshot());
         let missing = move || StoreError::Corrupt(format!("entry {index} is missing"));
         blocking(move || {
-            let connection = reader(&path)?;
-            let leaf = leaf_at(&connection, index)?.ok_or_else(missing)?;
+            let files = Files::of(parts);
+            let file = files.holding(index)?;
+            let leaf = leaf_at(file, index)?.ok_or_else(missing)?;
             let event = decode(&leaf)
                 .map_err(|e| StoreError::Corrupt(format!("entry {index}: {e}")))?
                 .entry
                 .event;
-            let tree = Tiled { right: &right, full: Stored::of(&connection) };
+            let tree = Tiled { right: &right, full: Stored::of(&files) };
             let path = inclusion(&tree, index, head.size)?.ok_or_else(missing)?;
             let mut slots = Vec::new();
-            for (id, slot) in sealed(&connection, index)? {
+            for (id, slot) in sealed(file, index)? {
                 if open.contains(&id) {
                     slots.extend(laid_open(&keys, event, id, &slot)?);
                 }
@@ -109,46 +110,43 @@ impl Log {
     }
 }
 
-/// A log's file as its newest head covers it, read without keys and while a hub may be writing.
+/// A log as its newest head covers it, read without keys and while a hub may be writing.
 pub struct StoredTree {
-    connection: Connection,
+    files: Files,
     right: RightSide,
     head: SignedHead,
 }
 
 impl StoredTree {
-    /// Reads a file, up to its newest head, which `key` must have signed.
+    /// Opens the files of a log, oldest first, up to the newest head, which `key` must have signed. Reads
+    /// tiles and the last entries, not every entry: that is what verification is for.
     ///
     /// # Errors
-    /// When the file cannot be read, or is not what its head says.
-    pub fn read(path: &Path, key: &VerifierKey) -> Result<Self, StoreError> {
+    /// When a file cannot be read, or the log is not what its head says.
+    pub fn read(files: &[PathBuf], key: &VerifierKey) -> Result<Self, StoreError> {
         let corrupt = |what: String| StoreError::Corrupt(what);
-        let connection = reader(path)?;
-        // One snapshot, while a hub goes on writing.
-        connection.execute_batch("BEGIN").map_err(|e| super::sqlite(&e))?;
-        if !has_tiles(&connection)? {
+        let files = Files::as_of_now(files)?;
+        let newest = files.newest()?;
+        if !has_tiles(newest)? {
             let what = "the log has no tiles yet: let a hub of this version open it once";
             return Err(StoreError::Unavailable(what.to_owned()));
         }
-        let newest = "SELECT note FROM head ORDER BY size DESC LIMIT 1";
-        let note: String = connection
-            .query_row(newest, [], |row| row.get(0))
-            .optional()
-            .map_err(|e| super::sqlite(&e))?
-            .ok_or_else(|| corrupt("there is no signed head".to_owned()))?;
+        let note =
+            newest_head(newest)?.ok_or_else(|| corrupt("there is no signed head".to_owned()))?;
         let signed = key.open(&note).map_err(|e| corrupt(format!("the newest head: {e}")))?;
-        let mut right = RightSide::default();
-        super::file::each_leaf(&connection, |_, leaf| {
-            right.push(leaf_hash(&leaf));
+        let (tiled, mut last) = (signed.size - signed.size % TILE_WIDTH as u64, Vec::new());
+        in_order(&files, tiled, signed.size, |_, leaf| {
+            last.push(leaf_hash(leaf));
             Ok(())
         })?;
-        let tree = Tiled { right: &right, full: Stored::of(&connection) };
-        let root = root_of(&tree, right.size())?;
-        if (signed.size, signed.root) != (right.size(), root) {
+        let full = Stored::of(&files);
+        let right = RightSide::of(signed.size, &full, last)?;
+        let root = root_of(&Tiled { right: &right, full }, signed.size)?;
+        if signed.root != root {
             return Err(corrupt("the newest head is not that of the entries".to_owned()));
         }
         let head = SignedHead { size: signed.size, root, note };
-        Ok(Self { connection, right, head })
+        Ok(Self { files, right, head })
     }
 
     /// The newest head.
@@ -162,9 +160,11 @@ impl StoredTree {
     /// # Errors
     /// When the file cannot be read.
     pub fn note_at(&self, size: u64) -> Result<Option<String>, StoreError> {
-        let place = i64::try_from(size).unwrap_or(i64::MAX);
-        self.connection
-            .query_row("SELECT note FROM head WHERE size = ?1", [place], |row| row.get(0))
+        // The head of so many entries was written with the last of them.
+        let Some(last) = size.checked_sub(1) else { return Ok(None) };
+        self.files
+            .holding(last)?
+            .query_row("SELECT note FROM head WHERE size = ?1", [number(size)], |row| row.get(0))
             .optional()
             .map_err(|e| super::sqlite(&e))
     }
@@ -172,7 +172,7 @@ impl StoredTree {
     /// The tree, to make proofs and tiles from.
     #[must_use]
     pub fn tree(&self) -> Tiled<'_, impl FullTiles<Error = StoreError>> {
-        Tiled { right: &self.right, full: Stored::of(&self.connection) }
+        Tiled { right: &self.right, full: Stored::of(&self.files) }
     }
 
     /// Hands over every leaf in order.
@@ -181,8 +181,26 @@ impl StoredTree {
     /// When the file cannot be read, or `take` fails.
     pub fn each_leaf(
         &self,
-        mut take: impl FnMut(u64, Vec<u8>) -> Result<(), StoreError>,
+        take: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        super::file::each_leaf(&self.connection, &mut take)
+        in_order(&self.files, 0, self.head.size, take)
     }
+}
+
+/// Hands over the leaves from `first` to before `size` in order, none of which is missing.
+fn in_order(
+    files: &Files,
+    first: u64,
+    size: u64,
+    mut take: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut next = first;
+    leaves(files, first, size, |index, leaf| {
+        if index != next {
+            return Err(StoreError::Corrupt(format!("entry {next} is missing")));
+        }
+        next += 1;
+        take(index, leaf)
+    })?;
+    if next == size { Ok(()) } else { Err(StoreError::Corrupt(format!("entry {next} is missing"))) }
 }

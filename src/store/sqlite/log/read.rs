@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::keys::{Keyring, Opened};
 use super::file::reader;
 use super::index::{Next, Reading};
+use super::parts::{Files, Parts};
 use super::sqlite;
 use crate::audit::entry::{Entry, SlotId};
 use crate::audit::leaf::{Leaf, content_commitment, decode};
@@ -200,10 +201,19 @@ pub(super) fn sealed_slot(
 
 /// Hands over the leaves from `from` to before `end`, in order.
 pub(super) fn leaves(
-    connection: &Connection,
+    files: &Files,
     from: u64,
     end: u64,
     mut each: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    files.span(from, end, |file, from, end| leaves_in(file, from, end, &mut each))
+}
+
+fn leaves_in(
+    connection: &Connection,
+    from: u64,
+    end: u64,
+    each: &mut impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut statement = connection
         .prepare_cached("SELECT idx, leaf FROM entry WHERE idx >= ?1 AND idx < ?2 ORDER BY idx")
@@ -221,16 +231,11 @@ pub(super) fn leaves(
 
 /// The first place of `[from, end)` that was committed at `since` or later; `end` where there is none.
 /// Times do not go backwards in a log.
-fn first_since(
-    connection: &Connection,
-    since: Timestamp,
-    from: u64,
-    end: u64,
-) -> Result<u64, StoreError> {
+fn first_since(files: &Files, since: Timestamp, from: u64, end: u64) -> Result<u64, StoreError> {
     let (mut low, mut high) = (from, end);
     while low < high {
         let middle = low + (high - low) / 2;
-        let leaf = leaf_at(connection, middle)?
+        let leaf = leaf_at(files.holding(middle)?, middle)?
             .ok_or_else(|| StoreError::Corrupt(format!("entry {middle} is missing")))?;
         if decoded(middle, &leaf)?.committed_at < since { low = middle + 1 } else { high = middle }
     }
@@ -241,7 +246,7 @@ fn first_since(
 struct Filling<'a> {
     search: &'a Search,
     keys: &'a Keyring,
-    connection: &'a Connection,
+    files: &'a Files,
     entries: Vec<StoredEntry>,
     limit: usize,
 }
@@ -256,9 +261,9 @@ impl Filling<'_> {
         let subject_only = self.search.with == Slots::Subject;
         let slots = match &self.search.slot {
             None | Some((SlotId::Subject, _)) if subject_only => {
-                sealed_only(self.connection, index, SlotId::Subject)?
+                sealed_only(self.files.holding(index)?, index, SlotId::Subject)?
             }
-            None | Some(_) => sealed(self.connection, index)?,
+            None | Some(_) => sealed(self.files.holding(index)?, index)?,
         };
         if !slot_is_meant(self.search, self.keys, &leaf.entry, &slots)? {
             return Ok(false);
@@ -275,24 +280,25 @@ impl Filling<'_> {
 /// is met; `next_index` tells where to go on. Where the index has followed it leads from one entry to the
 /// next; what it has not taken up is read row by row.
 pub(super) fn search(
-    path: &Path,
+    dir: &Path,
+    parts: &Parts,
     keys: &Keyring,
     search: &Search,
     size: u64,
 ) -> Result<Page, StoreError> {
-    let connection = reader(path)?;
+    let files = Files::of(parts.clone());
     let size = search.upto.map_or(size, |upto| upto.min(size));
     let limit = search.limit.max(1);
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_mul(READ_AHEAD);
     let (mut from, mut last) = (search.from_index.min(size), size);
     if let Some(since) = search.since {
-        from = first_since(&connection, since, from, size)?;
+        from = first_since(&files, since, from, size)?;
     }
     if let Some(until) = search.until {
-        last = first_since(&connection, until, from, size)?;
+        last = first_since(&files, until, from, size)?;
     }
-    let mut page = Filling { search, keys, connection: &connection, entries: Vec::new(), limit };
-    let index = Reading::open(path, &connection);
+    let mut page = Filling { search, keys, files: &files, entries: Vec::new(), limit };
+    let index = Reading::open(dir, &files);
     let (helped, sought) = index.sought(keys, search)?;
     let helped = helped.min(last);
     let mut read = 0;
@@ -307,7 +313,7 @@ pub(super) fn search(
                 from = helped;
                 break;
             }
-            let leaf = leaf_at(&connection, at)?
+            let leaf = leaf_at(files.holding(at)?, at)?
                 .ok_or_else(|| StoreError::Corrupt(format!("entry {at} is missing")))?;
             if page.look(at, &leaf)? {
                 return Ok(page.ended(Some(at), last, size));
@@ -321,7 +327,7 @@ pub(super) fn search(
     }
     let end = from.saturating_add(bound).min(last);
     let mut rest = None;
-    leaves(&connection, from, end, |at, leaf| {
+    leaves(&files, from, end, |at, leaf| {
         if rest.is_none() && page.look(at, leaf)? {
             rest = Some(at);
         }

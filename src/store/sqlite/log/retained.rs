@@ -1,6 +1,7 @@
 //! What each year's key opens.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::tz::TimeZone;
 use rusqlite::params;
@@ -12,7 +13,7 @@ use crate::audit::leaf::decode;
 use crate::audit::retention::YearOfEntries;
 use crate::domain::ResidentId;
 use crate::store::StoreError;
-use crate::store::sqlite::keys::year_of_sealed;
+use crate::store::sqlite::keys::{Keyring, year_of_sealed};
 
 impl Log {
     /// The entries of which something is sealed, by the year of the key; with how many are about one of
@@ -24,39 +25,11 @@ impl Log {
         &self,
         held: Vec<ResidentId>,
     ) -> Result<BTreeMap<i16, YearOfEntries>, StoreError> {
-        let (path, keys, size) = (self.path.clone(), self.keys.clone(), self.head().size);
+        let ((parts, head), keys) = (self.parts(), self.keys.clone());
         blocking(move || {
-            let connection = reader(&path)?;
-            // Whatever an entry seals it seals under one key; whom it is about stands before each slot.
-            let mut statement = connection
-                .prepare(
-                    "SELECT e.idx, e.leaf, s.bytes, s.slot FROM entry e JOIN slot s ON s.idx = e.idx \
-                     AND s.slot = (SELECT min(slot) FROM slot WHERE idx = e.idx) \
-                     WHERE e.idx < ?1 ORDER BY e.idx",
-                )
-                .map_err(|e| sqlite(&e))?;
-            let end = i64::try_from(size).unwrap_or(i64::MAX);
-            let mut rows = statement.query(params![end]).map_err(|e| sqlite(&e))?;
-            let mut years: BTreeMap<i16, YearOfEntries> = BTreeMap::new();
-            while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
-                let column = || Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-                let (index, leaf, sealed, slot): (i64, Vec<u8>, Vec<u8>, u8) =
-                    column().map_err(|e: rusqlite::Error| sqlite(&e))?;
-                let damaged = |why: String| StoreError::Corrupt(format!("entry {index}: {why}"));
-                let leaf = decode(&leaf).map_err(|e| damaged(e.to_string()))?;
-                let year = year_of_sealed(&sealed)
-                    .ok_or_else(|| damaged("a slot is malformed".to_owned()))?;
-                let committed = leaf.committed_at.to_zoned(TimeZone::UTC).year();
-                let one = years.entry(year).or_default();
-                *one.entries.entry((leaf.entry.kind.kept(), committed)).or_default() += 1;
-                if slot == SlotId::Subject as u8 {
-                    let event = leaf.entry.event;
-                    for resident in &held {
-                        if keys.is_about(event, &sealed, resident.uuid().as_bytes())? {
-                            one.held += 1;
-                        }
-                    }
-                }
+            let mut years = BTreeMap::new();
+            for (path, from, end) in parts.span(0, head.size) {
+                counted(path, &keys, &held, (from, end), &mut years)?;
             }
             for (year, one) in &mut years {
                 one.opens = keys.opens_year(*year)?;
@@ -65,4 +38,44 @@ impl Log {
         })
         .await
     }
+}
+
+fn counted(
+    path: &Path,
+    keys: &Keyring,
+    held: &[ResidentId],
+    (from, end): (u64, u64),
+    years: &mut BTreeMap<i16, YearOfEntries>,
+) -> Result<(), StoreError> {
+    let connection = reader(path)?;
+    // Whatever an entry seals it seals under one key; whom it is about stands before each slot.
+    let mut statement = connection
+        .prepare(
+            "SELECT e.idx, e.leaf, s.bytes, s.slot FROM entry e JOIN slot s ON s.idx = e.idx \
+             AND s.slot = (SELECT min(slot) FROM slot WHERE idx = e.idx) \
+             WHERE e.idx >= ?1 AND e.idx < ?2 ORDER BY e.idx",
+        )
+        .map_err(|e| sqlite(&e))?;
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![number(from), number(end)]).map_err(|e| sqlite(&e))?;
+    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
+        let column = || Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+        let (index, leaf, sealed, slot): (i64, Vec<u8>, Vec<u8>, u8) =
+            column().map_err(|e: rusqlite::Error| sqlite(&e))?;
+        let damaged =
+            |why: &dyn std::fmt::Display| StoreError::Corrupt(format!("entry {index}: {why}"));
+        let leaf = decode(&leaf).map_err(|e| damaged(&e))?;
+        let year = year_of_sealed(&sealed).ok_or_else(|| damaged(&"a slot is malformed"))?;
+        let committed = leaf.committed_at.to_zoned(TimeZone::UTC).year();
+        let one = years.entry(year).or_default();
+        *one.entries.entry((leaf.entry.kind.kept(), committed)).or_default() += 1;
+        if slot == SlotId::Subject as u8 {
+            for resident in held {
+                if keys.is_about(leaf.entry.event, &sealed, resident.uuid().as_bytes())? {
+                    one.held += 1;
+                }
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! The log on real files: durability before answers, grouping, full disks, and every kind of tampering.
 
+mod years;
+
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;

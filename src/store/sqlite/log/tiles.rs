@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::parts::Files;
 use super::sqlite;
 use crate::audit::tile::{FullTiles, RightSide, Tile, TileId, full_tile};
 use crate::audit::tree::Hash;
@@ -40,19 +41,26 @@ pub(super) fn has_tiles(connection: &Connection) -> Result<bool, StoreError> {
     connection.query_row(count, [], |row| row.get(0)).map_err(|e| sqlite(&e))
 }
 
-/// Takes the entries of a log that is being opened, and holds the tiles against them.
+/// Takes the entries of a log that is being opened, file by file, and holds the tiles against them.
 #[derive(Default)]
 pub(super) struct Adopting {
     right: RightSide,
+    /// Tiles that the entries of this file have filled.
     full: u64,
     made: u64,
 }
 
 impl Adopting {
-    pub(super) fn push(&mut self, connection: &Connection, leaf: Hash) -> Result<(), StoreError> {
+    /// `keep` is given what is missing in the file.
+    pub(super) fn push(
+        &mut self,
+        file: &Connection,
+        leaf: Hash,
+        keep: &mut dyn FnMut(&Tile) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         for tile in self.right.push(leaf) {
             self.full += 1;
-            match stored(connection, tile.id)? {
+            match stored(file, tile.id)? {
                 Some(bytes) if bytes == tile.hashes.concat() => {}
                 Some(_) => {
                     let what = format!("{} is not that of the entries", tile.id);
@@ -60,38 +68,42 @@ impl Adopting {
                 }
                 None => {
                     self.made += 1;
-                    keep(connection, &tile).map_err(|e| sqlite(&e))?;
+                    keep(&tile)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// There is no tile but those of the entries.
-    pub(super) fn finish(self, connection: &Connection) -> Result<RightSide, StoreError> {
-        let count: i64 = connection
+    /// There is no tile in the file but those that its entries filled.
+    pub(super) fn end_of_file(&mut self, file: &Connection) -> Result<(), StoreError> {
+        let count: i64 = file
             .query_row("SELECT count(*) FROM tile", [], |row| row.get(0))
             .map_err(|e| sqlite(&e))?;
-        if u64::try_from(count) != Ok(self.full) {
+        if u64::try_from(count) != Ok(std::mem::take(&mut self.full)) {
             let what = "there are tiles of entries that are not there".to_owned();
             return Err(StoreError::Corrupt(what));
         }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> RightSide {
         if self.made > 0 {
             tracing::info!(tiles = self.made, "Tiles of the audit log were made anew");
         }
-        Ok(self.right)
+        self.right
     }
 }
 
-/// Reads full tiles, each once.
+/// Reads full tiles, each once. A tile is in the file with the entry that filled it.
 pub(super) struct Stored<'a> {
-    connection: &'a Connection,
+    files: &'a Files,
     read: RefCell<BTreeMap<TileId, Rc<Vec<Hash>>>>,
 }
 
 impl<'a> Stored<'a> {
-    pub(super) const fn of(connection: &'a Connection) -> Self {
-        Self { connection, read: RefCell::new(BTreeMap::new()) }
+    pub(super) const fn of(files: &'a Files) -> Self {
+        Self { files, read: RefCell::new(BTreeMap::new()) }
     }
 }
 
@@ -102,7 +114,7 @@ impl FullTiles for Stored<'_> {
         if let Some(read) = self.read.borrow().get(&id) {
             return Ok(Rc::clone(read));
         }
-        let bytes = stored(self.connection, id)?
+        let bytes = stored(self.files.holding(id.last_entry())?, id)?
             .ok_or_else(|| StoreError::Corrupt(format!("{id} is missing")))?;
         let hashes = full_tile(&bytes)
             .ok_or_else(|| StoreError::Corrupt(format!("{id} is not 256 hashes")))?;

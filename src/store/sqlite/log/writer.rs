@@ -11,7 +11,8 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use uuid::Uuid;
 
-use super::file::State;
+use super::file::{State, files_from};
+use super::parts::{file_of, year_in_name, year_of};
 use super::rollback::Seen;
 use super::tiles::keep;
 use super::{Draft, Job, Published, Reply, draft, sqlite};
@@ -20,6 +21,7 @@ use crate::audit::entry::{Entry, Facet, Kind};
 use crate::audit::leaf::encode;
 use crate::audit::tile::{RightSide, Tile};
 use crate::audit::tree::{Edge, Hash, leaf_hash};
+use crate::audit::verify::head_before;
 use crate::clock::SharedClock;
 use crate::domain::DecisionId;
 use crate::store::{Receipt, Refusal, SignedHead, StoreError};
@@ -27,7 +29,7 @@ use crate::store::{Receipt, Refusal, SignedHead, StoreError};
 pub(super) struct Writer {
     /// `None`: poisoned; nothing is written before the file was reopened and verified.
     state: Option<State>,
-    path: PathBuf,
+    dir: PathBuf,
     key: SigningKey,
     origin: String,
     clock: SharedClock,
@@ -57,15 +59,14 @@ struct Batch {
 impl Writer {
     pub(super) fn new(
         state: State,
-        path: PathBuf,
+        dir: PathBuf,
         key: SigningKey,
         origin: String,
         clock: SharedClock,
         published: Arc<Mutex<Published>>,
     ) -> Result<Self, StoreError> {
         let fresh = state.edge.size() == 0;
-        let mut writer =
-            Self { state: Some(state), path, key, origin, clock, published, missed: 0 };
+        let mut writer = Self { state: Some(state), dir, key, origin, clock, published, missed: 0 };
         if fresh {
             let genesis = vec![draft(own_entry(Kind::Genesis, BTreeMap::new()), None)?];
             writer.commit(&genesis)?;
@@ -141,9 +142,15 @@ impl Writer {
                 { self.published.lock().unwrap_or_else(PoisonError::into_inner).head.clone() };
             // What somebody was told must be there still: of one size there is one signed root.
             let told = Seen::in_this_run(&head);
-            let (state, places) = State::open(&self.path, &verifier, told.as_ref())?;
+            let (state, places) =
+                State::open(&files_from(&self.dir, self.clock.now())?, &verifier, told.as_ref())?;
             let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-            *published = Published { head: state.head(), right: Arc::clone(&state.right), places };
+            *published = Published {
+                head: state.head(),
+                right: Arc::clone(&state.right),
+                places,
+                parts: state.parts.clone(),
+            };
             drop(published);
             self.state = Some(state);
         }
@@ -172,14 +179,35 @@ impl Writer {
 
     /// Writes a batch, after an entry about the gap if there was one.
     fn write(&mut self, mut drafts: Vec<Draft>) -> Result<Vec<Receipt>, StoreError> {
-        let gap = usize::from(self.missed > 0);
+        let wanted = drafts.len();
         if self.missed > 0 {
             let count = BTreeMap::from([(Facet::Count, self.missed.to_string())]);
             drafts.insert(0, draft(own_entry(Kind::Gap, count), None)?);
         }
+        if let Some(before) = self.new_year()? {
+            let before = BTreeMap::from([(Facet::Previous, before)]);
+            drafts.insert(0, draft(own_entry(Kind::Genesis, before), None)?);
+        }
+        let own = drafts.len() - wanted;
         let receipts = self.commit(&drafts)?;
         self.missed = 0;
-        Ok(receipts.into_iter().skip(gap).collect())
+        Ok(receipts.into_iter().skip(own).collect())
+    }
+
+    /// Begins the file of a new year where it is one; tells the head before, where a file has yet to begin
+    /// with it.
+    fn new_year(&mut self) -> Result<Option<String>, StoreError> {
+        let Some(mut state) = self.state.take() else {
+            return Err(StoreError::Unavailable("the log is being reopened".to_owned()));
+        };
+        let year = year_of(self.clock.now().max(state.last_commit));
+        if state.begun && year_in_name(&state.path).is_some_and(|written| written < year) {
+            // An error leaves the writer poisoned: the files are reopened as they are.
+            state.turn(file_of(&self.dir, year))?;
+        }
+        let before = (!state.begun).then(|| head_before(&state.edge));
+        self.state = Some(state);
+        Ok(before)
     }
 
     fn commit(&mut self, drafts: &[Draft]) -> Result<Vec<Receipt>, StoreError> {
@@ -206,6 +234,10 @@ impl Writer {
         }
         published.head = batch.head.clone();
         published.right = Arc::clone(&batch.right);
+        if !state.begun {
+            published.parts = state.parts.clone();
+            state.begun = true;
+        }
         drop(published);
         state.edge = batch.edge;
         state.right = batch.right;

@@ -7,9 +7,10 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Rows, params};
 
 use super::super::super::keys::Keyring;
-use super::super::file::reader;
+use super::super::file::files_in;
+use super::super::parts::Files;
 use super::super::{read, sqlite};
-use super::file::{self, SCHEMA, mark, path_beside};
+use super::file::{self, FILE, SCHEMA, mark};
 use super::fill::Filler;
 use super::terms::{Term, shown};
 use crate::store::StoreError;
@@ -56,21 +57,21 @@ impl Findings {
     }
 }
 
-/// Compares the index beside a log with what the log makes, whether or not a hub is running; without keys
+/// Compares the index of a data folder with what the log makes, whether or not a hub is running; without keys
 /// it is not looked at whom entries are found by. `None`: there is no index.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn check(log: &Path, keys: Option<&Keyring>) -> Result<Option<Checked>, StoreError> {
+pub fn check(dir: &Path, keys: Option<&Keyring>) -> Result<Option<Checked>, StoreError> {
     let subjects = keys.is_some();
     let found = |entries, findings| Ok(Some(Checked { entries, subjects, findings }));
-    let index = match file::reader(&path_beside(log)) {
+    let index = match file::reader(&dir.join(FILE)) {
         Ok(None) => return Ok(None),
         Ok(Some(index)) => index,
         Err(StoreError::Corrupt(why)) => return found(0, vec![format!("the file: {why}")]),
         Err(error) => return Err(error),
     };
-    match compared(&index, &reader(log)?, keys) {
+    match compared(&index, dir, keys) {
         Ok((entries, findings)) => found(entries, findings),
         Err(StoreError::Corrupt(why)) => found(0, vec![format!("the file: {why}")]),
         Err(error) => Err(error),
@@ -79,21 +80,21 @@ pub fn check(log: &Path, keys: Option<&Keyring>) -> Result<Option<Checked>, Stor
 
 fn compared(
     index: &Connection,
-    log: &Connection,
+    dir: &Path,
     keys: Option<&Keyring>,
 ) -> Result<(u64, Vec<String>), StoreError> {
     // One snapshot of each, the log's later: it holds what the index has taken up.
     index.execute_batch("BEGIN").map_err(|e| sqlite(&e))?;
     let now = mark(index)?;
-    log.execute_batch("BEGIN").map_err(|e| sqlite(&e))?;
-    if !super::is_of(index, log)? {
+    let log = Files::as_of_now(&files_in(dir)?)?;
+    if !super::is_of(index, &log)? {
         let what = format!(
             "it has taken up {} entries of another log, or of one that was changed",
             now.size
         );
         return Ok((now.size, vec![what]));
     }
-    let made = made_anew(log, keys, now.size)?;
+    let made = made_anew(&log, keys, now.size)?;
     let mut findings = Findings::default();
     words(&made, index, &mut findings)?;
     if keys.is_some() {
@@ -103,11 +104,7 @@ fn compared(
 }
 
 /// What the index should be, in a file that goes away with its connection.
-fn made_anew(
-    log: &Connection,
-    keys: Option<&Keyring>,
-    size: u64,
-) -> Result<Connection, StoreError> {
+fn made_anew(log: &Files, keys: Option<&Keyring>, size: u64) -> Result<Connection, StoreError> {
     let mut made = Connection::open("").map_err(|e| sqlite(&e))?;
     made.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
         .and_then(|()| made.execute_batch(SCHEMA))

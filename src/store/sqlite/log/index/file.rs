@@ -29,10 +29,6 @@ pub(super) struct Mark {
     pub(super) leaf: Hash,
 }
 
-pub(super) fn path_beside(log: &Path) -> PathBuf {
-    log.with_file_name(FILE)
-}
-
 /// Opens the file for writing; one of another format is made anew.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let connection = opened(path)?;

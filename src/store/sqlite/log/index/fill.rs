@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::super::super::keys::{ChainKey, Keyring};
+use super::super::parts::Files;
 use super::super::{read, sqlite};
 use super::file::{Mark, mark, set_mark};
 use super::terms::{Term, terms_of};
@@ -39,7 +40,7 @@ impl<'k> Filler<'k> {
     pub(super) fn batch(
         &mut self,
         index: &mut Connection,
-        log: &Connection,
+        log: &Files,
         size: u64,
         seen: impl FnMut(&SubjectRow),
     ) -> Result<Mark, StoreError> {
@@ -89,7 +90,7 @@ impl<'k> Filler<'k> {
     fn taken(
         &mut self,
         index: &mut Connection,
-        log: &Connection,
+        log: &Files,
         size: u64,
         mut seen: impl FnMut(&SubjectRow),
     ) -> Result<Mark, StoreError> {
@@ -108,7 +109,7 @@ impl<'k> Filler<'k> {
                 postings.push((self.word(&t, term)?, read::number(at)));
             }
             if let Some(keys) = self.keys
-                && let Some(sealed) = read::sealed_slot(log, at, SlotId::Subject)?
+                && let Some(sealed) = read::sealed_slot(log.holding(at)?, at, SlotId::Subject)?
                 && let Some(chain) = keys.chain_of(entry.event, &sealed)?
             {
                 let n = self.next_in(&t, &chain)?;

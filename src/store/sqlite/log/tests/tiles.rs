@@ -135,7 +135,7 @@ async fn a_log_of_the_version_before_gets_its_tiles_at_the_next_opening() {
     assert_eq!(whole.len(), 2);
     for older in ["DROP TABLE tile", "DELETE FROM tile WHERE n = 1"] {
         Connection::open(file(&dir)).unwrap().execute_batch(older).unwrap();
-        let read = || StoredTree::read(&file(&dir), &verifier(&dir));
+        let read = || StoredTree::read(&[file(&dir)], &verifier(&dir));
         let proven = || inclusion(&read()?.tree(), 300, 600);
         let early = proven().unwrap_err();
         let says = if older.starts_with("DROP") { "no tiles yet" } else { "tile 0/1 is missing" };
