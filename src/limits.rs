@@ -148,6 +148,10 @@ pub const HOLDS_MAX: usize = 10_000;
 pub const AUTHORITY_LEN_MAX: usize = 2_000;
 /// Time between two writings of the audit log's lock.
 pub const AUDIT_LOCK_EVERY: Duration = Duration::from_secs(1);
+/// How long a backup waits before it looks again whether nobody is changing anything.
+pub const BACKUP_LOCK_RETRY: Duration = Duration::from_millis(1);
+/// How often it looks before it gives up: half a minute at least.
+pub const BACKUP_LOCK_TRIES: u32 = 30_000;
 
 /// Time between two looks at the policy folder.
 pub const POLICY_LOOK_EVERY: Duration = Duration::from_secs(1);

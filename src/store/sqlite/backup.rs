@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::log::{VERIFIER, files_in, private, reader, sqlite, unavailable, write_whole};
 use super::{FILE, keys};
+use crate::limits::{BACKUP_LOCK_RETRY, BACKUP_LOCK_TRIES};
 use crate::store::StoreError;
 
 /// What a copy consists of, as `sha256sum -c` reads it; written last: without it a copy is no copy.
@@ -123,9 +124,15 @@ impl Pinned {
     fn at_rest(data: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let path = data.join(FILE);
-        let writer = Connection::open_with_flags(&path, flags).map_err(|e| sqlite(&e))?;
+        let mut writer = Connection::open_with_flags(&path, flags).map_err(|e| sqlite(&e))?;
+        // A busy hub leaves the file for moments only. SQLite's own waiting looks ever more seldom and may
+        // miss them all; this one looks often.
         writer
-            .execute_batch("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE")
+            .busy_handler(Some(|tries| {
+                std::thread::sleep(BACKUP_LOCK_RETRY);
+                u32::try_from(tries).is_ok_and(|tries| tries < BACKUP_LOCK_TRIES)
+            }))
+            .and_then(|()| writer.execute_batch("BEGIN IMMEDIATE"))
             .map_err(|e| sqlite(&e))?;
         let mut files = vec![(FILE.to_owned(), pinned(&path)?)];
         for path in files_in(data)? {

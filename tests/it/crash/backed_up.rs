@@ -1,6 +1,9 @@
 //! Copies of a hub that callers keep busy, each restored and held against what callers were told; and
 //! copies that are not whole.
 
+use weir::audit::checkpoint::VerifierKey;
+use weir::store::sqlite::log::RollbackLock;
+
 use super::*;
 
 fn ran(exit: i32, command: &[&str]) -> String {
@@ -21,6 +24,17 @@ fn consistent(data: &Path, keys: &weir::store::sqlite::keys::Keyring) -> (Log, u
     assert_eq!(log.registered, there, "a change and its entry are not together");
     let count = there.len();
     (log, count)
+}
+
+/// How many entries a copy's log holds.
+fn held(copy: &Path) -> u64 {
+    let file = Connection::open(copy.join("audit-2026.db")).unwrap();
+    let count = file.query_row("SELECT count(*) FROM entry", [], |row| row.get::<_, i64>(0));
+    u64::try_from(count.unwrap()).unwrap()
+}
+
+fn verifier_key(data: &Path) -> VerifierKey {
+    VerifierKey::parse(&std::fs::read_to_string(data.join("audit.vkey")).unwrap()).unwrap()
 }
 
 #[test]
@@ -57,10 +71,18 @@ fn a_copy_of_a_busy_hub_is_whole_and_holds_what_was_told_before() {
         before.push((receipts, told.registered.lock().unwrap().len()));
         let out = at(format!("copy-{n}"));
         ran(0, &["backup", "--data", data.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+        // Callers go on being answered.
+        let after = told.receipts.lock().unwrap().len();
+        while told.receipts.lock().unwrap().len() == after {
+            heard.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
     }
-    // Callers were answered while it was copied.
-    let after = told.receipts.lock().unwrap().len();
-    assert!(after > before[0].0.len() + 60, "{after}");
+    // The lock is written once a second: here it has seen more than the first copy holds.
+    let (lock, key) = (RollbackLock::beside(&data), verifier_key(&data));
+    let first = held(&at("copy-0".to_owned()));
+    while lock.seen(&data, &key).unwrap().is_none_or(|seen| seen.size <= first) {
+        heard.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
     hub.kill();
     runtime.block_on(async {
         for caller in callers {
