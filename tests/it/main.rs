@@ -31,6 +31,7 @@ mod proofs;
 mod questions;
 mod quiet;
 mod records;
+mod registered;
 mod reloading;
 mod replayed;
 mod replaying;
