@@ -4,6 +4,7 @@
 pub mod checkpoint;
 pub mod entry;
 pub mod erasure;
+pub mod export;
 pub mod leaf;
 pub mod proof;
 pub mod pseudonym;

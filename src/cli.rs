@@ -401,6 +401,9 @@ enum AuditCommand {
         /// The log's lock; without it, DIR.audit-lock beside the data folder, if it is there.
         #[arg(long)]
         lock: Option<PathBuf>,
+        /// The folder of an export instead, made by `weir audit export`. Needs no data folder when a key is given.
+        #[arg(long, conflicts_with_all = ["kept", "lock"])]
+        export: Option<PathBuf>,
     },
     /// Says which years of the log are past their time, by words/retention.csv of the policy in force, in a data
     /// folder that no hub has open; and destroys their keys when told so.
@@ -459,6 +462,8 @@ enum AuditCommand {
     /// Answers a question that has a name, from a data folder that no hub has open. The reading is an entry
     /// too.
     Question(Box<audit::question::Wish>),
+    /// Exports entries with all that shows they are the log's, and which part of it.
+    Export(Box<audit::export::Wish>),
     /// Lists what was refused, withheld, referred, reported as not given, or not done in time; or figures of it.
     NonDisclosures(Box<audit::register::Wish>),
     /// Lists the questions that have a name, and what the hub cannot answer and why.
@@ -489,9 +494,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Policy(command) => policy::run(command),
-        Command::Audit(AuditCommand::Verify { data, key, kept, lock }) => {
-            audit::verify(&data, key.as_deref(), kept.as_deref(), lock.as_deref())
-        }
+        Command::Audit(AuditCommand::Verify { data, key, kept, lock, export }) => match export {
+            Some(export) => audit::verify_export(&export, &data, key.as_deref()),
+            None => audit::verify(&data, key.as_deref(), kept.as_deref(), lock.as_deref()),
+        },
+        Command::Audit(AuditCommand::Export(wish)) => audit::export::run(&wish),
         Command::Audit(AuditCommand::Retain { data, hub_key_file, as_of, destroy }) => {
             let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
             audit::retain::run(&folder, &audit::retain::Wish { as_of, destroy })

@@ -233,6 +233,32 @@ pub enum Facet {
 }
 
 impl Facet {
+    /// The name on the wire and in exports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Role => "role",
+            Self::Purpose => "purpose",
+            Self::Holder => "holder",
+            Self::Outcome => "outcome",
+            Self::Codes => "codes",
+            Self::Released => "released",
+            Self::Withheld => "withheld",
+            Self::Rules => "rules",
+            Self::Gateways => "gateways",
+            Self::Agreements => "agreements",
+            Self::Duties => "duties",
+            Self::Override => "override",
+            Self::Alarm => "alarm",
+            Self::Bases => "bases",
+            Self::Subjects => "subjects",
+            Self::What => "what",
+            Self::Count => "count",
+            Self::Previous => "previous",
+            Self::Review => "review",
+        }
+    }
+
     /// The one with this number in the canonical bytes.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {

@@ -35,7 +35,8 @@ pub struct OpenedSlot {
 }
 
 impl OpenedSlot {
-    fn commitment(&self) -> [u8; 32] {
+    /// What the leaf must hold of it.
+    pub(super) fn commitment(&self) -> [u8; 32] {
         let content = content_commitment(self.id, &self.salt, &self.content);
         slot_commitment(self.id, &content, &self.sealed)
     }

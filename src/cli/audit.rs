@@ -1,6 +1,7 @@
 //! `weir audit`: the log of a data folder, without a running hub.
 
 pub mod accept;
+pub mod export;
 pub mod index;
 pub mod question;
 pub mod register;
@@ -24,6 +25,27 @@ pub fn verify(data: &Path, key: Option<&str>, kept: Option<&str>, lock: Option<&
         Ok(outcome) => outcome,
         Err(text) => Outcome { text, exit: 2 },
     }
+}
+
+/// `weir audit verify --export DIR [--key KEY]`: an export, which verifies alone.
+#[must_use]
+pub fn verify_export(export: &Path, data: &Path, key: Option<&str>) -> Outcome {
+    match key_of(data, key) {
+        Ok(key) => export::verify(export, &key),
+        Err(text) => Outcome { text, exit: 2 },
+    }
+}
+
+/// The key that was named, or the one in the folder.
+fn key_of(data: &Path, key: Option<&str>) -> Result<VerifierKey, String> {
+    let shown = data.display();
+    let text = match key {
+        Some(key) => key.to_owned(),
+        None => std::fs::read_to_string(data.join("audit.vkey")).map_err(|e| {
+            format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder? Or name --key")
+        })?,
+    };
+    VerifierKey::parse(&text).map_err(|e| format!("the verifier key: {e}"))
 }
 
 /// `SIZE:ROOT`, as an earlier verification printed it.
@@ -51,13 +73,7 @@ fn verified(
     lock: Option<&Path>,
 ) -> Result<Outcome, String> {
     let shown = data.display();
-    let text = match key {
-        Some(key) => key.to_owned(),
-        None => std::fs::read_to_string(data.join("audit.vkey")).map_err(|e| {
-            format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder?")
-        })?,
-    };
-    let key = VerifierKey::parse(&text).map_err(|e| format!("the verifier key: {e}"))?;
+    let key = key_of(data, key)?;
     let kept = match kept {
         None => None,
         Some(text) => match kept_root(text) {

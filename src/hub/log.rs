@@ -2,6 +2,7 @@
 //! in the log before anything is read; bodies and the full decision are never shown.
 
 mod access;
+mod export;
 mod query;
 mod questions;
 mod register;
@@ -18,6 +19,7 @@ use crate::limits;
 use crate::store::{Receipt, Search, SignedHead, StoredEntry};
 
 pub use access::SignedOff;
+pub use export::{Exporting, Formats};
 pub use query::EntryQuery;
 pub use questions::{Answered, answer_from, judged_by};
 pub use register::{RegisterFigures, RegisterQuery, Registered, figures_from, registered_from};

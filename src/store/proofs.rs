@@ -2,7 +2,8 @@
 
 use super::StoreError;
 use crate::audit::entry::SlotId;
-use crate::audit::receipt::ProvenEntry;
+use crate::audit::export::Covered;
+use crate::audit::receipt::{OpenedSlot, ProvenEntry};
 use crate::audit::tile::TileId;
 use crate::audit::tree::Hash;
 use crate::domain::DecisionId;
@@ -26,4 +27,15 @@ pub trait Proofs: Send + Sync {
         event: DecisionId,
         open: &'static [SlotId],
     ) -> Result<Option<ProvenEntry>, StoreError>;
+
+    /// The leaves at these places, with the slots that are laid open as in [`Proofs::proven`].
+    async fn laid_open(
+        &self,
+        indexes: Vec<u64>,
+        open: &'static [SlotId],
+    ) -> Result<Vec<(Vec<u8>, Vec<OpenedSlot>)>, StoreError>;
+
+    /// The roots over these places in the tree of the newest head: of each run from a first place to before
+    /// another, in the fewest perfect subtrees.
+    async fn covered(&self, runs: Vec<(u64, u64)>) -> Result<Vec<Vec<Covered>>, StoreError>;
 }

@@ -17,6 +17,7 @@ mod crash;
 mod draining;
 mod erased;
 mod errors_page;
+mod exporting;
 mod facts;
 mod facts_page;
 mod failing;

@@ -17,15 +17,8 @@ use crate::policy::Outcome as Came;
 use crate::store::{Search, StoredEntry};
 
 /// What to look for; all that is said must hold.
-#[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Example: weir audit search --data weir-data --outcome DENY")]
-pub struct Wish {
-    /// The data folder.
-    #[arg(long, default_value = "weir-data")]
-    data: PathBuf,
-    /// The file of the hub key; without it, DIR.hub-key beside the data folder.
-    #[arg(long)]
-    hub_key_file: Option<PathBuf>,
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Filters {
     /// What happened, such as Disclose or AuditRead.
     #[arg(long)]
     kind: Option<String>,
@@ -71,6 +64,20 @@ pub struct Wish {
     /// Recorded before this time.
     #[arg(long)]
     until: Option<String>,
+}
+
+/// A search.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example: weir audit search --data weir-data --outcome DENY")]
+pub struct Wish {
+    /// The data folder.
+    #[arg(long, default_value = "weir-data")]
+    data: PathBuf,
+    /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+    #[arg(long)]
+    hub_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    filters: Filters,
     /// From this entry on.
     #[arg(long, default_value_t = 0)]
     from: u64,
@@ -105,25 +112,22 @@ fn word<T: FromStr<Err: std::fmt::Display>>(
 }
 
 /// The search, and what was looked for in words.
-fn search_of(wish: &Wish) -> Result<(Search, Vec<String>), String> {
+pub(super) fn search_of(filters: &Filters) -> Result<(Search, Vec<String>), String> {
     let outcomes = Came::ALL.map(Came::as_str);
-    if let Some(outcome) = wish.outcome.as_deref().filter(|word| !outcomes.contains(word)) {
+    if let Some(outcome) = filters.outcome.as_deref().filter(|word| !outcomes.contains(word)) {
         return Err(format!("--outcome \"{outcome}\" must be one of {}", outcomes.join(", ")));
     }
-    if let Some(code) = wish.code.as_deref().filter(|word| word.parse::<Code>().is_err()) {
+    if let Some(code) = filters.code.as_deref().filter(|word| word.parse::<Code>().is_err()) {
         return Err(format!("--code \"{code}\" is no code; docs/errors.md lists them"));
     }
     let mut search = Search {
-        from_index: wish.from,
-        limit: wish.limit.clamp(1, 500),
-        agency: word("--agency", wish.agency.as_ref())?,
-        category: word("--category", wish.category.as_ref())?,
-        since: word::<Timestamp>("--since", wish.since.as_ref())?,
-        until: word::<Timestamp>("--until", wish.until.as_ref())?,
-        upto: wish.upto,
+        agency: word("--agency", filters.agency.as_ref())?,
+        category: word("--category", filters.category.as_ref())?,
+        since: word::<Timestamp>("--since", filters.since.as_ref())?,
+        until: word::<Timestamp>("--until", filters.until.as_ref())?,
         ..Search::default()
     };
-    if let Some(kind) = &wish.kind {
+    if let Some(kind) = &filters.kind {
         let all = (1..=u8::MAX).map_while(Kind::from_number);
         let found = all.into_iter().find(|one| format!("{one:?}") == *kind);
         let found = found.ok_or_else(|| {
@@ -132,30 +136,37 @@ fn search_of(wish: &Wish) -> Result<(Search, Vec<String>), String> {
         })?;
         search.kinds = vec![found];
     }
-    if let Some(officer) = &wish.officer {
+    if let Some(officer) = &filters.officer {
         let bytes = hex::decode(officer).ok().and_then(|bytes| bytes.try_into().ok());
         search.principal = Some(bytes.ok_or("--officer must be 32 hexadecimal digits")?);
     }
     for (facet, word) in [
-        (Facet::Holder, &wish.holder),
-        (Facet::Purpose, &wish.purpose),
-        (Facet::Released, &wish.released),
-        (Facet::Rules, &wish.rule),
-        (Facet::Agreements, &wish.agreement),
-        (Facet::Override, &wish.override_kind),
-        (Facet::Outcome, &wish.outcome),
-        (Facet::Codes, &wish.code),
+        (Facet::Holder, &filters.holder),
+        (Facet::Purpose, &filters.purpose),
+        (Facet::Released, &filters.released),
+        (Facet::Rules, &filters.rule),
+        (Facet::Agreements, &filters.agreement),
+        (Facet::Override, &filters.override_kind),
+        (Facet::Outcome, &filters.outcome),
+        (Facet::Codes, &filters.code),
     ] {
         search.facets.extend(word.clone().map(|word| (facet, word)));
     }
-    if let Some(resident) = &wish.resident {
+    if let Some(resident) = &filters.resident {
         let id: ResidentId = resident
             .trim_start_matches("residents/")
             .parse()
             .map_err(|_| "--resident must be residents/ and a UUID".to_owned())?;
         search.slot = Some((SlotId::Subject, id.uuid().as_bytes().to_vec()));
     }
-    let asked = [&wish.kind, &wish.agency, &wish.officer, &wish.category, &wish.since, &wish.until];
+    let asked = [
+        &filters.kind,
+        &filters.agency,
+        &filters.officer,
+        &filters.category,
+        &filters.since,
+        &filters.until,
+    ];
     let asked = asked.into_iter().flatten().cloned();
     let asked = asked.chain(search.facets.iter().map(|(_, word)| word.clone())).collect();
     Ok((search, asked))
@@ -168,7 +179,9 @@ async fn searched(wish: &Wish) -> Result<String, String> {
     let vkey = std::fs::read_to_string(data.join("audit.vkey"))
         .map_err(|e| format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder?"))?;
     let origin = VerifierKey::parse(&vkey).map_err(|e| format!("{shown}/audit.vkey: {e}"))?;
-    let (mut search, asked) = search_of(wish)?;
+    let (search, asked) = search_of(&wish.filters)?;
+    let (from_index, limit) = (wish.from, wish.limit.clamp(1, 500));
+    let mut search = Search { from_index, limit, upto: wish.upto, ..search };
     let slots: BTreeMap<_, _> = search.slot.iter().cloned().collect();
     let clock = super::super::clock_in(data);
     let log = folder.log(origin.name(), clock, AUDIT_BATCH_MAX).map_err(|e| {
@@ -183,7 +196,7 @@ async fn searched(wish: &Wish) -> Result<String, String> {
     let entry =
         Entry { slots, ..Entry::of_hub(event, Kind::AuditRead, "weir audit search", facets) };
     log.append(vec![entry]).await.map_err(|e| e.to_string())?;
-    let (mut entries, limit) = (Vec::new(), search.limit);
+    let mut entries = Vec::new();
     // A page may be short before the last one; whoever asks at a terminal wants it full.
     let (next, size) = loop {
         let page = log.search(search.clone()).await.map_err(|e| e.to_string())?;

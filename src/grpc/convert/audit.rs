@@ -2,7 +2,7 @@
 
 use super::record::{read_token, token};
 use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message};
-use crate::audit::entry::{Facet, Kind};
+use crate::audit::entry::Kind;
 use crate::domain::{AgencyId, Code, DecisionId};
 use crate::grpc::pb;
 use crate::hub::{Details, EntryQuery, Looked};
@@ -167,30 +167,6 @@ const fn kind_message(kind: Kind) -> pb::EntryKind {
     }
 }
 
-const fn facet_name(facet: Facet) -> &'static str {
-    match facet {
-        Facet::Role => "role",
-        Facet::Purpose => "purpose",
-        Facet::Holder => "holder",
-        Facet::Outcome => "outcome",
-        Facet::Codes => "codes",
-        Facet::Released => "released",
-        Facet::Withheld => "withheld",
-        Facet::Rules => "rules",
-        Facet::Gateways => "gateways",
-        Facet::Agreements => "agreements",
-        Facet::Duties => "duties",
-        Facet::Override => "override",
-        Facet::Alarm => "alarm",
-        Facet::Bases => "bases",
-        Facet::Subjects => "subjects",
-        Facet::What => "what",
-        Facet::Count => "count",
-        Facet::Previous => "previous",
-        Facet::Review => "review",
-    }
-}
-
 /// A page of entries on the wire.
 #[must_use]
 pub fn search_response(looked: Looked, key: &str) -> pb::SearchEntriesResponse {
@@ -249,7 +225,7 @@ pub fn entry_message(stored: StoredEntry, details: Option<Details>) -> pb::Audit
         facets: entry
             .facets
             .into_iter()
-            .map(|(facet, text)| (facet_name(facet).to_owned(), text))
+            .map(|(facet, text)| (facet.as_str().to_owned(), text))
             .collect(),
         details: details.map(|details| pb::EntryDetails {
             resident: details.resident.map(resident_name).unwrap_or_default(),

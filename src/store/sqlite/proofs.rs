@@ -2,7 +2,8 @@
 
 use super::SqliteStore;
 use crate::audit::entry::SlotId;
-use crate::audit::receipt::ProvenEntry;
+use crate::audit::export::Covered;
+use crate::audit::receipt::{OpenedSlot, ProvenEntry};
 use crate::audit::tile::TileId;
 use crate::audit::tree::Hash;
 use crate::domain::DecisionId;
@@ -28,5 +29,17 @@ impl Proofs for SqliteStore {
         open: &'static [SlotId],
     ) -> Result<Option<ProvenEntry>, StoreError> {
         self.log.proven(event, open).await
+    }
+
+    async fn laid_open(
+        &self,
+        indexes: Vec<u64>,
+        open: &'static [SlotId],
+    ) -> Result<Vec<(Vec<u8>, Vec<OpenedSlot>)>, StoreError> {
+        self.log.laid_open(indexes, open).await
+    }
+
+    async fn covered(&self, runs: Vec<(u64, u64)>) -> Result<Vec<Vec<Covered>>, StoreError> {
+        self.log.covered(runs).await
     }
 }

@@ -4,18 +4,20 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
+use super::super::keys::Keyring;
 use super::file::newest_head;
 use super::parts::{Files, Parts, year_in_name};
-use super::read::{laid_open, leaf_at, leaves, number, sealed};
+use super::read::{decoded, laid_open, leaf_at, leaves, number, sealed};
 use super::tiles::{Stored, has_tiles};
 use super::{Log, blocking};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::SlotId;
+use crate::audit::export::{Covered, cover};
 use crate::audit::leaf::{SealedSlot, decode};
-use crate::audit::proof::{consistency, inclusion, root as root_of};
-use crate::audit::receipt::ProvenEntry;
+use crate::audit::proof::{Nodes, consistency, inclusion, root as root_of};
+use crate::audit::receipt::{OpenedSlot, ProvenEntry};
 use crate::audit::tile::{FullTiles, RightSide, TILE_WIDTH, TileId, Tiled};
 use crate::audit::tree::{Hash, leaf_hash};
 use crate::domain::DecisionId;
@@ -99,16 +101,72 @@ impl Log {
                 .event;
             let tree = Tiled { right: &right, full: Stored::of(&files) };
             let path = inclusion(&tree, index, head.size)?.ok_or_else(missing)?;
-            let mut slots = Vec::new();
-            for (id, slot) in sealed(file, index)? {
-                if open.contains(&id) {
-                    slots.extend(laid_open(&keys, event, id, &slot)?);
-                }
-            }
+            let slots = opened(file, &keys, index, event, open)?;
             Ok(Some(ProvenEntry { index, leaf, path, note: head.note, slots }))
         })
         .await
     }
+}
+
+impl Log {
+    /// The leaves at these places, with the slots of `open` that are not erased.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or there is no such place.
+    pub async fn laid_open(
+        &self,
+        indexes: Vec<u64>,
+        open: &'static [SlotId],
+    ) -> Result<Vec<(Vec<u8>, Vec<OpenedSlot>)>, StoreError> {
+        let (keys, (_, _, parts)) = (Arc::clone(&self.keys), self.snapshot());
+        blocking(move || {
+            let (files, mut all) = (Files::of(parts), Vec::with_capacity(indexes.len()));
+            for index in indexes {
+                let missing = || StoreError::Corrupt(format!("entry {index} is missing"));
+                let file = files.holding(index)?;
+                let leaf = leaf_at(file, index)?.ok_or_else(missing)?;
+                let event = decoded(index, &leaf)?.entry.event;
+                let slots = opened(file, &keys, index, event, open)?;
+                all.push((leaf, slots));
+            }
+            Ok(all)
+        })
+        .await
+    }
+
+    /// The roots over runs of places, each in the fewest perfect subtrees.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub async fn covered(&self, runs: Vec<(u64, u64)>) -> Result<Vec<Vec<Covered>>, StoreError> {
+        self.with_tree(move |tree| {
+            let of = |(from, to)| {
+                cover(from, to)
+                    .map(|(at, level)| Ok((at, level, tree.node(level, at >> level)?)))
+                    .collect()
+            };
+            runs.into_iter().map(of).collect()
+        })
+        .await
+    }
+}
+
+fn opened(
+    file: &Connection,
+    keys: &Keyring,
+    index: u64,
+    event: DecisionId,
+    open: &[SlotId],
+) -> Result<Vec<OpenedSlot>, StoreError> {
+    let mut slots = Vec::new();
+    if !open.is_empty() {
+        for (id, slot) in sealed(file, index)? {
+            if open.contains(&id) {
+                slots.extend(laid_open(keys, event, id, &slot)?);
+            }
+        }
+    }
+    Ok(slots)
 }
 
 /// A log as its newest head covers it, read without keys and while a hub may be writing.
