@@ -248,6 +248,91 @@ fn no_flipped_byte_is_let_through_by_node() {
     }
 }
 
+/// What no honest hub writes: each is refused in a sentence, by no crash.
+#[test]
+fn nonsense_is_refused_in_a_sentence() {
+    has_node();
+    let deep = "[".repeat(200_000);
+    let extra = |json: &str| {
+        use base64::Engine;
+        let json = base64::engine::general_purpose::STANDARD.encode(json);
+        let good = std::fs::read_to_string(folder().join("receipts/8-of-300.tlog-proof")).unwrap();
+        let line = good.lines().nth(1).unwrap().to_owned();
+        good.replace(&line, &format!("extra {json}"))
+    };
+    let listed = |change: &dyn Fn(&mut serde_json::Value)| {
+        let manifest = std::fs::read(folder().join("export-holes/manifest.json")).unwrap();
+        let mut manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        change(&mut manifest);
+        manifest.to_string()
+    };
+    let mut table: Vec<(&str, &str, String)> = Vec::new();
+    for line in [
+        "",
+        "null",
+        "1",
+        "\"x\"",
+        "[]",
+        "{}",
+        "{",
+        &deep,
+        "\u{0}",
+        "{\"index\":0}",
+        "{\"from\":0,\"count\":0,\"hash\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
+        "{\"from\":0,\"count\":18446744073709551615,\"hash\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
+        "{\"from\":-1,\"count\":1,\"hash\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
+        "{\"from\":0,\"count\":1e400,\"hash\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
+        "{\"from\":0,\"count\":1,\"hash\":7}",
+        "{\"from\":0,\"count\":4611686018427387904,\"hash\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
+        "{\"index\":0,\"leaf\":null,\"slots\":[],\"entry\":{}}",
+        "{\"index\":0,\"leaf\":\"\",\"slots\":[],\"entry\":null}",
+        "{\"index\":0,\"leaf\":\"\",\"slots\":null,\"entry\":{}}",
+        "{\"index\":0,\"leaf\":\"\",\"slots\":[null],\"entry\":{}}",
+        "{\"index\":0.5,\"leaf\":\"\",\"slots\":[],\"entry\":{}}",
+    ] {
+        table.push(("export-holes", "entries.jsonl", format!("{line}\n")));
+    }
+    for json in ["", "null", "[]", "{}", "7", &deep] {
+        table.push(("export-holes", "manifest.json", json.to_owned()));
+        table.push(("receipts", "8-of-300.tlog-proof", extra(json)));
+    }
+    let changes: [&dyn Fn(&mut serde_json::Value); 7] = [
+        &|manifest| manifest["head"] = 7.into(),
+        &|manifest| manifest["from"] = (-1).into(),
+        &|manifest| manifest["files"] = serde_json::Value::Null,
+        &|manifest| manifest["files"] = serde_json::json!({ "../key.vkey": {} }),
+        &|manifest| manifest["files"]["entries.jsonl"] = serde_json::Value::Null,
+        &|manifest| manifest["files"]["entries.jsonl"]["bytes"] = "7".into(),
+        &|manifest| manifest["entries"] = 1e300.into(),
+    ];
+    for change in changes {
+        table.push(("export-holes", "manifest.json", listed(change)));
+    }
+    for json in [
+        "{\"weir\":1}",
+        "{\"weir\":1,\"leaf\":7,\"slots\":[]}",
+        "{\"weir\":1,\"leaf\":\"\",\"slots\":{}}",
+        "{\"weir\":1,\"leaf\":\"\",\"slots\":[null]}",
+        "{\"weir\":1,\"leaf\":\"\",\"slots\":[]}",
+    ] {
+        table.push(("receipts", "8-of-300.tlog-proof", extra(json)));
+    }
+    for (of, file, text) in table {
+        let copy = tempfile::tempdir().unwrap();
+        put(copy.path(), &read(&folder().join(of)));
+        std::fs::write(copy.path().join(file), &text).unwrap();
+        let command =
+            if of == "receipts" { format!("receipt of/{file}") } else { "export of".into() };
+        for (verifier, verify) in [VERIFIERS[0], VERIFIERS[1]] {
+            let given = words(command.split(' '), copy.path());
+            let Some((code, said)) = verify(&given) else { continue };
+            let (text, refused) =
+                (text.get(..100).unwrap_or(&text), said.contains("Does NOT verify"));
+            assert!(code == Some(1) && refused, "{verifier}: {file}: {text}: {code:?}: {said}");
+        }
+    }
+}
+
 #[test]
 fn what_is_asked_wrongly_is_no_finding() {
     has_node();
