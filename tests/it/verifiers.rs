@@ -12,6 +12,8 @@ use crate::golden::{Case, Files, folder, put, read};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What the good golden files are, in commands.
 const GOOD: &[&str] = &[
+    "heads golden/checkpoints/256 golden/checkpoints/300-cosigned --tiles golden/tiles",
+    "heads golden/checkpoints/300-cosigned golden/checkpoints/300 --tiles golden/tiles",
     "tiles golden/tiles",
     "export golden/export-slice",
     "export golden/export-holes",
@@ -20,7 +22,7 @@ const GOOD: &[&str] = &[
 ];
 
 /// `weir-verify` as it is now.
-fn weir_verify() -> &'static Path {
+pub fn weir_verify() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));

@@ -256,6 +256,10 @@ impl World {
         for size in [1, 40, 255, 256, 257, EXPORTED, SIZE] {
             put(format!("checkpoints/{size}"), self.note(size));
         }
+        // Witnesses sign below the log.
+        let witness = SigningKey::from_seed(&[0x57; 32]).unwrap().sign(&self.head(SIZE));
+        let witness = witness.lines().last().unwrap().replace(ORIGIN, "witness.example");
+        put("checkpoints/300-cosigned".to_owned(), format!("{}{witness}\n", self.note(SIZE)));
         for (from, to) in
             [(1, 40), (40, 256), (40, 300), (255, 257), (256, 300), (290, 300), (300, 300)]
         {
