@@ -113,7 +113,7 @@ fn every_verifier_accepts_every_good_one() {
             commands.push(format!("{heads} --tiles golden/tiles"));
         }
     }
-    assert_eq!(commands.len(), GOOD.len() + 11 + 2 * 7);
+    assert_eq!(commands.len(), GOOD.len() + 12 + 2 * 7);
     for command in commands {
         for (verifier, verify) in VERIFIERS {
             let Some(said) = verify(&words(command.split(' '), Path::new(""))) else { continue };

@@ -30,6 +30,8 @@ const KINDS = ["GENESIS", "DISCLOSE", "REFUSE", "QUERY", "CHOICE", "HOLD", "FACT
   "GAP", "OPERATION", "REVIEW", "REPORT", "ERASE"];
 const FACETS = ["role", "purpose", "holder", "outcome", "codes", "released", "withheld", "rules", "gateways", "agreements",
   "duties", "override", "alarm", "bases", "subjects", "what", "count", "previous", "review"];
+const WHAT = 16;
+const EXPORTS = ["weir audit export", "weir.hub.v1.AuditService/ExportEntries"];
 const SLOTS = ["subject", "asker", "request", "decision"];
 
 /** It does not verify; each sentence names what. */
@@ -602,8 +604,9 @@ async function exported(folder, key, receiptFiles) {
   findings.push(...readdirSync(folder).filter((name) => !known.has(name)).map((name) => `${plain(name)}: is not listed`));
   let entered = false;
   for (const { file, index, leaf, met } of receipts) {
-    const byExport = leaf.call === "weir audit export" || leaf.call.endsWith("/ExportEntries");
-    if (byExport && [...leaf.facets.values()].some((text) => text.split("|").some((word) => word.endsWith(manifest.digest)))) entered = true;
+    // By its first two words: those behind them may be what somebody searched for.
+    const [what, digest] = (leaf.facets.get(WHAT) ?? "").split("|");
+    if (EXPORTS.includes(leaf.call) && what === "export" && digest === manifest.digest) entered = true;
     else if (!met && findings.length === 0) findings.push(`${file}: entry ${index}: has nothing to do with this export`);
   }
   if (findings.length > 0) throw new Finding(...findings.slice(0, FINDINGS_MAX));

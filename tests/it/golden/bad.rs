@@ -401,6 +401,13 @@ fn exports(world: &World) -> Cases {
             one("manifest.json", listed.replace("\"scope\": \"hub\"", "\"scope\": \"HUB\"")),
         ),
         case(
+            "export-receipt-with-its-hash-searched-for",
+            "export-slice",
+            "export of --receipt golden/receipts/292-of-300.tlog-proof",
+            &["entry 292", "nothing to do with this export"],
+            Files::new(),
+        ),
+        case(
             "export-receipt-of-another",
             "export-slice",
             "export of --receipt golden/receipts/291-of-300.tlog-proof",

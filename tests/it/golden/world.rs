@@ -160,6 +160,13 @@ impl World {
                 time(at),
             ));
         }
+        // Of another export, whose maker searched for the hash of the first.
+        let at = world.size();
+        let first = &world.kept[usize::try_from(EXPORTED).unwrap()].entry.facets[&Facet::What];
+        let words = first.replace("export|", "");
+        let mut other = super::exports::entered(id("event", at), b"another");
+        other.facets.entry(Facet::What).and_modify(|what| *what = format!("{what}|export|{words}"));
+        world.kept.push(Kept::new(at, other, time(at)));
         for index in world.size()..SIZE {
             world.kept.push(Kept::new(index, entry(index), time(index)));
         }
@@ -277,6 +284,7 @@ impl World {
             (299, SIZE, &[]),
             (EXPORTED, SIZE, &[]),
             (EXPORTED + 1, SIZE, &[]),
+            (EXPORTED + 2, SIZE, &[]),
         ] {
             let receipt = self.receipt(index, size, open).text();
             put(format!("receipts/{index}-of-{size}.tlog-proof"), receipt);
