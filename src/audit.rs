@@ -9,6 +9,7 @@ pub mod proof;
 pub mod pseudonym;
 pub mod questions;
 pub mod receipt;
+pub mod register;
 pub mod retention;
 pub mod review;
 pub mod tile;

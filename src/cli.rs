@@ -459,6 +459,8 @@ enum AuditCommand {
     /// Answers a question that has a name, from a data folder that no hub has open. The reading is an entry
     /// too.
     Question(Box<audit::question::Wish>),
+    /// Lists what was refused, withheld, referred, reported as not given, or not done in time; or figures of it.
+    NonDisclosures(Box<audit::register::Wish>),
     /// Lists the questions that have a name, and what the hub cannot answer and why.
     Questions,
     #[command(flatten)]
@@ -512,6 +514,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Audit(AuditCommand::Search(wish)) => audit::search::run(&wish),
         Command::Audit(AuditCommand::Question(wish)) => audit::question::run(&wish),
+        Command::Audit(AuditCommand::NonDisclosures(wish)) => audit::register::run(&wish),
         Command::Audit(AuditCommand::Questions) => audit::question::list(),
         Command::Records(RecordsCommand::Import {
             data,

@@ -40,7 +40,10 @@ pub use explained::Explained;
 pub use in_force::{InForce, PolicyVersion, Versions};
 pub use knowledge::ListedFacts;
 pub use locate::Located;
-pub use log::{Answered, Details, EntryQuery, Looked, SignedOff, answer_from, judged_by};
+pub use log::{
+    Answered, Details, EntryQuery, Looked, RegisterFigures, RegisterQuery, Registered, SignedOff,
+    answer_from, figures_from, judged_by, registered_from,
+};
 pub use proofs::Proof;
 pub use records::{Extract, ExtractRow, Published, may_expire};
 pub use replays::{Replay, ReplayState, Replayed};

@@ -180,3 +180,5 @@ pub const QUESTION_ROWS_MAX: usize = 5_000;
 pub const QUESTION_ROWS_LEN_MAX: usize = 2 * 1024 * 1024;
 /// Most hours that a question may be told.
 pub const QUESTION_HOURS_MAX: u32 = 10 * 366 * 24;
+/// Largest age in days that the register of non-disclosures is asked for.
+pub const REGISTER_DAYS_MAX: u32 = 10 * 366;

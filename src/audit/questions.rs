@@ -428,7 +428,7 @@ pub const NOT_ANSWERED: &[(&str, &str)] = &[
     ),
     (
         "duties refused",
-        "the log knows what was met, what is late and what was reported: see duties-overdue and not-disclosed",
+        "the log knows what was met, what is late and what was reported: see duties-overdue, not-disclosed and `weir audit non-disclosures`",
     ),
 ];
 

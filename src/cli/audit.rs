@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod index;
 pub mod question;
+pub mod register;
 pub mod retain;
 pub mod search;
 

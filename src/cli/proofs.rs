@@ -82,6 +82,25 @@ pub enum ProofCommand {
         #[arg(long)]
         hub_key_file: Option<PathBuf>,
     },
+    /// Writes a year that is over as a C2SP tlog-tiles folder with its entries and sealed slots, to be kept
+    /// elsewhere. The reading is an entry too.
+    #[command(
+        after_help = "Example: weir audit archive --data weir-data --year 2026 --out archive-2026"
+    )]
+    Archive {
+        /// The data folder; no hub may have it open.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The year, as in the name of its file.
+        #[arg(long)]
+        year: i16,
+        /// The folder to write; must be empty or not there.
+        #[arg(long)]
+        out: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+    },
     /// Verifies a receipt, with nothing but the log's key.
     #[command(
         after_help = "Example: weir audit check-receipt mine.tlog-proof --key \"$(cat my-key.txt)\""
@@ -123,6 +142,10 @@ pub fn run(command: ProofCommand) -> Outcome {
             let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
             let recorded = if entries { recorded(&folder, "tiles").map(drop) } else { Ok(()) };
             recorded.and_then(|()| tiles::write(&tree_in(&data)?, &out, entries))
+        }
+        ProofCommand::Archive { data, year, out, hub_key_file } => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            recorded(&folder, "archive").and_then(|_| tiles::archive(&tree_in(&data)?, &out, year))
         }
         ProofCommand::CheckReceipt { file, key, show } => {
             return checks::receipt(&file, &key, show);

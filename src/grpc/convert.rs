@@ -10,6 +10,7 @@ mod policy;
 mod proofs;
 mod question;
 mod record;
+mod register;
 mod resident;
 mod review;
 mod sharing;
@@ -38,6 +39,7 @@ pub use question::{Asked, answered_response};
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
 };
+pub use register::{Figuring, Registering, register_figures_response, register_response};
 pub use resident::{Link, Unlink};
 pub use review::{TaskPage, obligation_message, referral_message};
 pub use sharing::{Locating, Questions, answer_message, disclosure_message};

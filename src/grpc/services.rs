@@ -130,7 +130,7 @@ macro_rules! paged {
     })*};
 }
 paged!(SearchEntriesRequest, ListChoicesRequest, ListFactsRequest, ListHeldRecordsRequest);
-paged!(ListReferralsRequest, ListObligationsRequest);
+paged!(ListReferralsRequest, ListObligationsRequest, ListNonDisclosuresRequest);
 
 /// A message of a call that may be repeated.
 trait Repeatable: prost::Message {

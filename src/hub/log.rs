@@ -4,6 +4,7 @@
 mod access;
 mod query;
 mod questions;
+mod register;
 mod scope;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::store::{Receipt, Search, SignedHead, StoredEntry};
 pub use access::SignedOff;
 pub use query::EntryQuery;
 pub use questions::{Answered, answer_from, judged_by};
+pub use register::{RegisterFigures, RegisterQuery, Registered, figures_from, registered_from};
 
 /// A page of entries that the caller may see.
 pub struct Looked {

@@ -25,6 +25,7 @@ use crate::store::{Receipt, Refusal, StoreError, StoredEntry};
 pub use approvals::Approving;
 pub use lists::{DutyState, ListedDuty, ListedReferral, ReferralState, Sweep, duties};
 pub use obligations::Fulfilling;
+pub(super) use obligations::met;
 pub use overrides::{Closing, ReviewQueue, SignalFigures, WaitingReview};
 pub(super) use referrals::Relied;
 pub use referrals::{Deciding, Verdict};

@@ -32,6 +32,7 @@ mod proofs;
 mod questions;
 mod quiet;
 mod records;
+mod registered;
 mod reloading;
 mod replayed;
 mod replaying;

@@ -266,6 +266,8 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             }
             .encode_to_vec(),
         ),
+        ("AuditService/ListNonDisclosures", vec![]),
+        ("AuditService/GetNonDisclosureFigures", vec![]),
         (
             "AuditService/RequestAuditAccess",
             pb::RequestAuditAccessRequest { reason: why() }.encode_to_vec(),

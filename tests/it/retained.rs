@@ -2,8 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
 use weir::app::reload::PolicyFolder;
+use weir::audit::checkpoint::VerifierKey;
+use weir::audit::entry::SlotId;
+use weir::audit::leaf::{SealedSlot, decode};
+use weir::audit::tile::bundle_path;
+use weir::audit::tree::{Edge, leaf_hash};
 use weir::clock::{Clock, FixedClock};
 use weir::store::Store;
 
@@ -122,4 +129,60 @@ fn a_figure_that_makes_no_sense_is_refused_with_its_line() {
         };
         assert!(found.iter().any(|one| one.contains(says)), "{to}: {found:?}");
     }
+}
+
+#[tokio::test]
+async fn a_year_that_is_over_is_archived_with_its_entries_and_sealed_slots() {
+    let dir = folder(&shipped()).await;
+    let data = dir.path().join("data");
+    let archive = |year: &str, exit: i32, says: &str| {
+        let out = dir.path().join(format!("archive-{year}"));
+        let command = ["audit", "archive", "--year", year, "--out", out.to_str().unwrap()];
+        let (found, text) = on(&data, "2027-01-04", &command);
+        assert_eq!(found, exit, "{text}");
+        assert!(text.contains(says), "{text}");
+        out
+    };
+    archive("2025", 2, "there is no log of 2025");
+    archive("2027", 2, "the log of 2027 is still written to");
+    let out = archive("2026", 0, "entries 0 to ");
+    archive("2026", 2, "is not empty");
+
+    // What the folder says, read without the hub's code but for its leaf and tree.
+    let read = |path: &str| std::fs::read(out.join(path)).unwrap();
+    let vkey = std::fs::read_to_string(data.join("audit.vkey")).unwrap();
+    let note = String::from_utf8(read("checkpoint")).unwrap();
+    let head = VerifierKey::parse(&vkey).unwrap().open(&note).unwrap();
+    let rows = Connection::open(data.join("audit-2026.db")).unwrap();
+    let count = |table: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        rows.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(i64::try_from(head.size).unwrap(), count("entry"));
+    let mut rest = read(&bundle_path(0, usize::try_from(head.size).unwrap()));
+    let (mut edge, mut committed) = (Edge::default(), Vec::new());
+    while !rest.is_empty() {
+        let len = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        let leaf: Vec<u8> = rest.drain(..2 + len).skip(2).collect();
+        for (slot, commitment) in decode(&leaf).unwrap().commitments {
+            committed.push((edge.size(), slot as u64, commitment));
+        }
+        edge.push(leaf_hash(&leaf));
+    }
+    assert_eq!((edge.size(), edge.root()), (head.size, head.root));
+    let slots = String::from_utf8(read("sealed-slots.jsonl")).unwrap();
+    let slots: Vec<serde_json::Value> =
+        slots.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(i64::try_from(slots.len()).unwrap(), count("slot"));
+    let named = slots.iter().map(|slot| {
+        let bytes = |name: &str| STANDARD.decode(slot[name].as_str().unwrap()).unwrap();
+        let id = SlotId::from_number(u8::try_from(slot["slot"].as_u64().unwrap()).unwrap());
+        let content = bytes("content").try_into().unwrap();
+        let slot_there = SealedSlot { id: id.unwrap(), content, bytes: bytes("sealed") };
+        (slot["index"].as_u64().unwrap(), id.unwrap() as u64, slot_there.commitment())
+    });
+    assert_eq!(named.collect::<Vec<_>>(), committed);
+    assert!(!String::from_utf8_lossy(&read("sealed-slots.jsonl")).contains(&AISHA.path()));
+    let (exit, text) = on(&data, "2027-01-04", &["audit", "verify"]);
+    assert!(exit == 0 && text.contains("audit-2026.db, audit-2027.db: "), "{text}");
 }

@@ -56,6 +56,30 @@ impl pb::audit_service_server::AuditService for Desk {
         Ok(Response::new(convert::answered_response(answered, &receipt)))
     }
 
+    async fn list_non_disclosures(
+        &self,
+        request: Request<pb::ListNonDisclosuresRequest>,
+    ) -> Reply<pb::ListNonDisclosuresResponse> {
+        let rpc = "ListNonDisclosures";
+        let (caller, wanted, seal): (_, convert::Registering, _) =
+            self.open_page(request, rpc).await?;
+        let listed = self.hub.list_non_disclosures(&caller, wanted.query).await;
+        let (listed, receipt) = listed.map_err(status::of_hub)?;
+        let mut response = convert::register_response(listed, &wanted.key, &receipt);
+        response.next_page_token = seal(response.next_page_token);
+        Ok(Response::new(response))
+    }
+
+    async fn get_non_disclosure_figures(
+        &self,
+        request: Request<pb::GetNonDisclosureFiguresRequest>,
+    ) -> Reply<pb::GetNonDisclosureFiguresResponse> {
+        let (caller, convert::Figuring(query)) = self.open(request).await?;
+        let figures = self.hub.non_disclosure_figures(&caller, query).await;
+        let (figures, receipt) = figures.map_err(status::of_hub)?;
+        Ok(Response::new(convert::register_figures_response(figures, &receipt)))
+    }
+
     async fn request_audit_access(
         &self,
         request: Request<pb::RequestAuditAccessRequest>,

@@ -19,7 +19,7 @@ pub struct Fulfilling {
 }
 
 /// The id of the entry that says that a duty was met.
-pub(super) fn met(disclosure: DecisionId, duty: Duty) -> DecisionId {
+pub(in crate::hub) fn met(disclosure: DecisionId, duty: Duty) -> DecisionId {
     once("met", &[disclosure.uuid().as_bytes(), duty.as_str().as_bytes()])
 }
 

@@ -1,18 +1,19 @@
 //! Proofs from the log: made from stored tiles and the right side that the newest head covers.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use rusqlite::OptionalExtension;
 
 use super::file::newest_head;
-use super::parts::{Files, Parts};
+use super::parts::{Files, Parts, year_in_name};
 use super::read::{laid_open, leaf_at, leaves, number, sealed};
 use super::tiles::{Stored, has_tiles};
 use super::{Log, blocking};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::SlotId;
-use crate::audit::leaf::decode;
+use crate::audit::leaf::{SealedSlot, decode};
 use crate::audit::proof::{consistency, inclusion, root as root_of};
 use crate::audit::receipt::ProvenEntry;
 use crate::audit::tile::{FullTiles, RightSide, TILE_WIDTH, TileId, Tiled};
@@ -175,15 +176,41 @@ impl StoredTree {
         Tiled { right: &self.right, full: Stored::of(&self.files) }
     }
 
-    /// Hands over every leaf in order.
+    /// The entries of the file of a year, and whether it is frozen; `None`: there is no such file.
+    #[must_use]
+    pub fn year(&self, year: i16) -> Option<(Range<u64>, bool)> {
+        let mut parts = self.files.parts().span(0, self.head.size);
+        let (_, from, end) = parts.find(|(path, _, _)| year_in_name(path) == Some(year))?;
+        Some((from..end, end < self.head.size))
+    }
+
+    /// Hands over the leaves of these places in order.
     ///
     /// # Errors
-    /// When the file cannot be read, or `take` fails.
+    /// When a file cannot be read, or `take` fails.
     pub fn each_leaf(
         &self,
+        places: Range<u64>,
         take: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        in_order(&self.files, 0, self.head.size, take)
+        in_order(&self.files, places.start, places.end.min(self.head.size), take)
+    }
+
+    /// Hands over the slots of these places in order, as they are sealed.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or `take` fails.
+    pub fn each_slot(
+        &self,
+        places: Range<u64>,
+        mut take: impl FnMut(u64, SealedSlot) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for index in places.start..places.end.min(self.head.size) {
+            for (id, slot) in sealed(self.files.holding(index)?, index)? {
+                take(index, slot.stored(id)?)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use super::index::{Next, Reading};
 use super::parts::{Files, Parts};
 use super::sqlite;
 use crate::audit::entry::{Entry, SlotId};
-use crate::audit::leaf::{Leaf, content_commitment, decode};
+use crate::audit::leaf::{Leaf, SealedSlot, content_commitment, decode};
 use crate::audit::receipt::{OpenedSlot, sealed_hash};
 use crate::audit::tree::{Hash, leaf_hash};
 use crate::domain::DecisionId;
@@ -143,6 +143,14 @@ pub fn check_slots(path: &Path, keys: &Keyring) -> Result<SlotsFound, StoreError
 pub(super) struct Slot {
     content: Vec<u8>,
     bytes: Vec<u8>,
+}
+
+impl Slot {
+    pub(super) fn stored(self, id: SlotId) -> Result<SealedSlot, StoreError> {
+        let malformed = |_| StoreError::Corrupt("a slot is malformed".to_owned());
+        let content = self.content.try_into().map_err(malformed)?;
+        Ok(SealedSlot { id, content, bytes: self.bytes })
+    }
 }
 
 pub(super) fn sealed(

@@ -188,7 +188,7 @@ async fn a_tile_of_two_years_stands_with_the_entry_that_filled_it() {
     let tree = read().unwrap();
     assert_eq!((tree.head().size, tree.note_at(201).unwrap().is_some()), (603, true));
     let mut leaves = 0;
-    tree.each_leaf(|index, leaf| {
+    tree.each_leaf(0..u64::MAX, |index, leaf| {
         assert_eq!((index, leaf), (leaves, &rows[usize::try_from(leaves).unwrap()].1[..]));
         leaves += 1;
         Ok(())
