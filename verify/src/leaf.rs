@@ -47,6 +47,9 @@ const FACETS: [&str; 19] = [
     "review",
 ];
 
+/// Number of the facet `what`.
+const WHAT: u8 = 16;
+
 const SLOTS: [&str; 4] = ["subject", "asker", "request", "decision"];
 
 /// The word for a number, or the number: numbers are added, none changes its meaning.
@@ -84,11 +87,9 @@ impl Leaf {
         self.slots.iter().find(|(number, _)| *number == slot).map(|(_, hash)| hash)
     }
 
-    /// The words of its facets, with the name of each.
-    pub(crate) fn words(&self) -> impl Iterator<Item = (String, &str)> {
-        self.facets
-            .iter()
-            .flat_map(|(facet, text)| text.split('|').map(|one| (word(&FACETS, *facet), one)))
+    /// What was written or read, in words.
+    pub(crate) fn what(&self) -> Option<&str> {
+        self.facets.iter().find(|(facet, _)| *facet == WHAT).map(|(_, words)| words.as_str())
     }
 
     /// What it says, in lines: nothing of what is personal.

@@ -64,3 +64,6 @@ fn text_of(path: &Path) -> Result<String, Fault> {
     let bytes = bytes.ok_or_else(|| Fault::Usage(format!("{shown}: there is no such file")))?;
     String::from_utf8(bytes).map_err(|_| Fault::one(format!("{shown}: is no text")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,51 +37,37 @@ impl<'a> Folder<'a> {
         Self(path)
     }
 
-    /// Name and bytes of a tile of which `width` places are needed. A partial one may be gone when a wider
-    /// one is there.
-    fn read(
-        &self,
-        level: &str,
-        n: u64,
-        width: u64,
-        max: u64,
-    ) -> Result<(String, Option<Vec<u8>>), Fault> {
+    /// The file of a tile of which `width` places are needed, how many it has, and its bytes. A partial one may
+    /// be gone when a wider one is there.
+    fn read(&self, level: &str, n: u64, width: u64, max: u64) -> Result<Run, Fault> {
         let full = path_of(level, n);
-        if width == WIDTH {
-            let bytes = bytes_of(&self.0.join(&full), max)?;
-            return Ok((full, bytes));
-        }
-        for wider in width..WIDTH {
-            let path = format!("{full}.p/{wider}");
-            if let Some(bytes) = bytes_of(&self.0.join(&path), max)? {
-                return Ok((path, Some(bytes)));
+        let partial = (width..WIDTH).map(|wide| (format!("{full}.p/{wide}"), wide));
+        for (name, width) in partial.chain([(full.clone(), WIDTH)]) {
+            if let Some(bytes) = bytes_of(&self.0.join(&name), max)? {
+                return Ok(Run { name, width, bytes });
             }
         }
-        let bytes = bytes_of(&self.0.join(&full), max)?;
-        let name = if bytes.is_some() { full } else { format!("{full}.p/{width}") };
-        Ok((name, bytes))
+        let name = if width < WIDTH { format!("{full}.p/{width}") } else { full };
+        Err(Fault::one(format!("{name}: is missing")))
     }
 
     /// The hashes of a tile in a log of so many entries.
     pub(crate) fn hashes(&self, level: u32, n: u64, size: u64) -> Result<Vec<Hash>, Fault> {
-        let width = nodes(level, size).saturating_sub(n * WIDTH).min(WIDTH);
-        let (name, bytes) = self.read(&level.to_string(), n, width, WIDTH * 32)?;
-        let bytes = bytes.ok_or_else(|| Fault::one(format!("{name}: is missing")))?;
+        let needed = nodes(level, size).saturating_sub(n * WIDTH).min(WIDTH);
+        let Run { name, width, bytes } = self.read(&level.to_string(), n, needed, WIDTH * 32)?;
         let (hashes, rest) = bytes.as_chunks::<32>();
-        let width = usize::try_from(width).unwrap_or(usize::MAX);
-        match hashes.get(..width) {
-            Some(hashes) if rest.is_empty() => Ok(hashes.to_vec()),
-            _ => Err(Fault::one(format!("{name}: is not {width} hashes of 32 bytes"))),
+        if !rest.is_empty() || hashes.len() as u64 != width {
+            return Err(Fault::one(format!("{name}: is not {width} hashes of 32 bytes")));
         }
+        Ok(hashes.iter().zip(0..needed).map(|(hash, _)| *hash).collect())
     }
 
     /// Name of a bundle, and its leaves.
     fn leaves(&self, n: u64, size: u64) -> Result<(String, Vec<Vec<u8>>), Fault> {
         let first = n * WIDTH;
-        let width = size.saturating_sub(first).min(WIDTH);
+        let needed = size.saturating_sub(first).min(WIDTH);
         let max = WIDTH * (LEAF_LEN_MAX as u64 + 2);
-        let (name, bytes) = self.read("entries", n, width, max)?;
-        let bytes = bytes.ok_or_else(|| Fault::one(format!("{name}: is missing")))?;
+        let Run { name, width, bytes } = self.read("entries", n, needed, max)?;
         let (mut rest, mut leaves) = (bytes.as_slice(), Vec::new());
         for index in first..first + width {
             let short = || Fault::one(format!("{name}: entry {index}: is cut short"));
@@ -91,13 +77,19 @@ impl<'a> Folder<'a> {
             leaves.push(leaf.to_vec());
             rest = behind;
         }
-        // A wider bundle goes on with later entries.
-        if rest.is_empty() || !name.ends_with(&format!("/{width}")) && width < WIDTH {
-            Ok((name, leaves))
-        } else {
-            Err(Fault::one(format!("{name}: goes on after entry {}", first + width - 1)))
+        if !rest.is_empty() {
+            return Err(Fault::one(format!("{name}: goes on after entry {}", first + width - 1)));
         }
+        leaves.truncate(usize::try_from(needed).unwrap_or(usize::MAX));
+        Ok((name, leaves))
     }
+}
+
+/// A file with a run of hashes or leaves.
+struct Run {
+    name: String,
+    width: u64,
+    bytes: Vec<u8>,
 }
 
 /// What must hold from entry to entry.

@@ -10,6 +10,8 @@ use crate::note::{Head, Key};
 use crate::{FILE_LEN_MAX, Fault, bytes_of};
 
 const MANIFEST: &str = "manifest.json";
+/// The calls whose entry says that an export was made.
+const EXPORTS: [&str; 2] = ["weir audit export", "weir.hub.v1.AuditService/ExportEntries"];
 /// Most files of an export.
 const FILES_MAX: usize = 16;
 
@@ -103,9 +105,13 @@ impl Manifest {
         Ok(findings)
     }
 
-    /// Whether an entry of the log says that this export was made.
+    /// Whether an entry of the log says that this export was made: by its first two words. Those behind
+    /// them may be what somebody searched for.
     pub(super) fn is_entered_by(&self, leaf: &Leaf) -> bool {
-        let by_export = leaf.call == "weir audit export" || leaf.call.ends_with("/ExportEntries");
-        by_export && leaf.words().any(|(_, word)| word.ends_with(&self.digest))
+        EXPORTS.contains(&leaf.call.as_str())
+            && leaf.what().is_some_and(|words| {
+                let mut words = words.split('|');
+                words.next() == Some("export") && words.next() == Some(&self.digest)
+            })
     }
 }
