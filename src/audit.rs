@@ -14,3 +14,4 @@ pub mod review;
 pub mod tile;
 pub mod tree;
 pub mod verify;
+pub mod witness;

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod policy;
 pub mod proofs;
 pub mod serve;
+pub mod witness;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -134,6 +135,8 @@ enum Command {
         #[arg(long, default_value = "weir.toml")]
         config: PathBuf,
     },
+    /// Signs, as another than the hub, that the hub's log only grew: what a partner agency runs.
+    Witness(witness::WitnessArguments),
     /// The keys that what is stored is under.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -551,6 +554,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Config(ConfigCommand::Check { config, json }) => config::check(&config, json),
         Command::Serve { config } => serve::run(&config),
+        Command::Witness(arguments) => witness::run(arguments),
         Command::Token(TokenCommand::Issue {
             issuer_dir,
             agency,

@@ -180,3 +180,18 @@ pub const QUESTION_ROWS_MAX: usize = 5_000;
 pub const QUESTION_ROWS_LEN_MAX: usize = 2 * 1024 * 1024;
 /// Most hours that a question may be told.
 pub const QUESTION_HOURS_MAX: u32 = 10 * 366 * 24;
+
+/// Connections to a witness at once.
+pub const WITNESS_CONNECTIONS_MAX: usize = 64;
+/// Time for the head of a request to a witness, and for the next one on a connection.
+pub const WITNESS_HEADERS: Duration = Duration::from_secs(15);
+/// Time for the body of a request to a witness.
+pub const WITNESS_BODY: Duration = Duration::from_secs(10);
+/// After so long a connection to a witness is closed.
+pub const WITNESS_CONNECTION: Duration = Duration::from_secs(30 * 60);
+/// Longest head of a request to a witness, in bytes.
+pub const WITNESS_BUFFER: usize = 16 * 1024;
+/// Time for a call of the hub to a witness, from connecting to the last byte.
+pub const WITNESS_CALL: Duration = Duration::from_secs(5);
+/// Longest answer of a witness, in bytes.
+pub const WITNESS_ANSWER_LEN_MAX: usize = 64 * 1024;

@@ -119,7 +119,7 @@ pub(super) fn check_issuers(issuers: &[Issuer], book: &RuleBook) -> Result<(), V
 }
 
 /// Ctrl-C or SIGTERM.
-async fn stop() {
+pub(super) async fn stop() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {

@@ -12,6 +12,7 @@ pub mod policies;
 mod proofs;
 mod readers;
 mod shelf;
+pub mod witness;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;

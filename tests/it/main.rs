@@ -49,4 +49,5 @@ mod tls;
 mod transport;
 mod values;
 mod web;
+mod witnessing;
 mod workshop;

@@ -171,7 +171,7 @@ fn what_is_signed_are_the_bytes_of_the_specification() {
     let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, bytes).unwrap();
     assert_eq!(bytes.len(), 4 + 8 + 64);
     assert_eq!(&bytes[4..12], &1_679_315_147_u64.to_be_bytes());
-    let id = format!("{}", signer.key().text().split('+').nth(1).unwrap());
+    let id = signer.key().text().split('+').nth(1).unwrap().to_owned();
     assert_eq!(hex::encode(&bytes[..4]), id);
     let message = "cosignature/v1\ntime 1679315147\nhub.example/audit\n7\n\
                    CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=\n";
