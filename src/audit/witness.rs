@@ -4,6 +4,7 @@
 mod key;
 mod quorum;
 mod request;
+mod staleness;
 
 use super::checkpoint::{Checkpoint, NoteError, VerifierKey};
 use super::proof::{SizedRoot, verify_consistency};
@@ -12,6 +13,7 @@ use super::tree::Edge;
 pub use key::{Cosignature, WitnessKey, WitnessSigner};
 pub use quorum::{Quorum, QuorumError};
 pub use request::{AddCheckpoint, GROWTH_LEN_MAX, REQUEST_LEN_MAX, size_answer, size_answered};
+pub use staleness::{Staleness, Turn};
 
 /// Why a witness does not sign; each is one status of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

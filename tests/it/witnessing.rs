@@ -45,6 +45,16 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
+/// Waits until somebody listens.
+pub(crate) async fn listening(port: u16) {
+    let mut tries = 0;
+    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tries += 1;
+        assert!(tries < 600, "nobody listens on {port}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// A witness in a process of its own; it does not outlive the test.
 pub(crate) struct Witness {
     pub(crate) dir: PathBuf,
@@ -74,13 +84,7 @@ impl Witness {
 
     pub(crate) async fn start(&mut self) {
         self.child = Some(self.command(self.port).spawn().unwrap());
-        for _ in 0..600 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the witness does not listen");
+        listening(self.port).await;
     }
 
     pub(crate) fn kill(&mut self) {
