@@ -1,5 +1,7 @@
 //! Witnesses as real processes on real sockets: what they sign, what they refuse, and what they remember.
 
+mod hub;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
