@@ -63,3 +63,63 @@ impl AuditTable {
         Ok(Some(Publishing { witnesses: Witnesses { quorum, stale_after, strict_after }, urls }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::witness::WitnessSigner;
+
+    fn key(n: u8) -> String {
+        WitnessSigner::from_seed(&format!("w{n}.example"), &[n; 32]).unwrap().key().text()
+    }
+
+    fn read(text: &str) -> Result<Option<Publishing>, String> {
+        let table: AuditTable = toml::from_str(text).map_err(|e| e.message().to_owned())?;
+        table.publishing()
+    }
+
+    fn witness(n: u8) -> String {
+        format!("[[witness]]\nurl = \"https://w{n}.example/weir/\"\nkey = \"{}\"\n", key(n))
+    }
+
+    #[test]
+    fn a_quorum_is_more_than_half_where_nothing_is_said() {
+        assert!(read("lock = \"a\"").unwrap().is_none());
+        for (count, needed) in [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)] {
+            let text: String = (1..=count).map(witness).collect();
+            let found = read(&text).unwrap().unwrap();
+            assert_eq!(found.witnesses.quorum.needed(), needed, "{count}");
+            assert_eq!(found.urls[0].0.as_str(), "https://w1.example/weir");
+            assert_eq!(found.witnesses.stale_after, SignedDuration::from_mins(15));
+            assert_eq!(found.witnesses.strict_after, None);
+        }
+        let strict = format!("quorum = 1\nstrict_witness_hours = 4\n{}{}", witness(1), witness(2));
+        let found = read(&strict).unwrap().unwrap();
+        assert_eq!(found.witnesses.quorum.needed(), 1);
+        assert_eq!(found.witnesses.strict_after, Some(SignedDuration::from_hours(4)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let two = format!("{}{}", witness(1), witness(2));
+        let url = |to: &str| two.replace("https://w1.example/weir/", to);
+        for (text, says) in [
+            (format!("quorum = 3\n{two}"), "1 to 2"),
+            (format!("quorum = 0\n{two}"), "1 to 2"),
+            (format!("{two}{}", witness(1)), "stands twice"),
+            ("quorum = 1".to_owned(), "go with [[audit.witness]]"),
+            ("strict_witness_hours = 4".to_owned(), "go with [[audit.witness]]"),
+            (format!("stale_seconds = 0\n{two}"), "must not be 0"),
+            (format!("strict_witness_hours = 0\n{two}"), "must not be 0"),
+            (two.replace(&key(1), "x"), "weir witness init"),
+            (url("w1.example"), "absolute URL"),
+            (url("ftp://w1.example/"), "http"),
+            (url("https://a:b@w1.example/"), "password"),
+            (url("https://w1.example/?a=b"), "its path"),
+            (two.replace("url =", "uri ="), "unknown field"),
+        ] {
+            let error = read(&text).unwrap_err();
+            assert!(error.contains(says), "{says}: {error}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Witnesses as real processes on real sockets: what they sign, what they refuse, and what they remember.
 
 mod hub;
+mod strict;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -200,7 +201,10 @@ async fn a_witness_that_is_killed_before_it_answers_remembers_what_it_signed() {
         let body = request(&one, old, size).text();
         let asking =
             tokio::spawn(async move { client().post(url).body(body).send().await.is_ok() });
+        let mut tries = 0;
         while witness.latest() != Some(size) {
+            tries += 1;
+            assert!(tries < 30_000, "nothing was kept");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         witness.kill();

@@ -282,3 +282,68 @@ impl Heads for SqliteStore {
         self.in_heads(move |c| c.execute(kept, params![last, told]).map(drop)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(size: u64, of: &str) -> SignedHead {
+        SignedHead { size, root: [0; 32], note: format!("{of} {size}\n\n\u{2014} log\n") }
+    }
+
+    #[test]
+    fn a_head_comes_back_with_what_witnesses_signed_until_another_log_takes_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = HeadsFile::of(dir.path());
+        assert_eq!(heads_in(dir.path(), 9).unwrap(), []);
+        let keep = |head: SignedHead| file.with(|c| keep_head(c, &head)).unwrap();
+        let sign = |size: u64, by: &str, line: &str| {
+            let lines = [(by.to_owned(), line.to_owned())];
+            file.with(|c| keep_cosignatures(c, size, Timestamp::UNIX_EPOCH, &lines)).unwrap();
+        };
+        let notes = || -> Vec<String> {
+            heads_in(dir.path(), 9).unwrap().into_iter().map(|head| head.note).collect()
+        };
+        [3, 5, 8].into_iter().for_each(|size| keep(head(size, "a")));
+        sign(5, "w2", "second");
+        sign(5, "w1", "first");
+        sign(5, "w1", "first again");
+        sign(8, "w1", "third");
+        keep(head(8, "a"));
+        let whole = |size: u64, lines: &str| head(size, "a").note + lines;
+        assert_eq!(notes(), [whole(3, ""), whole(5, "first again\nsecond\n"), whole(8, "third\n")]);
+        let last = file.with(|c| last_signed(c)).unwrap();
+        assert_eq!((last["w1"].0, last["w2"].0), (8, 5));
+        // An older copy goes on: what was published of the other log is not of this one.
+        keep(head(6, "b"));
+        assert_eq!(notes(), [whole(3, ""), whole(5, "first again\nsecond\n"), head(6, "b").note]);
+        keep(head(8, "b"));
+        assert_eq!(notes().last(), Some(&head(8, "b").note));
+        assert!(!file.with(|c| last_signed(c)).unwrap().contains_key("w1"));
+    }
+
+    #[test]
+    fn so_many_heads_are_kept_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = HeadsFile::of(dir.path());
+        keep_all(&file, HEADS_KEPT);
+        let sizes = || -> Vec<u64> {
+            let all = usize::try_from(2 * HEADS_KEPT).unwrap();
+            heads_in(dir.path(), all).unwrap().iter().map(|head| head.size).collect()
+        };
+        assert_eq!(sizes().len() as u64, HEADS_KEPT);
+        file.with(|c| keep_head(c, &head(HEADS_KEPT + 1, "a"))).unwrap();
+        assert_eq!((sizes().first(), sizes().len() as u64), (Some(&2), HEADS_KEPT));
+    }
+
+    fn keep_all(file: &HeadsFile, count: u64) {
+        file.with(|c| {
+            let t = c.transaction()?;
+            for size in 1..=count {
+                t.execute("INSERT INTO head VALUES (?1, ?2)", params![number(size), "a"])?;
+            }
+            t.commit()
+        })
+        .unwrap();
+    }
+}
