@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::SqliteStore;
-use super::log::{private, sqlite};
+use super::log::{private, reader, sqlite};
 use crate::limits::HEADS_KEPT;
 use crate::store::{Heads, LastSigned, PublishedHead, SignedHead, SplitView, StoreError};
 
@@ -117,7 +117,8 @@ pub fn split_views_in(dir: &Path) -> Result<Vec<SplitView>, StoreError> {
     if !dir.join(FILE).exists() {
         return Ok(Vec::new());
     }
-    HeadsFile::of(dir).with(|connection| splits(connection))
+    let connection = reader(&dir.join(FILE))?;
+    splits(&connection).map_err(|e| sqlite(&e))
 }
 
 /// Takes the split views of a data folder away, once that they were accepted is in the log.
@@ -137,8 +138,9 @@ pub fn heads_in(dir: &Path, limit: usize) -> Result<Vec<PublishedHead>, StoreErr
         return Ok(Vec::new());
     }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut heads = HeadsFile::of(dir)
-        .with(|connection| published(connection, "ORDER BY size DESC LIMIT ?1", &[limit]))?;
+    let connection = reader(&dir.join(FILE))?;
+    let newest = published(&connection, "ORDER BY size DESC LIMIT ?1", &[limit]);
+    let mut heads = newest.map_err(|e| sqlite(&e))?;
     heads.reverse();
     Ok(heads)
 }
