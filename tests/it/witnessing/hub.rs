@@ -414,3 +414,24 @@ async fn silent_and_lying_witnesses_hold_up_nobody() {
     assert_eq!(note.matches('\u{2014}').count(), 2, "{note}");
     assert_eq!(site.words(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn the_word_of_a_witness_alone_is_told_as_its_word_and_stops_nothing() {
+    const MORE: &str = "HTTP/1.1 409 Conflict\r\ncontent-length: 10\r\n\r\n999999999\n";
+    let mut site = Site::new();
+    let (url, key) = (liar(Some(MORE)).await, site.witness("liar.example").key.text());
+    site.serve("", &[(&url, &key)]).await;
+    site.wait_for(&["split-view|claimed|liar.example"]).await;
+    assert!(!site.said()[0].facets.contains_key(&Facet::Previous));
+    site.wait_for_health(ServingStatus::NotServing).await;
+    let _answers = site.look().await;
+    assert_eq!(site.health("weir.ready").await, ServingStatus::Serving);
+    site.stop();
+    // What the operator is shown of the configuration names who witnesses.
+    let config = site.dir.path().join("weir.toml");
+    let (exit, text) = weir(&["config", "check", "--config", config.to_str().unwrap()]);
+    assert_eq!(exit, 0, "{text}");
+    for says in ["audit.quorum = 1", "audit.strict_witness_hours = never", "liar.example at http"] {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+}
