@@ -1,5 +1,7 @@
 //! The one place that builds and joins the parts, and that says in which order they start and stop.
 
+pub mod anchoring;
+pub mod publishing;
 pub mod reload;
 
 use std::future::Future;
@@ -10,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use self::publishing::{Publisher, Publishing};
 use self::reload::{PolicyFolder, Reloader};
 use crate::auth::{Authenticator, Issuer};
 use crate::clock::SharedClock;
@@ -139,6 +142,8 @@ pub struct App {
     authenticator: Arc<Authenticator>,
     /// Until it is served.
     reloader: Mutex<Option<Reloader>>,
+    publishing: Mutex<Option<Publishing>>,
+    anchors: Mutex<Option<PathBuf>>,
 }
 
 impl App {
@@ -194,7 +199,9 @@ impl App {
                 Some(reloader)
             }
         };
-        Ok(Self { store, hub, authenticator, reloader: Mutex::new(reloader) })
+        let (reloader, publishing) = (Mutex::new(reloader), Mutex::new(None));
+        let anchors = Mutex::new(None);
+        Ok(Self { store, hub, authenticator, reloader, publishing, anchors })
     }
 
     /// Serves until `shutdown`, finishes what is running, then closes the log.
@@ -213,6 +220,14 @@ impl App {
             pages: PageKey::new(&self.store.log().keys().page_secret()),
         };
         let mut sweeping = tokio::task::JoinSet::new();
+        if let Some(publisher) = self.publisher().await? {
+            sweeping.spawn(publisher.run());
+        }
+        let anchors = self.anchors.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(dir) = anchors {
+            let key = self.store.log().verifier().clone();
+            sweeping.spawn(anchoring::run(Arc::clone(&self.hub), dir, key));
+        }
         let hub = Arc::clone(&self.hub);
         sweeping.spawn(async move { purge(&hub).await });
         let hub = Arc::clone(&self.hub);
@@ -224,6 +239,25 @@ impl App {
         sweeping.shutdown().await;
         self.store.log().close();
         Ok(served?)
+    }
+
+    /// Has the log's heads shown to witnesses from when it is served.
+    pub fn publish(&self, publishing: Publishing) {
+        let mut place = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(publishing);
+    }
+
+    /// Has an anchor written into a folder each day from when it is served.
+    pub fn anchor_in(&self, dir: PathBuf) {
+        *self.anchors.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir);
+    }
+
+    async fn publisher(&self) -> Result<Option<Publisher>, AppError> {
+        let taken = self.publishing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(publishing) = taken else { return Ok(None) };
+        let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
+        let key = self.store.log().verifier().clone();
+        Ok(Some(Publisher::new(Arc::clone(&self.hub), store, key, publishing).await?))
     }
 
     /// What follows the policy folder, to be taken once; serving takes it.

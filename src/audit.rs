@@ -1,6 +1,7 @@
 //! The tamper-evident log: entries, their canonical bytes, the Merkle tree over them, the signed
 //! head, and its verification. Pure: storage and threads live in `store`.
 
+pub mod anchor;
 pub mod checkpoint;
 pub mod entry;
 pub mod erasure;
@@ -16,3 +17,4 @@ pub mod review;
 pub mod tile;
 pub mod tree;
 pub mod verify;
+pub mod witness;

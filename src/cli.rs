@@ -14,6 +14,7 @@ pub mod keys;
 pub mod policy;
 pub mod proofs;
 pub mod serve;
+pub mod witness;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -134,6 +135,8 @@ enum Command {
         #[arg(long, default_value = "weir.toml")]
         config: PathBuf,
     },
+    /// Signs, as another than the hub, that the hub's log only grew: what a partner agency runs.
+    Witness(witness::WitnessArguments),
     /// The keys that what is stored is under.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -439,6 +442,35 @@ enum AuditCommand {
         #[arg(long)]
         because: String,
     },
+    /// Goes on though a witness has seen another log, knowingly, in a data folder that no hub has open. That
+    /// stays in the log.
+    #[command(after_help = "Example: weir audit accept-split --data weir-data --because \
+                      \"The copy of 3 May was put back; the board knows\"")]
+    AcceptSplit {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// The log's lock; without it, DIR.audit-lock beside the data folder.
+        #[arg(long)]
+        lock: Option<PathBuf>,
+        /// Why, and who decided so.
+        #[arg(long)]
+        because: String,
+    },
+    /// Writes a head of the log, with what witnesses signed, to be published where the hub cannot rewrite it.
+    /// A file that is there is not overwritten.
+    #[command(after_help = "Example: weir audit anchor --data weir-data --out anchor.txt")]
+    Anchor {
+        /// The data folder; a hub may have it open.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The file; without it, it is printed.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// The index that searches are led by: takes up what is missing, in a data folder that no hub has open.
     #[command(after_help = "Example: weir audit index --data weir-data --check")]
     Index {
@@ -507,6 +539,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
             audit::accept::run(&DataFolder { audit_lock: lock, ..folder }, &because)
         }
+        Command::Audit(AuditCommand::AcceptSplit { data, hub_key_file, lock, because }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            audit::accept_split::run(&DataFolder { audit_lock: lock, ..folder }, &because)
+        }
+        Command::Audit(AuditCommand::Anchor { data, out }) => {
+            audit::anchor::run(&data, out.as_deref())
+        }
         Command::Audit(AuditCommand::Proofs(command)) => proofs::run(command),
         Command::Keys(KeysCommand::New { file }) => keys::new(&file),
         Command::Keys(KeysCommand::Check { data, hub_key_file }) => {
@@ -561,6 +600,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Config(ConfigCommand::Check { config, json }) => config::check(&config, json),
         Command::Serve { config } => serve::run(&config),
+        Command::Witness(arguments) => witness::run(arguments),
         Command::Token(TokenCommand::Issue {
             issuer_dir,
             agency,

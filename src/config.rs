@@ -1,11 +1,14 @@
 //! `weir.toml`: parsed once, strictly. Unknown keys are errors; secrets are files.
 
+mod witnessing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::app::publishing::Publishing;
 use crate::auth::issuer::DEVELOPMENT;
 use crate::auth::{HubFunction, Issuer, JwksUrl, KeySource};
 use crate::domain::{AgencyId, RoleId};
@@ -52,6 +55,10 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// The lock of the audit log; `None`: beside the data folder.
     pub audit_lock: Option<PathBuf>,
+    /// The witnesses of the audit log; `None`: there are none.
+    pub publishing: Option<Publishing>,
+    /// Where the daily anchor files go; `None`: nowhere.
+    pub anchor_dir: Option<PathBuf>,
     /// Where each value is from.
     origins: BTreeMap<String, Origin>,
 }
@@ -104,6 +111,12 @@ struct ConfigFile {
 #[serde(deny_unknown_fields)]
 struct AuditTable {
     lock: Option<PathBuf>,
+    anchor_dir: Option<PathBuf>,
+    quorum: Option<usize>,
+    stale_seconds: Option<u32>,
+    strict_witness_hours: Option<u32>,
+    #[serde(default)]
+    witness: Vec<witnessing::WitnessTable>,
 }
 
 /// Who approves a policy.
@@ -276,6 +289,10 @@ impl Config {
             .map(|issuer| issuer.read(base, file.mode))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|why| ConfigError(format!("{shown}: {why}")))?;
+        let mut audit = file.audit.unwrap_or_default();
+        let (audit_lock, anchor_dir) = (audit.lock.take(), audit.anchor_dir.take());
+        let publishing =
+            audit.publishing().map_err(|why| ConfigError(format!("{shown}: {why}")))?;
         let config = Self {
             mode: file.mode,
             listen: file.listen,
@@ -296,7 +313,9 @@ impl Config {
                 .unwrap_or_default()
                 .read(file.mode)
                 .map_err(|why| ConfigError(format!("{shown}: {why}")))?,
-            audit_lock: file.audit.unwrap_or_default().lock.map(|lock| base.join(lock)),
+            audit_lock: audit_lock.map(|lock| base.join(lock)),
+            anchor_dir: anchor_dir.map(|dir| base.join(dir)),
+            publishing,
             behind_proxy: matches!(file.plaintext, Some(Plaintext::BehindProxy)),
             issuers,
             origins,

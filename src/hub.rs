@@ -23,6 +23,7 @@ mod residents;
 mod reviews;
 mod rights;
 mod share;
+mod witnessing;
 mod words;
 
 use std::collections::BTreeMap;
@@ -54,6 +55,7 @@ pub use reviews::{
     Review, ReviewQueue, SignalFigures, Sweep, Verdict, WaitingReview, duties,
 };
 pub use rights::Finding;
+pub use witnessing::{HeadWatch, Witnesses};
 
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::auth::{Caller, HubFunction};
@@ -79,6 +81,7 @@ pub struct Hub {
     replays: Replays,
     /// Who checks a candidate now: one at a time.
     checking: Semaphore,
+    witnessing: witnessing::Witnessing,
 }
 
 impl Hub {
@@ -94,6 +97,7 @@ impl Hub {
             bulk: Bulk::default(),
             replays: Replays::default(),
             checking: Semaphore::new(1),
+            witnessing: witnessing::Witnessing::default(),
         }
     }
 
@@ -282,6 +286,7 @@ const fn what(why: &HubError) -> &'static str {
         HubError::Review(why) => why.as_str(),
         HubError::SourceUnavailable => "source",
         HubError::NoPolicy => "policy",
+        HubError::Unwitnessed | HubError::NotCosigned => "witness",
         HubError::Invalid(_) | HubError::StoreUnavailable | HubError::Broken => "other",
     }
 }

@@ -184,3 +184,34 @@ pub const QUESTION_HOURS_MAX: u32 = 10 * 366 * 24;
 pub const EXPORT_PAGE: usize = 100;
 /// Largest age in days that the register of non-disclosures is asked for.
 pub const REGISTER_DAYS_MAX: u32 = 10 * 366;
+
+/// Connections to a witness at once.
+pub const WITNESS_CONNECTIONS_MAX: usize = 64;
+/// Time for the head of a request to a witness, and for the next one on a connection.
+pub const WITNESS_HEADERS: Duration = Duration::from_secs(15);
+/// Time for the body of a request to a witness.
+pub const WITNESS_BODY: Duration = Duration::from_secs(10);
+/// After so long a connection to a witness is closed.
+pub const WITNESS_CONNECTION: Duration = Duration::from_secs(30 * 60);
+/// Longest head of a request to a witness, in bytes.
+pub const WITNESS_BUFFER: usize = 16 * 1024;
+/// Time for a call of the hub to a witness, from connecting to the last byte.
+pub const WITNESS_CALL: Duration = Duration::from_secs(5);
+/// Longest answer of a witness, in bytes.
+pub const WITNESS_ANSWER_LEN_MAX: usize = 64 * 1024;
+/// Published heads kept with what witnesses signed; older ones go.
+pub const HEADS_KEPT: u64 = 10_000;
+/// Time between two looks whether there is a new head to publish.
+pub const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// After so long a head is published that is not new, so that witnesses sign when it was the newest.
+pub const PUBLISH_AGAIN: Duration = Duration::from_secs(60);
+/// Longest time until a witness that failed is asked again.
+pub const WITNESS_BACK_OFF_MAX: Duration = Duration::from_secs(60);
+/// Times that a witness is asked about one head, from the size that it names.
+pub const WITNESS_TRIES: u32 = 3;
+/// Who watches heads at once.
+pub const HEAD_WATCHERS_MAX: usize = 64;
+/// After so long a watch of heads ends; who watches goes on from the last one.
+pub const HEAD_WATCH: Duration = Duration::from_secs(15 * 60);
+/// Time between two looks whether the anchor of the day is there.
+pub const ANCHOR_LOOK_EVERY: Duration = Duration::from_secs(10);

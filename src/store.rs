@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod contract;
+mod heads;
 mod policies;
 mod proofs;
 pub mod sqlite;
@@ -20,6 +21,7 @@ use crate::domain::{
     PurposeId, Record, RecordedFact, Register, ResidentId,
 };
 pub use crate::domain::{ChoiceEvent, Fact};
+pub use heads::{Heads, LastSigned, PublishedHead, SplitView};
 pub use policies::{Candidate, KeptPolicy, PolicyNote};
 pub use proofs::Proofs;
 
@@ -385,7 +387,7 @@ pub struct SignedHead {
 
 /// The store of one hub.
 #[tonic::async_trait]
-pub trait Store: Proofs + Send + Sync + 'static {
+pub trait Store: Proofs + Heads + Send + Sync + 'static {
     /// Appends `entries` to the log as one contiguous run in one transaction. Receipts come in
     /// order, after the commit, never before. An id that the log has, or that comes twice, is
     /// refused with the whole run.

@@ -1,7 +1,10 @@
 //! `weir audit`: the log of a data folder, without a running hub.
 
 pub mod accept;
+pub mod accept_split;
+pub mod anchor;
 pub mod export;
+mod heads;
 pub mod index;
 pub mod question;
 pub mod register;
@@ -109,6 +112,10 @@ fn verified(
         hex::encode(verdict.root)
     ));
     if let Some(found) = index::compared(data, None)? {
+        wrong += found.findings;
+        lines.extend(found.lines);
+    }
+    if let Some(found) = heads::compared(data, &key)? {
         wrong += found.findings;
         lines.extend(found.lines);
     }

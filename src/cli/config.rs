@@ -54,6 +54,19 @@ fn checked(path: &Path) -> Result<Shown, String> {
     say("audit_origin", &config.audit_origin);
     let lock = config.audit_lock.as_ref().map(|file| file.display().to_string());
     say("audit.lock", &lock.unwrap_or_else(|| "beside data_dir".to_owned()));
+    if let Some(publishing) = &config.publishing {
+        let witnesses = &publishing.witnesses;
+        say("audit.quorum", &witnesses.quorum.needed());
+        say("audit.stale_seconds", &witnesses.stale_after.as_secs());
+        let strict = witnesses.strict_after.map(|after| after.as_hours().to_string());
+        say("audit.strict_witness_hours", &strict.unwrap_or_else(|| "never".to_owned()));
+        let named =
+            publishing.urls.iter().map(|(url, key)| format!("{} at {}", key.name(), url.as_str()));
+        say("audit.witness", &named.collect::<Vec<_>>().join(", "));
+    }
+    if let Some(dir) = &config.anchor_dir {
+        say("audit.anchor_dir", &dir.display());
+    }
     say("reflection", &config.reflection);
     say("web_origins", &config.web_origins);
     match &config.tls {

@@ -114,6 +114,12 @@ pub enum ProofCommand {
         /// Shows what the slots say, which is personal.
         #[arg(long)]
         show: bool,
+        /// The key of a witness that you trust; may be repeated.
+        #[arg(long = "witness")]
+        witnesses: Vec<String>,
+        /// So many of them must have signed; all, where it is not said.
+        #[arg(long, requires = "witnesses")]
+        quorum: Option<usize>,
     },
     /// Verifies that a log only grew since a checkpoint that you have kept.
     #[command(
@@ -147,8 +153,8 @@ pub fn run(command: ProofCommand) -> Outcome {
             let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
             recorded(&folder, "archive").and_then(|_| tiles::archive(&tree_in(&data)?, &out, year))
         }
-        ProofCommand::CheckReceipt { file, key, show } => {
-            return checks::receipt(&file, &key, show);
+        ProofCommand::CheckReceipt { file, key, show, witnesses, quorum } => {
+            return checks::receipt(&file, &key, show, &witnesses, quorum);
         }
         ProofCommand::CheckGrowth { old, proof, key } => return checks::growth(&old, &proof, &key),
     };
@@ -158,14 +164,14 @@ pub fn run(command: ProofCommand) -> Outcome {
     }
 }
 
-fn key_in(data: &Path) -> Result<VerifierKey, String> {
+pub(super) fn key_in(data: &Path) -> Result<VerifierKey, String> {
     let shown = data.display();
     let text = std::fs::read_to_string(data.join("audit.vkey"))
         .map_err(|e| format!("{shown}: audit.vkey cannot be read: {e}. Is this a data folder?"))?;
     VerifierKey::parse(&text).map_err(|e| format!("{shown}/audit.vkey: {e}"))
 }
 
-fn tree_in(data: &Path) -> Result<StoredTree, String> {
+pub(super) fn tree_in(data: &Path) -> Result<StoredTree, String> {
     let shown = data.display();
     let key = key_in(data)?;
     let files = files_in(data).map_err(|e| format!("{shown}: {e}"))?;

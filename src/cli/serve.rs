@@ -61,6 +61,12 @@ async fn serve(path: &Path) -> Result<(), String> {
     let app = App::open(folder, &config.audit_origin, policies, config.issuers, clock)
         .await
         .map_err(|e| e.to_string())?;
+    if let Some(publishing) = config.publishing {
+        app.publish(publishing);
+    }
+    if let Some(dir) = config.anchor_dir {
+        app.anchor_in(dir);
+    }
     if let Some(start) = sample {
         super::keep_clock(&config.data_dir, start)?;
     }
@@ -119,7 +125,7 @@ pub(super) fn check_issuers(issuers: &[Issuer], book: &RuleBook) -> Result<(), V
 }
 
 /// Ctrl-C or SIGTERM.
-async fn stop() {
+pub(super) async fn stop() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {

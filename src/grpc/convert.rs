@@ -32,8 +32,8 @@ pub use policy::{
     versions_response,
 };
 pub use proofs::{
-    WantedConsistency, WantedInclusion, WantedReceipt, WantedTile, consistency_message,
-    inclusion_message, proven_message, tile_message,
+    WantedConsistency, WantedHeads, WantedInclusion, WantedReceipt, WantedTile,
+    consistency_message, inclusion_message, proven_message, tile_message,
 };
 pub use question::{Asked, answered_response};
 pub use record::{

@@ -75,6 +75,16 @@ const SERVICES: [&str; 10] = [
 /// say whether the hub is ready: for whoever sends it calls.
 const LIVE: &str = "weir.live";
 
+/// Witnesses sign the log's heads, and none of them saw another log; also where there are none. It says nothing of
+/// whether the hub answers.
+const WITNESS: &str = "weir.witness";
+
+async fn tell_of_witnesses(health: &HealthReporter, hub: &Hub) {
+    let sound = hub.is_witnessed();
+    let status = if sound { ServingStatus::Serving } else { ServingStatus::NotServing };
+    health.set_service_status(WITNESS, status).await;
+}
+
 /// Tells the health checks whether the hub is ready.
 async fn tell(health: &HealthReporter, ready: bool) {
     let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
@@ -88,6 +98,7 @@ async fn watch(hub: &Hub, health: &HealthReporter, told: bool) {
     let mut told = told;
     loop {
         tokio::time::sleep(limits::READY_EVERY).await;
+        tell_of_witnesses(health, hub).await;
         let ready = hub.is_ready().await;
         if ready != told {
             told = ready;
@@ -117,6 +128,7 @@ pub async fn serve(
     };
     health.set_service_status(LIVE, ServingStatus::Serving).await;
     let hub = Arc::clone(&desk.hub);
+    tell_of_witnesses(&health, &hub).await;
     let (stop, stopped) = oneshot::channel::<()>();
     let (ping_every, ping_wait) = limits::KEEPALIVE;
     macro_rules! unary {
@@ -173,8 +185,10 @@ pub async fn serve(
         () = shutdown => {}
     }
     tell(&health, false).await;
+    hub.end_watches();
     drop(stop);
     health.clear_service_status(LIVE).await;
+    health.clear_service_status(WITNESS).await;
     // Who watches has been told; a watch has no end of its own and would hold up the hub's.
     for service in SERVICES {
         health.clear_service_status(service).await;

@@ -209,6 +209,14 @@ reasons! {
     StoreUnavailable = "STORE_UNAVAILABLE", Unavailable,
         "the hub cannot record now; nothing was released",
         "try again with growing pauses";
+    /// Witnesses are silent and the operator chose to stop.
+    Unwitnessed = "SYS_UNWITNESSED", Unavailable,
+        "no quorum of witnesses has signed the log for so long that the hub discloses nothing; nothing was decided",
+        "the operator sees to the witnesses; in an emergency use the way outside the hub";
+    /// No quorum has signed yet.
+    NotCosigned = "NOT_COSIGNED", Unavailable,
+        "no quorum of witnesses has signed a head that covers the entry yet",
+        "try again in some seconds; without witnesses the receipt is there at once";
     /// No policy is in force.
     PolicyNotApproved = "SYS_POLICY_NOT_APPROVED", Unavailable,
         "no policy is in force; nothing was decided, and this is no refusal",
@@ -303,6 +311,8 @@ pub fn of_hub(error: HubError) -> Status {
         HubError::SourceUnavailable => Reason::SourceUnavailable,
         HubError::StoreUnavailable => Reason::StoreUnavailable,
         HubError::NoPolicy => Reason::PolicyNotApproved,
+        HubError::Unwitnessed => Reason::Unwitnessed,
+        HubError::NotCosigned => Reason::NotCosigned,
         HubError::Broken => Reason::Internal,
     };
     refuse(reason)

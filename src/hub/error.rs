@@ -79,6 +79,12 @@ pub enum HubError {
     /// No policy is in force: nothing can be decided, not even a refusal.
     #[error("no policy is in force")]
     NoPolicy,
+    /// No quorum of witnesses has signed for so long that the operator has disclosures stopped.
+    #[error("no quorum of witnesses signs the log")]
+    Unwitnessed,
+    /// No quorum of witnesses has signed a head that covers the entry yet.
+    #[error("no quorum of witnesses has signed it yet")]
+    NotCosigned,
     /// Something that cannot be; an operator must look. Nothing was released.
     #[error("the hub is broken")]
     Broken,

@@ -85,7 +85,11 @@ impl Hub {
     }
 
     /// Lets through an auditor, who is not recorded; tells the newest head.
-    async fn hashes_for(&self, caller: &Caller, rpc: &'static str) -> Result<SignedHead, HubError> {
+    pub(super) async fn hashes_for(
+        &self,
+        caller: &Caller,
+        rpc: &'static str,
+    ) -> Result<SignedHead, HubError> {
         let policy = self.policy()?;
         let call = self.call(rpc, caller, &policy, self.clock.now());
         self.require(&call, &policy, HubFunction::Auditor).await?;
@@ -94,15 +98,16 @@ impl Hub {
 
     /// An entry with its proof under the newest head. Auditors get those that their agency asked for,
     /// everybody else the decisions of their agency. What the asker wrote is laid open to themselves and
-    /// to the auditors of their agency.
+    /// to the auditors of their agency. `cosigned`: under a head that a quorum of witnesses has signed.
     ///
     /// # Errors
-    /// When the caller is neither auditor nor staff; [`HubError::NotFound`] when there is no such entry,
+    /// [`HubError::NotCosigned`] when no such head covers it yet; when the caller is neither auditor nor staff; [`HubError::NotFound`] when there is no such entry,
     /// or it is not theirs.
     pub async fn entry_receipt(
         &self,
         caller: &Caller,
         event: DecisionId,
+        cosigned: bool,
     ) -> Result<(ProvenEntry, Receipt), HubError> {
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.AuditService/GetReceipt";
@@ -118,6 +123,7 @@ impl Hub {
         let stored = self.store.entry(event).await?.ok_or(HubError::NotFound)?;
         let open = laid_open(&call, auditor, &stored).ok_or(HubError::NotFound)?;
         let proven = self.store.proven(event, open).await?.ok_or(HubError::NotFound)?;
+        let proven = if cosigned { self.cosigned(proven).await? } else { proven };
         Ok((proven, receipt))
     }
 }

@@ -135,6 +135,9 @@ impl Hub {
         let policy = self.policy_for(rpc, caller, at).await?;
         let call = self.call(rpc, caller, &policy, at);
         let role = self.acting_role(&call).await?;
+        if wish == Wish::Have && self.witnessing.has_stopped(at) {
+            return Err(self.turned_away(&call, HubError::Unwitnessed).await);
+        }
         if questions.len() > limits::QUESTIONS_MAX {
             return Err(self.turned_away(&call, HubError::TooMuch).await);
         }

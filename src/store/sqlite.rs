@@ -4,6 +4,7 @@ pub mod backup;
 mod change;
 mod erasing;
 mod facts;
+pub mod heads;
 pub mod keys;
 mod known;
 pub mod log;
@@ -12,6 +13,7 @@ pub mod policies;
 mod proofs;
 mod readers;
 mod shelf;
+pub mod witness;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -54,6 +56,7 @@ pub struct SqliteStore {
     standing: Arc<ArcSwapOption<Standing>>,
     /// The latest append was durable.
     able: AtomicBool,
+    heads: Arc<heads::HeadsFile>,
 }
 
 /// Refuses a folder that holds a hub without its keys: that of a version that did not encrypt.
@@ -97,7 +100,8 @@ impl SqliteStore {
         }
         let standing = readers.read(facts::standing).await?;
         let standing = Arc::new(ArcSwapOption::from_pointee(standing));
-        Ok(Self { log, changes, readers, standing, able: AtomicBool::new(true) })
+        let (able, heads) = (AtomicBool::new(true), Arc::new(heads::HeadsFile::of(dir)));
+        Ok(Self { log, changes, readers, standing, able, heads })
     }
 
     /// The log, for closing it and for its key.

@@ -114,7 +114,7 @@ fn operators_can_do_what_their_guide_says() {
 #[test]
 fn auditors_can_do_what_their_guide_says() {
     crate::verifiers::weir_verify();
-    check("guide-auditors.md", 12);
+    check("guide-auditors.md", 13);
 }
 
 #[test]

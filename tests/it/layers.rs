@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "limits",
         ],
     ),
+    ("witness", &["audit", "store", "clock", "limits"]),
     ("grpc", &["domain", "policy", "audit", "auth", "store", "hub", "limits", "source", "consent"]),
 ];
 

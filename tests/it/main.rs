@@ -53,4 +53,5 @@ mod transport;
 mod values;
 mod verifiers;
 mod web;
+mod witnessing;
 mod workshop;

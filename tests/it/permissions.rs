@@ -284,8 +284,12 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         ("AuditService/GetConsistencyProof", vec![]),
         ("AuditService/GetTile", vec![]),
         (
+            "AuditService/WatchHeads",
+            pb::WatchHeadsRequest { after_size: 0, heads: 1 }.encode_to_vec(),
+        ),
+        (
             "AuditService/GetReceipt",
-            pb::GetReceiptRequest { name: disclosure.clone() }.encode_to_vec(),
+            pb::GetReceiptRequest { name: disclosure.clone(), cosigned: false }.encode_to_vec(),
         ),
         ("PolicyService/GetPolicy", vec![]),
         ("PolicyService/ListVersions", vec![]),
@@ -449,6 +453,7 @@ async fn every_kind_of_caller_may_call_what_the_table_says() {
                 "AuditService/GetInclusionProof",
                 "AuditService/GetConsistencyProof",
                 "AuditService/GetTile",
+                "AuditService/WatchHeads",
             ]
             .contains(&call);
             let grew = place.log_size() > before;

@@ -56,7 +56,7 @@ async fn receipt(
     who: Person,
     name: &str,
 ) -> Result<Response<pb::GetReceiptResponse>, Status> {
-    let message = pb::GetReceiptRequest { name: name.to_owned() };
+    let message = pb::GetReceiptRequest { name: name.to_owned(), cosigned: false };
     place.audit().get_receipt(place.from(who, message)).await
 }
 

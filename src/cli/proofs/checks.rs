@@ -11,6 +11,7 @@ use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::SlotId;
 use crate::audit::proof::{PROOF_LEN_MAX, SizedRoot, verify_consistency};
 use crate::audit::receipt::{ProvenEntry, RECEIPT_LEN_MAX, Shown};
+use crate::audit::witness::{Quorum, WitnessKey};
 
 /// What is no proof of anything, and what proves that something is wrong.
 enum Fault {
@@ -26,12 +27,37 @@ fn told(done: Result<String, Fault>) -> Outcome {
     }
 }
 
-/// `weir audit check-receipt FILE --key KEY [--show]`.
-pub(super) fn receipt(file: &Path, key: &str, show: bool) -> Outcome {
-    told(receipt_said(file, key, show))
+/// `weir audit check-receipt FILE --key KEY [--show] [--witness KEY .. [--quorum K]]`.
+pub(super) fn receipt(
+    file: &Path,
+    key: &str,
+    show: bool,
+    witnesses: &[String],
+    quorum: Option<usize>,
+) -> Outcome {
+    told(receipt_said(file, key, show, witnesses, quorum))
 }
 
-fn receipt_said(file: &Path, key: &str, show: bool) -> Result<String, Fault> {
+/// The witnesses that must have signed; `None`: none is named.
+fn quorum_of(witnesses: &[String], quorum: Option<usize>) -> Result<Option<Quorum>, Fault> {
+    if witnesses.is_empty() {
+        return Ok(None);
+    }
+    let usage = |what: &str, e: &dyn std::fmt::Display| Fault::Usage(format!("--{what}: {e}"));
+    let keys = witnesses.iter().map(|text| WitnessKey::parse(text));
+    let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(|e| usage("witness", &e))?;
+    let needed = quorum.unwrap_or(keys.len());
+    Quorum::new(needed, keys).map(Some).map_err(|e| usage("quorum", &e))
+}
+
+fn receipt_said(
+    file: &Path,
+    key: &str,
+    show: bool,
+    witnesses: &[String],
+    quorum: Option<usize>,
+) -> Result<String, Fault> {
+    let quorum = quorum_of(witnesses, quorum)?;
     let shown = file.display();
     let (key, text) = (key_of(key)?, read(file)?);
     let wrong = |e| Fault::Finding(format!("{shown} does not verify: {e}"));
@@ -52,6 +78,17 @@ fn receipt_said(file: &Path, key: &str, show: bool) -> Result<String, Fault> {
             true => format!("  {slot:?}: {}", words(*slot, content)),
             false => format!("  {slot:?}: laid open, --show tells what it says"),
         });
+    }
+    if let Some(quorum) = quorum {
+        let signed = quorum.signed(&proven.note);
+        lines.extend(
+            signed.iter().map(|(key, by)| format!("Witnessed by {} at {}", key.name(), by.at)),
+        );
+        if signed.len() < quorum.needed() {
+            let (found, needed) = (signed.len(), quorum.needed());
+            let what = format!("{found} of the witnesses named have signed its head, not {needed}");
+            return Err(Fault::Finding(format!("{shown} does not verify: {what}")));
+        }
     }
     lines.push("The receipt verifies".to_owned());
     Ok(lines.join("\n"))

@@ -60,18 +60,30 @@ impl TryFrom<pb::GetTileRequest> for WantedTile {
     }
 }
 
-/// Whose receipt.
-pub struct WantedReceipt(pub DecisionId);
+/// From where on heads are watched, and how many at most.
+pub struct WantedHeads(pub u64, pub u32);
+
+impl TryFrom<pb::WatchHeadsRequest> for WantedHeads {
+    type Error = Violations;
+
+    fn try_from(message: pb::WatchHeadsRequest) -> Result<Self, Violations> {
+        let pb::WatchHeadsRequest { after_size, heads } = message;
+        Ok(Self(after_size, if heads == 0 { u32::MAX } else { heads }))
+    }
+}
+
+/// Whose receipt, and whether witnesses must have signed.
+pub struct WantedReceipt(pub DecisionId, pub bool);
 
 impl TryFrom<pb::GetReceiptRequest> for WantedReceipt {
     type Error = Violations;
 
     fn try_from(message: pb::GetReceiptRequest) -> Result<Self, Violations> {
-        let pb::GetReceiptRequest { name } = message;
+        let pb::GetReceiptRequest { name, cosigned } = message;
         let mut check = Check::default();
         let collection = if name.starts_with("events/") { "events" } else { "disclosures" };
         let event = check.event("name", collection, &name);
-        check.done(event.map(Self))
+        check.done(event.map(|event| Self(event, cosigned)))
     }
 }
 

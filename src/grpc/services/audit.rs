@@ -1,13 +1,42 @@
 //! The log, for auditors.
 
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response};
 
 use super::{Desk, Reply};
 use crate::grpc::convert::{self, receipt_message};
 use crate::grpc::{pb, status};
+use crate::limits;
+use crate::store::PublishedHead;
 
 #[tonic::async_trait]
 impl pb::audit_service_server::AuditService for Desk {
+    type WatchHeadsStream = BoxStream<pb::WatchHeadsResponse>;
+
+    async fn watch_heads(
+        &self,
+        request: Request<pb::WatchHeadsRequest>,
+    ) -> Reply<Self::WatchHeadsStream> {
+        let (caller, convert::WantedHeads(after, heads)) = self.open(request).await?;
+        let mut watch = self.hub.watch_heads(&caller, after).await.map_err(status::of_hub)?;
+        let end = tokio::time::Instant::now() + limits::HEAD_WATCH;
+        Ok(Response::new(Box::pin(async_stream::stream! {
+            for _ in 0..heads {
+                let Ok(next) = tokio::time::timeout_at(end, watch.next()).await else { return };
+                match next {
+                    Ok(Some(PublishedHead { size, note })) => {
+                        yield Ok(pb::WatchHeadsResponse { tree_size: size, note });
+                    }
+                    Ok(None) => return,
+                    Err(error) => {
+                        yield Err(status::of_hub(error));
+                        return;
+                    }
+                }
+            }
+        })))
+    }
+
     async fn search_entries(
         &self,
         request: Request<pb::SearchEntriesRequest>,
@@ -135,8 +164,8 @@ impl pb::audit_service_server::AuditService for Desk {
         &self,
         request: Request<pb::GetReceiptRequest>,
     ) -> Reply<pb::GetReceiptResponse> {
-        let (caller, convert::WantedReceipt(event)) = self.open(request).await?;
-        let proven = self.hub.entry_receipt(&caller, event).await;
+        let (caller, convert::WantedReceipt(event, cosigned)) = self.open(request).await?;
+        let proven = self.hub.entry_receipt(&caller, event, cosigned).await;
         let (proven, receipt) = proven.map_err(status::of_hub)?;
         Ok(Response::new(convert::proven_message(&proven, &receipt)))
     }
