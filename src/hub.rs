@@ -42,8 +42,9 @@ pub use in_force::{InForce, PolicyVersion, Versions};
 pub use knowledge::ListedFacts;
 pub use locate::Located;
 pub use log::{
-    Answered, Details, EntryQuery, Exporting, Formats, Looked, RegisterFigures, RegisterQuery,
-    Registered, SignedOff, answer_from, figures_from, judged_by, registered_from,
+    Answered, Details, EntryQuery, ExportStream, Exporting, Formats, Looked, Piece,
+    RegisterFigures, RegisterQuery, Registered, SignedOff, answer_from, figures_from, judged_by,
+    registered_from,
 };
 pub use proofs::Proof;
 pub use records::{Extract, ExtractRow, Published, may_expire};
@@ -81,6 +82,8 @@ pub struct Hub {
     replays: Replays,
     /// Who checks a candidate now: one at a time.
     checking: Semaphore,
+    /// Exports that callers may take at once.
+    exports: Arc<Semaphore>,
     witnessing: witnessing::Witnessing,
 }
 
@@ -97,6 +100,7 @@ impl Hub {
             bulk: Bulk::default(),
             replays: Replays::default(),
             checking: Semaphore::new(1),
+            exports: Arc::new(Semaphore::new(crate::limits::EXPORTS_MAX)),
             witnessing: witnessing::Witnessing::default(),
         }
     }

@@ -182,6 +182,12 @@ pub const QUESTION_ROWS_LEN_MAX: usize = 2 * 1024 * 1024;
 pub const QUESTION_HOURS_MAX: u32 = 10 * 366 * 24;
 /// Entries of an export that are read at once.
 pub const EXPORT_PAGE: usize = 100;
+/// Exports over the wire at once.
+pub const EXPORTS_MAX: usize = 4;
+/// After so long an export over the wire ends unfinished.
+pub const EXPORT_TIME: Duration = Duration::from_secs(60 * 60);
+/// Longest piece of a file in a message of an export, in bytes.
+pub const EXPORT_PIECE_LEN_MAX: usize = 256 * 1024;
 /// Largest age in days that the register of non-disclosures is asked for.
 pub const REGISTER_DAYS_MAX: u32 = 10 * 366;
 

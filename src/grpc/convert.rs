@@ -21,7 +21,10 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-pub use audit::{AccessName, AccessReason, EntryIndex, Sought, entry_message, search_response};
+pub use audit::{
+    AccessName, AccessReason, EntryIndex, Sought, WantedExport, entry_message, export_messages,
+    search_response,
+};
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
 pub use choice::{TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
@@ -115,6 +118,13 @@ impl Check {
     /// A word, or nothing where it is empty.
     pub fn maybe_word<T: FromStr<Err = IdError>>(&mut self, field: &str, text: &str) -> Option<T> {
         if text.is_empty() { None } else { self.word(field, text) }
+    }
+
+    /// What is wrong with a message within this one.
+    pub fn beneath(&mut self, field: &str, wrong: Violations) {
+        for one in wrong.0 {
+            self.wrong(&format!("{field}.{}", one.field), one.what);
+        }
     }
 
     /// Free text, which may be empty.

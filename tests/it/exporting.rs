@@ -8,7 +8,9 @@ use weir::clock::{Clock, FixedClock};
 use weir::grpc::pb;
 
 use crate::story::weir;
-use crate::support::{AISHA, BEN, HOUSING, NURSE, Place, request, treatment};
+use crate::support::{
+    AISHA, BEN, GP_AUDITOR, HOSPITAL_AUDITOR, HOUSING, NURSE, Place, request, treatment,
+};
 
 /// A data folder with entries of two agencies.
 struct Folder {
@@ -305,4 +307,70 @@ async fn wrong_wishes_leave_nothing_behind() {
         .filter(|name| name.ends_with(".part"))
         .collect();
     assert_eq!(left, [""; 0]);
+}
+
+/// Takes an export over a socket into a folder, with the receipt beside it.
+async fn taken(
+    place: &Place,
+    who: Person<'_>,
+    message: pb::ExportEntriesRequest,
+    out: &Path,
+) -> Result<(), tonic::Status> {
+    let mut stream = place.audit().export_entries(place.from(who, message)).await?.into_inner();
+    std::fs::create_dir(out).unwrap();
+    let mut last = None;
+    while let Some(piece) = stream.message().await? {
+        let pb::ExportEntriesResponse { file, data, tlog_proof } = piece;
+        assert!(last.is_none() && data.len() <= 256 * 1024);
+        let path = out.join(&file);
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        std::io::Write::write_all(&mut file, &data).unwrap();
+        if !tlog_proof.is_empty() {
+            std::fs::write(out.with_added_extension("tlog-proof"), &tlog_proof).unwrap();
+            last = Some(tlog_proof);
+        }
+    }
+    assert!(last.is_some(), "an export without its end is none");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_auditor_takes_an_export_from_a_serving_hub() {
+    let place = Place::open().await;
+    for who in [NURSE, HOUSING] {
+        let message = place.from(who, request(treatment(AISHA)));
+        place.sharing().request_records(message).await.unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let vkey = std::fs::read_to_string(place.data().join("audit.vkey")).unwrap();
+    let key = weir_verify::Key::parse(vkey.trim()).unwrap();
+    let wanted = || pb::ExportEntriesRequest { csv: true, open: true, ..Default::default() };
+    for (who, name, given, seen) in
+        [(HOSPITAL_AUDITOR, "hospital", 1, 0), (GP_AUDITOR, "surgery", 0, 2)]
+    {
+        let out = dir.path().join(name);
+        let decisions = pb::SearchEntriesRequest {
+            kinds: vec![pb::EntryKind::Disclose.into(), pb::EntryKind::Refuse.into()],
+            ..Default::default()
+        };
+        let message = pb::ExportEntriesRequest { search: Some(decisions), ..wanted() };
+        taken(&place, who, message, &out).await.unwrap();
+        let receipts = [out.with_added_extension("tlog-proof")];
+        let said = weir_verify::export(&out, &key, &receipts).unwrap();
+        assert!(said.iter().any(|line| line.contains("whose hash the log holds")), "{said:?}");
+        assert_eq!(entries(&out).len(), given, "{name}");
+        let rows = std::fs::read_to_string(out.join("seen.jsonl")).unwrap_or_default();
+        assert_eq!(rows.lines().count(), seen, "{name}");
+        assert!(entries(&out).iter().all(|line| line["slots"].as_array().unwrap().len() == 3));
+        assert!(!rows.contains(&AISHA.path()), "whom others asked about is not laid open");
+    }
+    let refused = async |who, message| {
+        taken(&place, who, message, &dir.path().join("none")).await.unwrap_err()
+    };
+    let paged = pb::SearchEntriesRequest { page_size: 5, ..Default::default() };
+    let paged = pb::ExportEntriesRequest { search: Some(paged), ..wanted() };
+    assert_eq!(refused(GP_AUDITOR, paged).await.code(), tonic::Code::InvalidArgument);
+    let backwards = pb::ExportEntriesRequest { from_index: 5, to_index: 3, ..wanted() };
+    assert_eq!(refused(GP_AUDITOR, backwards).await.code(), tonic::Code::InvalidArgument);
+    assert_eq!(refused(NURSE, wanted()).await.code(), tonic::Code::PermissionDenied);
 }

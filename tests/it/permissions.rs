@@ -266,6 +266,7 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             }
             .encode_to_vec(),
         ),
+        ("AuditService/ExportEntries", vec![]),
         ("AuditService/ListNonDisclosures", vec![]),
         ("AuditService/GetNonDisclosureFigures", vec![]),
         (

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,7 +19,7 @@ use crate::audit::export::check::Checker;
 use crate::audit::export::{ENTRIES, Listed, MANIFEST};
 use crate::domain::AgencyId;
 use crate::hub::{Exporting, Formats};
-use crate::store::{Proofs, Search, Store};
+use crate::store::{Search, Store};
 
 /// Longest line of an export that is read, in bytes.
 const LINE_LEN_MAX: u64 = 4 * 1024 * 1024;
@@ -120,7 +121,8 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     let search = Search { from_index: wish.from, upto: wish.to, ..search };
     let auditor = wish.auditor_of.as_deref().map(str::parse::<AgencyId>).transpose();
     let auditor = auditor.map_err(|e| failed(format!("--auditor-of: {e}")))?;
-    let store = open(&DataFolder::with_key(&wish.data, wish.hub_key_file.as_deref())).await?;
+    let folder = DataFolder::with_key(&wish.data, wish.hub_key_file.as_deref());
+    let store: Arc<dyn Store> = Arc::new(open(&folder).await?);
     let mut part = Part::beside(&wish.out)?;
     let look = |words: String, slots: &BTreeMap<SlotId, Vec<u8>>| {
         let mut look = entry(Kind::AuditRead, "weir audit export", &[(Facet::What, words)]);
@@ -132,7 +134,8 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     let first = look(words.collect::<Vec<_>>().join("|"), &slots);
     store.append(vec![first]).await.map_err(failed)?;
 
-    let made = Exporting::of_log(&store, auditor.as_ref(), search, formats, wish.open).await;
+    let made =
+        Exporting::of_log(Arc::clone(&store), auditor.as_ref(), search, formats, wish.open).await;
     let mut made = made.map_err(failed)?;
     let write =
         |name: &str, e: std::io::Error| failed(format!("{}: {e}", part.dir.join(name).display()));

@@ -3,9 +3,11 @@
 use super::record::{read_token, token};
 use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message};
 use crate::audit::entry::Kind;
+use crate::audit::export::MANIFEST;
 use crate::domain::{AgencyId, Code, DecisionId};
 use crate::grpc::pb;
-use crate::hub::{Details, EntryQuery, Looked};
+use crate::hub::{Details, EntryQuery, Formats, Looked, Piece};
+use crate::limits;
 use crate::policy::Outcome;
 use crate::store::StoredEntry;
 
@@ -89,6 +91,64 @@ impl TryFrom<pb::SearchEntriesRequest> for Sought {
             (query.from_index, query.upto) = (from, Some(upto));
         }
         check.done(Some(Self { query, key }))
+    }
+}
+
+/// What to export.
+pub struct WantedExport {
+    /// What to look for.
+    pub query: EntryQuery,
+    /// Which files beside the lines that prove.
+    pub formats: Formats,
+    /// Whether slots are laid open.
+    pub open: bool,
+}
+
+impl TryFrom<pb::ExportEntriesRequest> for WantedExport {
+    type Error = Violations;
+
+    fn try_from(message: pb::ExportEntriesRequest) -> Result<Self, Violations> {
+        let pb::ExportEntriesRequest { search, csv, fhir, open, from_index, to_index } = message;
+        let search = search.unwrap_or_default();
+        let mut check = Check::default();
+        if search.page_size != 0 || !search.page_token.is_empty() {
+            check.wrong("search.page_size", "an export has no pages");
+        }
+        if to_index != 0 && to_index < from_index {
+            check.wrong("to_index", "must not be before from_index");
+        }
+        let sought = match Sought::try_from(search) {
+            Ok(sought) => Some(sought),
+            Err(wrong) => {
+                check.beneath("search", wrong);
+                None
+            }
+        };
+        check.done(sought.map(|Sought { query, key: _ }| {
+            let upto = (to_index > 0).then_some(to_index);
+            let query = EntryQuery { from_index, upto, ..query };
+            Self { query, formats: Formats { csv, fhir }, open }
+        }))
+    }
+}
+
+/// A piece of an export on the wire.
+pub fn export_messages(piece: Piece) -> Vec<pb::ExportEntriesResponse> {
+    let message = |file: &str, data: &[u8], tlog_proof: String| pb::ExportEntriesResponse {
+        file: file.to_owned(),
+        data: data.to_vec(),
+        tlog_proof,
+    };
+    match piece {
+        Piece::Files(chunks) => chunks
+            .iter()
+            .flat_map(|(file, text)| {
+                let empty = text.is_empty().then_some(&[][..]);
+                let pieces = text.as_bytes().chunks(limits::EXPORT_PIECE_LEN_MAX).chain(empty);
+                pieces.map(move |piece| message(file, piece, String::new()))
+            })
+            .collect(),
+        Piece::Last(manifest, proof) => vec![message(MANIFEST, manifest.as_bytes(), proof)],
     }
 }
 

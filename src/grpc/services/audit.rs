@@ -6,6 +6,7 @@ use tonic::{Request, Response};
 use super::{Desk, Reply};
 use crate::grpc::convert::{self, receipt_message};
 use crate::grpc::{pb, status};
+use crate::hub::HubError;
 use crate::limits;
 use crate::store::PublishedHead;
 
@@ -26,6 +27,38 @@ impl pb::audit_service_server::AuditService for Desk {
                 match next {
                     Ok(Some(PublishedHead { size, note })) => {
                         yield Ok(pb::WatchHeadsResponse { tree_size: size, note });
+                    }
+                    Ok(None) => return,
+                    Err(error) => {
+                        yield Err(status::of_hub(error));
+                        return;
+                    }
+                }
+            }
+        })))
+    }
+
+    type ExportEntriesStream = BoxStream<pb::ExportEntriesResponse>;
+
+    async fn export_entries(
+        &self,
+        request: Request<pb::ExportEntriesRequest>,
+    ) -> Reply<Self::ExportEntriesStream> {
+        let (caller, convert::WantedExport { query, formats, open }) = self.open(request).await?;
+        let made = self.hub.export_entries(caller, query, formats, open).await;
+        let mut made = made.map_err(status::of_hub)?;
+        let end = tokio::time::Instant::now() + limits::EXPORT_TIME;
+        Ok(Response::new(Box::pin(async_stream::stream! {
+            loop {
+                let Ok(next) = tokio::time::timeout_at(end, made.next()).await else {
+                    yield Err(status::of_hub(HubError::TooMuch));
+                    return;
+                };
+                match next {
+                    Ok(Some(piece)) => {
+                        for message in convert::export_messages(piece) {
+                            yield Ok(message);
+                        }
                     }
                     Ok(None) => return,
                     Err(error) => {

@@ -1,17 +1,21 @@
 //! Exports: what a search finds, with all that shows it is the log's; page by page, never the whole log at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::super::HubError;
+use super::super::{Hub, HubError};
+use super::EntryQuery;
 use super::scope::Scope;
 use crate::audit::entry::SlotId;
 use crate::audit::export::{
     CSV, Covered, ENTRIES, FHIR, Listed, Manifest, Row, SEEN, covered_line, csv, entry_line, fhir,
 };
-use crate::domain::AgencyId;
+use crate::auth::{Caller, HubFunction};
+use crate::domain::{AgencyId, DecisionId};
 use crate::limits;
 use crate::store::{Search, SignedHead, Store, StoredEntry};
 
@@ -30,9 +34,20 @@ pub struct Formats {
 /// Some bytes of a file.
 pub type Chunk = (&'static str, String);
 
+/// What is given of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    /// Its leaf, and slots that are wanted laid open.
+    Open,
+    /// Its leaf.
+    Leaf,
+    /// What may be seen of it.
+    View,
+}
+
 /// An export as it is made.
-pub struct Exporting<'a> {
-    store: &'a dyn Store,
+pub struct Exporting {
+    store: Arc<dyn Store>,
     scope: Option<Scope>,
     /// `None`: all of it was read.
     search: Option<Search>,
@@ -48,13 +63,13 @@ pub struct Exporting<'a> {
     range: (u64, u64),
 }
 
-impl<'a> Exporting<'a> {
+impl Exporting {
     /// Begins an export of what `search` finds among the entries of the newest head.
     ///
     /// # Errors
     /// When the store is not available.
     pub(super) async fn begin(
-        store: &'a dyn Store,
+        store: Arc<dyn Store>,
         scope: Option<Scope>,
         search: Search,
         formats: Formats,
@@ -93,13 +108,13 @@ impl<'a> Exporting<'a> {
     /// # Errors
     /// When the store is not available.
     pub async fn of_log(
-        store: &'a dyn Store,
+        store: Arc<dyn Store>,
         auditor_of: Option<&AgencyId>,
         search: Search,
         formats: Formats,
         open: bool,
     ) -> Result<Self, HubError> {
-        let scope = auditor_of.map(|agency| Scope::new(store, agency, false));
+        let scope = auditor_of.map(|agency| Scope::new(store.as_ref(), agency, false));
         let concerns = scope.as_ref().and_then(Scope::concerns);
         let search = Search { concerns, ..search };
         Self::begin(store, scope, search, formats, if open { WRITTEN } else { &[] }).await
@@ -124,25 +139,34 @@ impl<'a> Exporting<'a> {
         let Some(search) = self.search.take() else { return Ok(None) };
         let page = self.store.search(search.clone()).await?;
         let mut texts: BTreeMap<&'static str, String> = BTreeMap::new();
-        if !self.begun && self.formats.csv {
-            texts.insert(CSV, csv::header());
+        if !self.begun {
+            // A file without a line is there all the same.
+            texts = self.files.keys().map(|name| (*name, String::new())).collect();
+            texts.extend(self.formats.csv.then(|| (CSV, csv::header())));
         }
         self.begun = true;
         let mut shown = Vec::with_capacity(page.entries.len());
         for stored in page.entries {
-            shown.extend(self.seen(stored)?);
+            shown.extend(self.seen(stored));
         }
-        let given = shown.iter().filter(|(_, given)| *given).map(|(row, _)| row.index);
-        let given: Vec<u64> = given.collect();
-        let mut leaves = self.store.laid_open(given.clone(), self.open).await?.into_iter();
-        let mut runs = Vec::with_capacity(given.len());
-        for index in given {
-            runs.push((self.done, index));
-            self.done = index + 1;
+        let of = |wanted: Given| {
+            let all = shown.iter().filter(move |(_, given)| *given == wanted);
+            all.map(|(row, _)| row.index).collect::<Vec<u64>>()
+        };
+        let mut open = self.store.laid_open(of(Given::Open), self.open).await?.into_iter();
+        let mut leaves = self.store.laid_open(of(Given::Leaf), &[]).await?.into_iter();
+        let mut runs = Vec::with_capacity(shown.len());
+        for (row, _) in shown.iter().filter(|(_, given)| *given != Given::View) {
+            runs.push((self.done, row.index));
+            self.done = row.index + 1;
         }
         let mut runs = self.store.covered(runs).await?.into_iter();
         for (row, given) in shown {
-            let leaf = if given { leaves.next() } else { None };
+            let leaf = match given {
+                Given::Open => open.next(),
+                Given::Leaf => leaves.next(),
+                Given::View => None,
+            };
             match &leaf {
                 Some((leaf, slots)) => {
                     let lines = texts.entry(ENTRIES).or_default();
@@ -180,20 +204,24 @@ impl<'a> Exporting<'a> {
         Ok(Some(texts.into_iter().collect()))
     }
 
-    /// An entry as it may be seen, and whether its leaf is given: the leaf names who asked, and people of
-    /// other agencies are not named (ADR 17).
-    fn seen(&self, stored: StoredEntry) -> Result<Option<(Row, bool)>, HubError> {
-        let agency = stored.entry.agency.clone();
-        let own = |scope: &Scope| agency.as_ref().is_none_or(|agency| agency == scope.agency());
-        let given = self.scope.as_ref().is_none_or(own);
-        let shown = match &self.scope {
-            Some(scope) => scope.show(stored),
-            None => Some(stored),
+    /// An entry as it may be seen, and what is given of it: the leaf names who asked, and people of other
+    /// agencies are not named (ADR 17).
+    fn seen(&self, stored: StoredEntry) -> Option<(Row, Given)> {
+        let agency = stored.entry.agency.as_ref();
+        let (given, shown) = match &self.scope {
+            None => (Given::Open, Some(stored)),
+            Some(scope) => {
+                let given = match agency {
+                    Some(agency) if agency == scope.agency() => Given::Open,
+                    Some(_) => Given::View,
+                    None => Given::Leaf,
+                };
+                (given, scope.show(stored))
+            }
         };
-        let Some(StoredEntry { index, committed_at, mut entry }) = shown else { return Ok(None) };
-        let open = if given { self.open } else { &[] };
-        entry.slots.retain(|slot, _| open.contains(slot));
-        Ok(Some((Row { index, at: committed_at, entry }, given)))
+        let StoredEntry { index, committed_at, mut entry } = shown?;
+        entry.slots.retain(|slot, _| given == Given::Open && self.open.contains(slot));
+        Some((Row { index, at: committed_at, entry }, given))
     }
 
     /// What it says of itself, once all bytes were taken.
@@ -222,5 +250,81 @@ impl<'a> Exporting<'a> {
             policy: if policy == [0; 32] { String::new() } else { hex::encode(policy) },
             files: self.files.into_iter().map(file).collect(),
         }
+    }
+}
+
+/// A piece of an export on its way to a caller.
+pub enum Piece {
+    /// Bytes of files.
+    Files(Vec<Chunk>),
+    /// The manifest, and the receipt of the entry that holds its digest: that was all.
+    Last(String, String),
+}
+
+/// An export that a caller takes piece by piece.
+pub struct ExportStream {
+    hub: Arc<Hub>,
+    caller: Arc<Caller>,
+    made: Option<Exporting>,
+    filter: serde_json::Value,
+    access: Option<DecisionId>,
+    _place: OwnedSemaphorePermit,
+}
+
+const EXPORT: &str = "weir.hub.v1.AuditService/ExportEntries";
+
+impl Hub {
+    /// Begins an export of what the caller's agency asked for or held; with a second sign-off, of every
+    /// agency's entries.
+    ///
+    /// # Errors
+    /// When the caller is no auditor, too many exports are made; as [`Hub::search_entries`].
+    pub async fn export_entries(
+        self: &Arc<Self>,
+        caller: Arc<Caller>,
+        query: EntryQuery,
+        formats: Formats,
+        open: bool,
+    ) -> Result<ExportStream, HubError> {
+        let at = self.clock.now();
+        let policy = self.policy()?;
+        let call = self.call(EXPORT, &caller, &policy, at);
+        self.require(&call, &policy, HubFunction::Auditor).await?;
+        let scope = self.scope(&call, query.access).await?;
+        let place = Arc::clone(&self.exports).try_acquire_owned().map_err(|_| HubError::Busy)?;
+        let filter = serde_json::to_value(&query).map_err(|_| HubError::Broken)?;
+        let request = serde_json::json!({ "export": filter, "formats": formats, "open": open });
+        self.look_with(&call, "exporting", &request, query.access).await?;
+        let access = query.access;
+        let search = query.search(&scope).ok_or(HubError::Broken)?;
+        let store = Arc::clone(&self.store);
+        let open = if open { WRITTEN } else { &[] };
+        let made = Exporting::begin(store, Some(scope), search, formats, open).await?;
+        let hub = Arc::clone(self);
+        Ok(ExportStream { hub, caller, made: Some(made), filter, access, _place: place })
+    }
+}
+
+impl ExportStream {
+    /// The next piece; `None`: that was all.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or that the export was made cannot be recorded.
+    pub async fn next(&mut self) -> Result<Option<Piece>, HubError> {
+        let Some(mut made) = self.made.take() else { return Ok(None) };
+        if let Some(chunks) = made.next().await? {
+            self.made = Some(made);
+            return Ok(Some(Piece::Files(chunks)));
+        }
+        let (hub, caller) = (self.hub.as_ref(), self.caller.as_ref());
+        let (at, policy) = (hub.clock.now(), hub.policy()?);
+        let hash = policy.book().hash;
+        let manifest = made.manifest(self.filter.take(), Some(caller.agency()), hash, at).text();
+        let sum = hex::encode(digest::digest(&digest::SHA256, manifest.as_bytes()));
+        let call = hub.call(EXPORT, caller, &policy, at);
+        let request = serde_json::json!({ "manifest": sum });
+        let receipt = hub.look_with(&call, &format!("export|{sum}"), &request, self.access).await?;
+        let proven = hub.store.proven(receipt.event(), &[]).await?.ok_or(HubError::Broken)?;
+        Ok(Some(Piece::Last(manifest, proven.text())))
     }
 }
