@@ -1,4 +1,5 @@
-//! A rule or an agreement was found faulty: what went out under it, to whom, about whom, and who has been told.
+//! A rule or an agreement was found faulty, or a person or an agency has misused what they were given: what went out,
+//! to whom, about whom, and who has been told.
 //! Pure; no value of any record is in here, only names of fields and ids.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,13 +9,17 @@ use jiff::Timestamp;
 
 use crate::domain::{AgencyId, DecisionId, ResidentId};
 
-/// What was found faulty.
+/// What was found faulty, or who has misused what they got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// A rule.
     Rule(String),
     /// An agreement.
     Agreement(String),
+    /// A person at work, by the id that entries show: 32 hexadecimal digits.
+    Officer(String),
+    /// An agency that asked.
+    Asker(String),
 }
 
 impl Fault {
@@ -24,6 +29,36 @@ impl Fault {
         match self {
             Self::Rule(id) => format!("rule {id}"),
             Self::Agreement(id) => format!("agreement {id}"),
+            Self::Officer(id) => format!("officer {id}"),
+            Self::Asker(id) => format!("asker {id}"),
+        }
+    }
+
+    /// As [`Fault::text`] says it.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let (sort, id) = text.split_once(' ')?;
+        let id = id.to_owned();
+        match sort {
+            "rule" => Some(Self::Rule(id)),
+            "agreement" => Some(Self::Agreement(id)),
+            "officer" => Some(Self::Officer(id)),
+            "asker" => Some(Self::Asker(id)),
+            _ => None,
+        }
+    }
+
+    /// What counts, in a sentence.
+    const fn counts(&self) -> &'static str {
+        match self {
+            Self::Rule(_) => {
+                "A disclosure counts here where the faulty rule opened at least one of its fields."
+            }
+            Self::Agreement(_) => {
+                "A disclosure counts here where the faulty agreement opened at least one of its fields."
+            }
+            Self::Officer(_) => "Every disclosure to this person counts here, whatever it was for.",
+            Self::Asker(_) => "Every disclosure to this agency counts here, whatever it was for.",
         }
     }
 }
@@ -141,6 +176,32 @@ impl Pack {
         String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
     }
 
+    /// What UK GDPR Art 33(3) asks for, as far as the log knows it.
+    fn for_the_commissioner(&self) -> String {
+        let fields: BTreeSet<&str> =
+            self.releases.iter().flat_map(|one| one.fields.iter().map(String::as_str)).collect();
+        let categories: BTreeSet<&str> =
+            fields.iter().map(|field| field.split_once('.').map_or(*field, |(c, _)| c)).collect();
+        let values: usize = self.releases.iter().map(|one| one.fields.len()).sum();
+        let joined = |all: BTreeSet<&str>| all.into_iter().collect::<Vec<_>>().join(", ");
+        let times = self.releases.first().zip(self.releases.last());
+        let times = times.map_or_else(String::new, |(first, last)| {
+            format!(", the first {} and the last {}", first.at, last.at)
+        });
+        format!(
+            "\n## For the Commissioner (UK GDPR Art 33(3))\n\n- Nature (a): {} disclosures under {}{times}. \
+             Residents concerned, approximately: {}. Records concerned, approximately: {values} fields in {} \
+             categories: {}.\n- Contact (b): _to be filled in: the data protection officer_\n- Likely \
+             consequences (c): _to be filled in_\n- Measures taken or proposed (d): _to be filled in_\n\n\
+             The entries themselves, as they can be proven: `weir audit export`.\n",
+            self.releases.len(),
+            self.fault.text(),
+            self.residents().len(),
+            categories.len(),
+            joined(categories)
+        )
+    }
+
     /// For people, with who has answered.
     #[must_use]
     pub fn report(&self, answered: &[Acknowledgement]) -> String {
@@ -186,13 +247,10 @@ impl Pack {
         let _ = write!(
             out,
             "\n## What is not known\n\n{lost} disclosures are about residents whose part of the log was \
-             erased. What recipients passed on outside the hub is not in its log. A disclosure counts here \
-             where the faulty {} opened at least one of its fields.\n",
-            match self.fault {
-                Fault::Rule(_) => "rule",
-                Fault::Agreement(_) => "agreement",
-            }
+             erased. What recipients passed on outside the hub is not in its log. {}\n",
+            self.fault.counts()
         );
+        out.push_str(&self.for_the_commissioner());
         out
     }
 }

@@ -172,6 +172,36 @@ async fn what_went_out_under_a_faulty_rule_is_listed_and_acknowledged() {
     assert!(exit == 0 && text.contains("2 disclosures under agreement isa-children"), "{text}");
     let (exit, text) = by(&["--agreement", "isa-children"]);
     assert!(exit == 2 && text.contains("not empty"), "{text}");
+    // By who has misused what they were given.
+    let report = read("report.md");
+    assert!(
+        report.contains("Art 33(3)") && report.contains("1 categories: health/summary"),
+        "{report}"
+    );
+    let found = weir(&["audit", "search", "--data", data, "--kind", "Disclose", "--json"]).1;
+    let first: serde_json::Value = serde_json::from_str(found.lines().next().unwrap()).unwrap();
+    let (officer, asker) = (first["officer"].as_str().unwrap(), first["agency"].as_str().unwrap());
+    for (n, (flag, id)) in [("--officer", officer), ("--asker", asker)].into_iter().enumerate() {
+        let out = dir.path().join(format!("misuse-{n}"));
+        let args = ["policy", "recall", "policies", "--data", data, "--out", out.to_str().unwrap()];
+        let (exit, text) = weir(&[&args[..], &[flag, id]].concat());
+        assert!(exit == 0 && text.contains(" to 1 recipients about "), "{flag}: {text}");
+        let json = std::fs::read_to_string(out.join("pack.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["recipients"][0]["agency"], asker);
+    }
+    let none = dir.path().join("none");
+    let wrong = |whose: &[&str]| {
+        let args =
+            ["policy", "recall", "policies", "--data", data, "--out", none.to_str().unwrap()];
+        weir(&[&args[..], whose].concat())
+    };
+    let (exit, text) = wrong(&["--officer", "nurse-7"]);
+    assert!(exit == 2 && text.contains("32 hexadecimal digits"), "{text}");
+    let (exit, text) = wrong(&["--asker", "northfield-hospitel"]);
+    assert!(exit == 2 && text.contains("Nearest: \"northfield-hospital\""), "{text}");
+    let (exit, text) = wrong(&["--asker", asker, "--rule", "N01"]);
+    assert!(exit == 2 && text.contains("cannot be used with"), "{text}");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! `weir policy recall` and `recall-ack`: a rule or an agreement was found faulty.
+//! `weir policy recall` and `recall-ack`: a rule or an agreement was found faulty, or somebody has misused what they
+//! were given.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,17 +26,47 @@ use crate::store::{Store, StoredEntry};
 pub struct Wish {
     /// The policy folder, for its words; a rule that is not in it any more is looked for all the same.
     dir: PathBuf,
-    /// The rule.
-    #[arg(long, required_unless_present = "agreement", conflicts_with = "agreement")]
-    rule: Option<String>,
-    /// The agreement.
-    #[arg(long)]
-    agreement: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     #[command(flatten)]
     span: Span,
     /// The folder that the pack is put into; must be empty or not there.
     #[arg(long)]
     out: PathBuf,
+}
+
+/// What was found faulty, or who has misused what they were given.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Whose {
+    /// The rule.
+    #[arg(long)]
+    rule: Option<String>,
+    /// The agreement.
+    #[arg(long)]
+    agreement: Option<String>,
+    /// A person who was given it: 32 hexadecimal digits, as `weir audit search` shows them.
+    #[arg(long)]
+    officer: Option<String>,
+    /// The agency that was given it.
+    #[arg(long)]
+    asker: Option<String>,
+}
+
+impl Whose {
+    fn fault(&self) -> Result<Fault, Trouble> {
+        let Self { rule, agreement, officer, asker } = self;
+        if let Some(officer) = officer {
+            let bytes: Option<[u8; 16]> =
+                hex::decode(officer).ok().and_then(|bytes| bytes.try_into().ok());
+            let bytes = bytes.ok_or_else(|| failed("--officer must be 32 hexadecimal digits"))?;
+            return Ok(Fault::Officer(hex::encode(bytes)));
+        }
+        let found = rule.clone().map(Fault::Rule);
+        let found = found.or_else(|| agreement.clone().map(Fault::Agreement));
+        let found = found.or_else(|| asker.clone().map(Fault::Asker));
+        found.ok_or_else(|| failed("--rule, --agreement, --officer or --asker is missing"))
+    }
 }
 
 /// Who has answered.
@@ -68,24 +99,21 @@ pub(super) fn run(wish: &Wish) -> Outcome {
 }
 
 async fn recalled(wish: &Wish, book: &RuleBook) -> Result<String, Trouble> {
-    let fault = match (&wish.rule, &wish.agreement) {
-        (Some(rule), _) => Fault::Rule(rule.clone()),
-        (None, Some(agreement)) => Fault::Agreement(agreement.clone()),
-        (None, None) => return Err(failed("--rule or --agreement is missing")),
-    };
+    let fault = wish.whose.fault()?;
     if wish.out.read_dir().is_ok_and(|mut some| some.next().is_some()) {
         return Err(failed(format!("--out {}: the folder is not empty", wish.out.display())));
     }
     let log = Log::within(&wish.span, &book.place.zone, "weir policy recall", fault.text()).await?;
-    let (facet, id) = match &fault {
-        Fault::Rule(id) => (Facet::Rules, id),
-        Fault::Agreement(id) => (Facet::Agreements, id),
-    };
     let mut releases = Vec::new();
     log.each(&[Kind::Disclose], |entries| {
         let under = |stored: &&StoredEntry| {
-            let words = stored.entry.facets.get(&facet);
-            words.is_some_and(|words| words.split('|').any(|word| word == id))
+            let entry = &stored.entry;
+            match &fault {
+                Fault::Rule(id) => entry.words(Facet::Rules).any(|word| word == id),
+                Fault::Agreement(id) => entry.words(Facet::Agreements).any(|word| word == id),
+                Fault::Officer(id) => hex::encode(entry.principal) == *id,
+                Fault::Asker(id) => entry.agency.as_ref().is_some_and(|asker| asker.as_str() == id),
+            }
         };
         releases.extend(entries.iter().filter(under).filter_map(|one| release(one, &fault, book)));
         Ok(())
@@ -94,11 +122,15 @@ async fn recalled(wish: &Wish, book: &RuleBook) -> Result<String, Trouble> {
     let known = match &fault {
         Fault::Rule(id) => book.rules.iter().any(|rule| rule.id.as_str() == id),
         Fault::Agreement(id) => book.agreements.keys().any(|one| one.as_str() == id),
+        Fault::Asker(id) => book.agencies.keys().any(|one| one.as_str() == id),
+        Fault::Officer(_) => true,
     };
     if releases.is_empty() && !known {
         let near = match &fault {
             Fault::Rule(id) => nearest(id, book.rules.iter().map(|rule| rule.id.as_str())),
             Fault::Agreement(id) => nearest(id, book.agreements.keys().map(|one| one.as_str())),
+            Fault::Asker(id) => nearest(id, book.agencies.keys().map(|one| one.as_str())),
+            Fault::Officer(_) => None,
         };
         let near = near.map(|near| format!(" Nearest: \"{near}\".")).unwrap_or_default();
         return Err(failed(format!(
@@ -142,6 +174,7 @@ fn release(stored: &StoredEntry, fault: &Fault, book: &RuleBook) -> Option<Relea
             (Fault::Rule(id), _) => rule == id,
             (Fault::Agreement(id), Some(agreement)) => agreement.as_str() == Some(id),
             (Fault::Agreement(id), None) => agreed(rule, id),
+            (Fault::Officer(_) | Fault::Asker(_), _) => true,
         };
         is_so.then_some(())?;
         Some(field.get("field")?.as_str()?.to_owned())
@@ -263,11 +296,7 @@ fn acknowledgements(text: &str) -> Result<Vec<Acknowledgement>, Trouble> {
 fn pack_of(json: &serde_json::Value, list: &str) -> Result<Pack, Trouble> {
     let damaged = || failed(format!("{PACK} is not as it was written"));
     let word = |key: &str| json.get(key).and_then(|word| word.as_str());
-    let fault = match word("fault").and_then(|fault| fault.split_once(' ')) {
-        Some(("rule", id)) => Fault::Rule(id.to_owned()),
-        Some(("agreement", id)) => Fault::Agreement(id.to_owned()),
-        Some(_) | None => return Err(damaged()),
-    };
+    let fault = word("fault").and_then(Fault::read).ok_or_else(damaged)?;
     let time = |key: &str| word(key).and_then(|at| at.parse::<Timestamp>().ok());
     let mut releases = Vec::new();
     for row in csv::Reader::from_reader(list.as_bytes()).records() {
