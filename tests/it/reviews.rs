@@ -554,3 +554,52 @@ fn an_operator_lists_what_is_due_and_is_told_by_the_exit_code_that_something_is_
     let review = rows.iter().find(|r| r["name"].as_str().unwrap().ends_with("REVIEW_BY")).unwrap();
     assert_eq!(review["state"], "overdue");
 }
+
+/// The id that versions before gave the first approval of this question.
+fn id_of_before(principal: [u8; 16], about: Inhabitant) -> DecisionId {
+    let resident: Uuid = about.path().trim_start_matches("residents/").parse().unwrap();
+    let parts: [&[u8]; 7] = [
+        b"approval",
+        &principal,
+        resident.as_bytes(),
+        COUNCIL.as_bytes(),
+        b"serious_crime",
+        b"SERIOUS_CRIME",
+        &0_u32.to_be_bytes(),
+    ];
+    let mut all = Vec::new();
+    for part in parts {
+        all.extend((part.len() as u64).to_be_bytes());
+        all.extend(part);
+    }
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &all);
+    let bytes = digest.as_ref()[..16].try_into().unwrap();
+    DecisionId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+#[tokio::test]
+async fn nobody_can_look_whether_there_is_an_approval_and_older_ones_still_count() {
+    let (first, second) = (place().await, place().await);
+    let refused = id(&answer(&first, INSPECTOR, request(serious(AISHA, TENANCY))).await);
+    let before = first.log_size();
+    approve(&first, OFFICER, &refused).await.unwrap();
+    let made = first.entries(before).into_iter();
+    let mut made = made.filter(|one| one.facet(Facet::What) == "approve");
+    let mut made = made.next().unwrap();
+    let asker = first.entries(0).into_iter().rfind(|one| one.entry.kind == Kind::Refuse).unwrap();
+    let guessed = id_of_before(asker.entry.principal, AISHA);
+    assert_ne!(made.entry.event, guessed);
+    assert!(first.app.store.entry(guessed).await.unwrap().is_none());
+    // The same approval in another hub, as a version before has written it.
+    answer(&second, INSPECTOR, request(serious(AISHA, TENANCY))).await;
+    made.entry.event = guessed;
+    made.entry.slots = std::mem::take(&mut made.slots)
+        .into_iter()
+        .map(|(slot, bytes)| (weir::audit::entry::SlotId::from_number(slot).unwrap(), bytes))
+        .collect();
+    second.app.store.append(vec![made.entry]).await.unwrap();
+    let released = answer(&second, INSPECTOR, request(serious(AISHA, TENANCY))).await;
+    assert_eq!(outcome(&released), "OUTCOME_PERMIT");
+    let again = answer(&second, INSPECTOR, request(serious(AISHA, TENANCY))).await;
+    assert_ne!(outcome(&again), "OUTCOME_PERMIT", "an approval is good for one release");
+}

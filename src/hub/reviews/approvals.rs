@@ -14,7 +14,7 @@ use crate::hub::entry::Call;
 use crate::hub::{Hub, HubError};
 use crate::policy::PolicySnapshot;
 use crate::policy::book::{ApproverOf, OverrideTest, RuleBook};
-use crate::store::Receipt;
+use crate::store::{Receipt, Store};
 
 /// Approvals of one and the same question that follow each other; more are turned down.
 const SERIES_MAX: u32 = 64;
@@ -38,23 +38,39 @@ struct Approval {
 }
 
 /// One question of one asker, whichever fields: approvals of it follow each other.
-fn series(
+struct Series<'a> {
     principal: [u8; 16],
     resident: ResidentId,
-    ask: &Ask,
-    kind: &OverrideId,
-    n: u32,
-) -> DecisionId {
-    let (resident, n) = (resident.uuid(), n.to_be_bytes());
-    let parts: [&[u8]; 6] = [
-        &principal,
-        resident.as_bytes(),
-        ask.from.as_str().as_bytes(),
-        ask.purpose.as_str().as_bytes(),
-        kind.as_str().as_bytes(),
-        &n,
-    ];
-    once("approval", &parts)
+    ask: &'a Ask,
+    kind: &'a OverrideId,
+}
+
+impl Series<'_> {
+    /// The id of an approval: under a key, so that whoever knows person, resident and question cannot look
+    /// whether there is one.
+    fn id(&self, store: &dyn Store, n: u32) -> DecisionId {
+        self.with(n, |parts| {
+            let secret = store.blind("weir/approval/1", parts);
+            once("approval", &[&secret])
+        })
+    }
+
+    /// The id that versions before gave, which their approvals keep.
+    fn id_of_before(&self, n: u32) -> DecisionId {
+        self.with(n, |parts| once("approval", parts))
+    }
+
+    fn with(&self, n: u32, id: impl FnOnce(&[&[u8]]) -> DecisionId) -> DecisionId {
+        let (resident, n) = (self.resident.uuid(), n.to_be_bytes());
+        id(&[
+            &self.principal,
+            resident.as_bytes(),
+            self.ask.from.as_str().as_bytes(),
+            self.ask.purpose.as_str().as_bytes(),
+            self.kind.as_str().as_bytes(),
+            &n,
+        ])
+    }
 }
 
 /// Whether an override of this kind takes an approver.
@@ -99,7 +115,9 @@ impl Hub {
         let rule = book.overrides.get(&kind).ok_or(HubError::Broken)?;
         let fields = within(book, &wish.fields, &asked(book, &about.ask))?;
         let until = ending("expire_time", wish.until, rule.ceiling_hours, at)?;
-        let (n, open) = self.newest(about.principal, about.resident, &about.ask, &kind, at).await?;
+        let Reviewed { principal, resident, ask, .. } = &about;
+        let series = Series { principal: *principal, resident: *resident, ask, kind: &kind };
+        let (n, open) = self.newest(&series, at).await?;
         if open.is_some() {
             let why = HubError::Review(Review::ApprovedAlready);
             return Err(self.review_refused(&call, why, about.id, Some(about.resident)).await);
@@ -110,7 +128,7 @@ impl Hub {
             "approve": about.id.to_string(), "override": kind,
             "approval": Approval { fields, until, approver },
         });
-        let event = series(about.principal, about.resident, &about.ask, &kind, n);
+        let event = series.id(self.store.as_ref(), n);
         let none = BTreeMap::new;
         let entry = review_entry(&call, event, "approve", &about, none(), &request);
         // A request has one approval in all, whatever became of it.
@@ -156,16 +174,16 @@ impl Hub {
     /// The place in the series that is free, and the approval before it, if that is still open.
     async fn newest(
         &self,
-        principal: [u8; 16],
-        resident: ResidentId,
-        ask: &Ask,
-        kind: &OverrideId,
+        series: &Series<'_>,
         at: Timestamp,
     ) -> Result<(u32, Option<(DecisionId, Approval)>), HubError> {
         let mut last = None;
         for n in 0..SERIES_MAX {
-            let id = series(principal, resident, ask, kind, n);
-            let Some(stored) = self.store.entry(id).await? else {
+            let found = match self.store.entry(series.id(self.store.as_ref(), n)).await? {
+                None => self.store.entry(series.id_of_before(n)).await?,
+                found => found,
+            };
+            let Some(stored) = found else {
                 let Some(stored): Option<crate::store::StoredEntry> = last else {
                     return Ok((n, None));
                 };
@@ -194,9 +212,13 @@ impl Hub {
         if !takes_approver(book, &kind) {
             return Ok(None);
         }
-        let principal = call.caller.principal();
-        let (_, open) =
-            self.newest(principal, question.resident, &question.ask, &kind, call.at).await?;
+        let series = Series {
+            principal: call.caller.principal(),
+            resident: question.resident,
+            ask: &question.ask,
+            kind: &kind,
+        };
+        let (_, open) = self.newest(&series, call.at).await?;
         let open = open.filter(|(_, one)| asked(book, &question.ask).is_subset(&one.fields));
         let Some((id, approval)) = open else {
             return Ok(None);
