@@ -38,6 +38,9 @@ pub enum NoteError {
     Key,
 }
 
+/// Most signatures of a note, the log's and those of witnesses.
+const SIGNATURES_MAX: usize = 16;
+
 /// The hub's signing key.
 pub struct SigningKey {
     pair: Ed25519KeyPair,
@@ -142,7 +145,8 @@ impl VerifierKey {
     pub fn open(&self, note: &str) -> Result<Checkpoint, NoteError> {
         let (body, signatures) = note.split_once("\n\n").ok_or(NoteError::Malformed)?;
         let signatures = signatures.strip_suffix('\n').ok_or(NoteError::Malformed)?;
-        if !signatures.split('\n').all(|line| line.starts_with("\u{2014} ")) {
+        let is_line = |line: &str| line.starts_with("\u{2014} ");
+        if !signatures.split('\n').all(is_line) || signatures.split('\n').count() > SIGNATURES_MAX {
             return Err(NoteError::Malformed);
         }
         let mut lines = body.split('\n');
@@ -167,7 +171,7 @@ impl VerifierKey {
         let text = format!("{body}\n");
         let key = UnparsedPublicKey::new(&ED25519, &self.public);
         let prefix = format!("\u{2014} {} ", self.name);
-        let signed = signatures.split('\n').take(16).any(|line| {
+        let signed = signatures.split('\n').any(|line| {
             let decoded = line.strip_prefix(&prefix).and_then(|s| STANDARD.decode(s).ok());
             decoded.is_some_and(|bytes| {
                 bytes.split_at_checked(4).is_some_and(|(id, signature)| {
@@ -199,5 +203,10 @@ mod tests {
             assert_eq!(verifier.open(wrong), Err(NoteError::Malformed));
         }
         assert!(VerifierKey::parse("hub+00000000+AQ==").is_err());
+        // Witnesses may have signed as well; sixteen signatures in all, and none beyond is read.
+        let witnessed =
+            |more: usize| format!("{note}{}", "\u{2014} witness AAAAAAAA\n".repeat(more));
+        assert_eq!(verifier.open(&witnessed(15)), Ok(head));
+        assert_eq!(verifier.open(&witnessed(16)), Err(NoteError::Malformed));
     }
 }
