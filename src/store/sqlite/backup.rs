@@ -14,7 +14,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::log::{VERIFIER, files_in, private, reader, sqlite, unavailable, write_whole};
-use super::{FILE, keys};
+use super::{FILE, heads, keys};
 use crate::limits::{BACKUP_LOCK_RETRY, BACKUP_LOCK_TRIES};
 use crate::store::StoreError;
 
@@ -135,6 +135,10 @@ impl Pinned {
             .and_then(|()| writer.execute_batch("BEGIN IMMEDIATE"))
             .map_err(|e| sqlite(&e))?;
         let mut files = vec![(FILE.to_owned(), pinned(&path)?)];
+        // What was published before the log is read is in it.
+        if data.join(heads::FILE).exists() {
+            files.push((heads::FILE.to_owned(), pinned(&data.join(heads::FILE))?));
+        }
         for path in files_in(data)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             files.push((name, pinned(&path)?));
@@ -200,6 +204,7 @@ fn listed(from: &Path) -> Result<Vec<(String, String)>, StoreError> {
         let (sum, name) = line.split_once("  ").ok_or_else(|| not("SHA256SUMS is malformed"))?;
         let ours = name == FILE
             || name == keys::FILE
+            || name == heads::FILE
             || BESIDE.contains(&name)
             || (name.starts_with("audit-") && name.ends_with(".db") && !name.contains('/'));
         if !ours {

@@ -12,7 +12,7 @@ use crate::limits::HEADS_KEPT;
 use crate::store::{Heads, LastSigned, PublishedHead, SignedHead, SplitView, StoreError};
 
 /// The file.
-const FILE: &str = "heads.db";
+pub(super) const FILE: &str = "heads.db";
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS head (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;

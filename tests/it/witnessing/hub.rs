@@ -271,6 +271,15 @@ async fn two_witnesses_cosign_and_a_receipt_shows_it() {
     assert_eq!(exit, 0, "{said}");
     assert!(said.contains("signed by witnesses"), "{said}");
     // A published head that is not of this log is found.
+    // What witnesses signed goes into a copy.
+    let (copy, back) = (site.dir.path().join("copy"), site.dir.path().join("back"));
+    let (copy, back) = (copy.to_str().unwrap(), back.to_str().unwrap());
+    assert_eq!(weir(&["backup", "--data", data, "--out", copy]).0, 0);
+    let hub_key = format!("{data}.hub-key");
+    let restore = ["restore", "--from", copy, "--data", back, "--hub-key-file", &hub_key];
+    assert_eq!(weir(&restore).0, 0);
+    let (exit, copied) = weir(&["audit", "verify", "--data", back]);
+    assert!(exit == 0 && copied.contains("signed by witnesses"), "{copied}");
     let heads = Connection::open(site.data().join("heads.db")).unwrap();
     heads
         .execute("UPDATE head SET size = size + 1 WHERE size = (SELECT max(size) FROM head)", [])
