@@ -1,6 +1,6 @@
 //! Entries of the log.
 
-use super::record::{read_token, token};
+use super::record::{key_of, read_token, token};
 use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message};
 use crate::audit::entry::Kind;
 use crate::audit::export::MANIFEST;
@@ -171,13 +171,10 @@ pub(super) fn read_access(check: &mut Check, field: &str, name: &str) -> Option<
     if name.is_empty() { None } else { check.event(field, "auditAccesses", name) }
 }
 
-/// A short digest of the question: tokens stay short and repeat nothing of it.
 fn key(query: &EntryQuery) -> String {
     // A new filter cannot be forgotten; where to go on is no part of the question.
     let asked = EntryQuery { from_index: 0, upto: None, limit: 0, ..query.clone() };
-    let all = serde_json::to_vec(&asked).unwrap_or_default();
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &all);
-    hex::encode(digest.as_ref()).chars().take(16).collect()
+    key_of(&asked)
 }
 
 fn read_kind(check: &mut Check, kind: i32) -> Option<Kind> {

@@ -174,6 +174,13 @@ pub struct ResidentPage {
     pub skip: usize,
 }
 
+/// A short digest of a question: tokens stay short and repeat nothing of it.
+pub(super) fn key_of(asked: &impl Serialize) -> String {
+    let all = serde_json::to_vec(asked).unwrap_or_default();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &all);
+    hex::encode(digest.as_ref()).chars().take(16).collect()
+}
+
 /// A page token: a position, tied to the question. It is no secret and opens nothing: the answer to
 /// a forged one is still cut to what the caller may see.
 pub fn token(position: &impl Serialize, query: &str) -> String {

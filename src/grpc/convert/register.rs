@@ -1,7 +1,7 @@
 //! The non-disclosure register.
 
 use super::audit::{maybe_agency, read_access};
-use super::record::{read_token, token};
+use super::record::{key_of, read_token, token};
 use super::{Check, Violations, receipt_message, time_message};
 use crate::audit::register::{Figure, Figured, RegisterRow, Sort, State, read_why};
 use crate::grpc::pb;
@@ -105,9 +105,7 @@ fn word(check: &mut Check, code: &str) -> Option<String> {
 
 fn key(query: &RegisterQuery) -> String {
     let asked = RegisterQuery { from_index: 0, upto: None, limit: 0, ..query.clone() };
-    let all = serde_json::to_vec(&asked).unwrap_or_default();
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &all);
-    hex::encode(digest.as_ref()).chars().take(16).collect()
+    key_of(&asked)
 }
 
 fn read_sort(check: &mut Check, kind: i32) -> Option<Sort> {
