@@ -2,7 +2,17 @@
 //! log, at the place they were told. `WEIR_KILLS` says how often, `WEIR_SEED` repeats the moments.
 
 mod backed_up;
+#[cfg(target_os = "linux")]
+mod disk;
+#[cfg(target_os = "linux")]
+mod flushed;
 mod ledger;
+#[cfg(target_os = "linux")]
+mod load;
+#[cfg(target_os = "linux")]
+mod power;
+#[cfg(target_os = "linux")]
+mod shim;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -89,8 +99,13 @@ impl Site {
     }
 
     fn serve(&self) -> (Hub, u16) {
+        self.serve_with(&[])
+    }
+
+    fn serve_with(&self, environment: &[(&str, PathBuf)]) -> (Hub, u16) {
         let (config, port) = self.config();
         let child = Command::new(env!("CARGO_BIN_EXE_weir"))
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .arg("serve")
             .arg("--config")
             .arg(config)
@@ -141,6 +156,9 @@ struct Told {
     receipts: Mutex<Vec<pb::Receipt>>,
     registered: Mutex<Vec<String>>,
     released: AtomicUsize,
+    /// Where a hub's writes and flushes are recorded: then what was told, too, in its place.
+    #[cfg(target_os = "linux")]
+    journal: Option<shim::Marks>,
 }
 
 async fn reach(hub: &mut Hub, port: u16) -> Channel {
@@ -157,7 +175,19 @@ async fn reach(hub: &mut Hub, port: u16) -> Channel {
     }
 }
 
+/// Somebody whom nobody has registered yet.
+fn newcomer() -> pb::RegisterResidentRequest {
+    pb::RegisterResidentRequest {
+        name: "Rosa Example".to_owned(),
+        birth_date: "1980-02-29".to_owned(),
+        nation: "England".to_owned(),
+        local_id: format!("K-{}", uuid::Uuid::new_v4().simple()),
+        ..pb::RegisterResidentRequest::default()
+    }
+}
+
 /// Somebody who asks and registers in turns.
+#[derive(Clone)]
 struct Asker {
     channel: Channel,
     token: String,
@@ -175,8 +205,26 @@ impl Asker {
         request
     }
 
+    fn records(&self) -> pb::RequestRecordsRequest {
+        pb::RequestRecordsRequest {
+            residents: vec![self.resident.clone()],
+            holders: vec!["agencies/oakdale-gp".to_owned()],
+            purpose: "direct_care".to_owned(),
+            fields: vec!["health/summary.allergies".to_owned()],
+            reason: "Ward round this morning".to_owned(),
+            case_reference: "W-1".to_owned(),
+            ..pb::RequestRecordsRequest::default()
+        }
+    }
+
     fn heard(&self, told: &Told, receipt: Option<pb::Receipt>) {
-        told.receipts.lock().unwrap().push(receipt.unwrap());
+        let mut receipts = told.receipts.lock().unwrap();
+        receipts.push(receipt.unwrap());
+        #[cfg(target_os = "linux")]
+        if let Some(journal) = &told.journal {
+            journal.mark(receipts.len(), told.registered.lock().unwrap().len());
+        }
+        drop(receipts);
         // The test hears no more once it has killed the hub.
         let _gone = self.hear.send(());
     }
@@ -185,15 +233,7 @@ impl Asker {
     async fn call(self, told: Arc<Told>) {
         let mut sharing = SharingServiceClient::new(self.channel.clone());
         let mut people = ResidentServiceClient::new(self.channel.clone());
-        let ask = pb::RequestRecordsRequest {
-            residents: vec![self.resident.clone()],
-            holders: vec!["agencies/oakdale-gp".to_owned()],
-            purpose: "direct_care".to_owned(),
-            fields: vec!["health/summary.allergies".to_owned()],
-            reason: "Ward round this morning".to_owned(),
-            case_reference: "W-1".to_owned(),
-            ..pb::RequestRecordsRequest::default()
-        };
+        let ask = self.records();
         for round in 0.. {
             let Ok(answer) = sharing.request_records(self.signed(ask.clone())).await else {
                 return;
@@ -205,14 +245,7 @@ impl Asker {
             if round % 3 != self.n % 3 {
                 continue;
             }
-            let new = pb::RegisterResidentRequest {
-                name: "Rosa Example".to_owned(),
-                birth_date: "1980-02-29".to_owned(),
-                nation: "England".to_owned(),
-                local_id: format!("K-{}", uuid::Uuid::new_v4().simple()),
-                ..pb::RegisterResidentRequest::default()
-            };
-            let Ok(made) = people.register_resident(self.signed(new)).await else { return };
+            let Ok(made) = people.register_resident(self.signed(newcomer())).await else { return };
             let made = made.into_inner();
             told.registered.lock().unwrap().push(made.resident);
             self.heard(&told, made.receipt);
