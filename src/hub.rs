@@ -42,7 +42,7 @@ pub use in_force::{InForce, PolicyVersion, Versions};
 pub use knowledge::ListedFacts;
 pub use locate::Located;
 pub use log::{
-    Answered, Details, EntryQuery, ExportStream, Exporting, Formats, Looked, Piece,
+    Answered, Details, EntryQuery, ExportStream, Exporting, Formats, Looked, ONE_RESIDENT, Piece,
     RegisterFigures, RegisterQuery, Registered, SignedOff, answer_from, figures_from, judged_by,
     registered_from,
 };

@@ -25,6 +25,8 @@ pub const SEEN: &str = "seen.jsonl";
 pub const CSV: &str = "entries.csv";
 /// For health systems.
 pub const FHIR: &str = "audit-events.ndjson";
+/// The scope of whoever may see everything.
+pub const HUB: &str = "hub";
 /// What the export says of itself.
 pub const MANIFEST: &str = "manifest.json";
 
@@ -143,7 +145,7 @@ pub struct Manifest {
     pub to: u64,
     /// What was looked for; `null`: everything.
     pub filter: Value,
-    /// `hub`, or `agency` and its id: what the reader may see.
+    /// `hub`, or `agency` and its id: what the reader may see; or `every agency, seen by` and an id.
     pub scope: String,
     /// Lines that hold an entry.
     pub entries: u64,
@@ -158,6 +160,12 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Whether it says that it holds every entry of its range.
+    #[must_use]
+    pub fn is_of_everything(&self) -> bool {
+        self.filter.is_null() && self.scope == HUB
+    }
+
     /// The file.
     #[must_use]
     pub fn text(&self) -> String {

@@ -19,7 +19,7 @@ use crate::limits;
 use crate::store::{Receipt, Search, SignedHead, StoredEntry};
 
 pub use access::SignedOff;
-pub use export::{ExportStream, Exporting, Formats, Piece};
+pub use export::{ExportStream, Exporting, Formats, ONE_RESIDENT, Piece};
 pub use query::EntryQuery;
 pub use questions::{Answered, answer_from, judged_by};
 pub use register::{RegisterFigures, RegisterQuery, Registered, figures_from, registered_from};

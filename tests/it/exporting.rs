@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use weir::auth::issuer::Person;
 use weir::clock::{Clock, FixedClock};
@@ -100,7 +102,7 @@ async fn an_export_verifies_alone_and_says_what_was_looked_for() {
         serde_json::from_slice(&std::fs::read(refused.join("manifest.json")).unwrap()).unwrap();
     assert_eq!(
         (&manifest["filter"], &manifest["scope"]),
-        (&serde_json::json!(["Refuse"]), &serde_json::json!("hub"))
+        (&serde_json::json!({ "kind": "Refuse" }), &serde_json::json!("hub"))
     );
     assert_eq!(manifest["entries"], 4);
     let slice = folder.export("slice", &["--from", "3", "--to", "7"]);
@@ -113,13 +115,29 @@ async fn an_export_verifies_alone_and_says_what_was_looked_for() {
         let said = folder.independently(export, true).unwrap();
         assert!(said.iter().any(|line| line.contains("whose hash the log holds")), "{said:?}");
     }
+    // Whom it was filtered by is said, and named only where slots are laid open.
+    let aisha = AISHA.path();
+    let about = folder.export("about", &["--resident", &aisha]);
+    let filter = |export: &Path| -> Value {
+        let text = std::fs::read(export.join("manifest.json")).unwrap();
+        serde_json::from_slice::<Value>(&text).unwrap()["filter"].take()
+    };
+    assert_eq!(filter(&about)["resident"], "one, who is not named here");
+    assert!(!std::fs::read_to_string(about.join("manifest.json")).unwrap().contains(&aisha));
+    let open = folder.export("about-open", &["--resident", &aisha, "--open"]);
+    assert_eq!(filter(&open)["resident"], aisha);
+    let (held, asked) = (["--holder", "oakdale-gp"], ["--agency", "oakdale-gp"]);
+    assert_ne!(
+        filter(&folder.export("held-by", &held)),
+        filter(&folder.export("asked-by", &asked))
+    );
     // The first reading is an entry that the second export holds.
     assert!(folder.independently(&refused, false).is_ok());
     let looks = folder.export("looks", &["--kind", "AuditRead"]);
     for look in entries(&looks) {
         assert!(look["entry"]["facets"]["what"].as_str().unwrap().starts_with("export"), "{look}");
     }
-    assert_eq!(entries(&looks).len(), 2 * 4 + 1);
+    assert_eq!(entries(&looks).len(), 2 * 8 + 1);
 }
 
 #[tokio::test]
@@ -272,6 +290,18 @@ async fn every_change_of_an_export_is_found_and_named() {
         std::fs::write(&path, text.replacen("DENY", "PERMIT", 1)).unwrap();
     });
     assert!(text.contains("entries.csv: is not the file that is listed"), "{text}");
+    // Of everything, nothing may be covered up.
+    let all = folder.export("everything", &[]);
+    edited(&all, &|lines: &mut Vec<String>| {
+        let line: Value = serde_json::from_str(&lines[3]).unwrap();
+        let leaf = STANDARD.decode(line["leaf"].as_str().unwrap()).unwrap();
+        let hash = STANDARD.encode(weir::audit::tree::leaf_hash(&leaf));
+        lines[3] = serde_json::json!({ "from": 3, "count": 1, "hash": hash }).to_string();
+    });
+    let (exit, said) = folder.verified(&all);
+    assert!(exit == 1 && said.contains("says that it holds everything"), "{said}");
+    let said = folder.independently(&all, false).unwrap_err();
+    assert!(said.contains("says that it holds everything"), "{said}");
     let text = changed("one file more", &|copy: &Path| {
         std::fs::write(copy.join("more.txt"), "more").unwrap();
     });
@@ -292,6 +322,7 @@ async fn wrong_wishes_leave_nothing_behind() {
         (&["--kind", "Refused"], "--kind \"Refused\" must be one of"),
         (&["--auditor-of", "No Agency"], "--auditor-of"),
         (&["--resident", "Aisha"], "--resident must be"),
+        (&["--from", "5", "--to", "3"], "--to must not be before --from"),
     ] {
         let (exit, text) = folder.run(&[&["--out", shown], more].concat());
         assert!(exit == 2 && text.contains(says), "{more:?}: {text}");
@@ -299,6 +330,14 @@ async fn wrong_wishes_leave_nothing_behind() {
     folder.export("out", &[]);
     let (exit, text) = folder.run(&["--out", shown]);
     assert!(exit == 2 && text.contains("is there already"), "{text}");
+    // What somebody has under the name that it is written by stays theirs.
+    let theirs = folder.at("next.part");
+    std::fs::create_dir(&theirs).unwrap();
+    std::fs::write(theirs.join("notes.txt"), "mine").unwrap();
+    let (exit, text) = folder.run(&["--out", folder.at("next").to_str().unwrap()]);
+    assert!(exit == 2 && text.contains("next.part: "), "{text}");
+    assert_eq!(std::fs::read_to_string(theirs.join("notes.txt")).unwrap(), "mine");
+    std::fs::remove_dir_all(&theirs).unwrap();
     let (exit, text) = folder.verified(&folder.at("nowhere"));
     assert!(exit == 2 && text.contains("Is this an export?"), "{text}");
     let left: Vec<_> = std::fs::read_dir(folder.dir.path())

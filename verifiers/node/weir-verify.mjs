@@ -509,7 +509,8 @@ function manifestOf(bytes, key) {
     must(isName && isCount(file?.bytes) && typeof file.sha256 === "string", "files: one is malformed");
   }
   must(Object.hasOwn(manifest.files, "entries.jsonl"), "files: entries.jsonl is not listed");
-  return { head, from, to, entries, covered, files, digest: sha256(bytes).toString("hex") };
+  const everything = manifest.filter === null && manifest.scope === "hub";
+  return { head, from, to, entries, covered, everything, files, digest: sha256(bytes).toString("hex") };
 }
 /** The lines of a file, each no longer than is allowed. */
 async function* linesOf(path) {
@@ -553,6 +554,8 @@ async function exported(folder, key, receiptFiles) {
       must(fold.take(count, value), `entries ${from} and on, ${count} of them: no subtree of the tree stands there`);
       must(lastCover !== count || from % (2 * count) === 0, `entry ${from}: is one covered stretch with the line before`);
       lastCover = count;
+      const within = from < manifest.to && from + count > manifest.from;
+      must(!manifest.everything || !within, `entry ${from}: is covered up, and the export says that it holds everything there`);
       tally.covered += count;
       return;
     }

@@ -129,6 +129,12 @@ impl Reading {
                         let what = "is one covered stretch with the line before";
                         return Err(named(format!("entry {from}: {what}")));
                     }
+                    let within = from < manifest.to && from + count > manifest.from;
+                    if manifest.everything && within {
+                        let what =
+                            "is covered up, and the export says that it holds everything there";
+                        return Err(named(format!("entry {from}: {what}")));
+                    }
                     self.tally.covered += count;
                     last_cover = Some(count);
                 }

@@ -40,6 +40,8 @@ pub struct Checker {
     size: u64,
     entries: u64,
     covered: u64,
+    /// How many entries the line before covers up.
+    last_covered: Option<u64>,
     newest: Option<Timestamp>,
 }
 
@@ -69,6 +71,7 @@ impl Checker {
             size: 0,
             entries: 0,
             covered: 0,
+            last_covered: None,
             newest: None,
         })
     }
@@ -98,6 +101,18 @@ impl Checker {
                 if !count.is_power_of_two() || !from.is_multiple_of(count) {
                     return Err(format!("entry {from}: {count} entries are no stretch there"));
                 }
+                if self.last_covered == Some(count) && !from.is_multiple_of(2 * count) {
+                    let what = "is one covered stretch with the line before";
+                    return Err(format!("entry {from}: {what}"));
+                }
+                if self.manifest.is_of_everything()
+                    && from < self.manifest.to
+                    && from.saturating_add(count) > self.manifest.from
+                {
+                    let what = "is covered up, and the export says that it holds everything there";
+                    return Err(format!("entry {from}: {what}"));
+                }
+                self.last_covered = Some(count);
                 let hash = hash_of(&hash).ok_or_else(|| format!("entry {from}: is no hash"))?;
                 self.covered = self.covered.saturating_add(count);
                 self.push(count, hash)
@@ -113,6 +128,7 @@ impl Checker {
                     return Err(wrong("is older than an entry before it"));
                 }
                 self.newest = Some(leaf.committed_at);
+                self.last_covered = None;
                 for slot in &slots {
                     check_slot(slot, &leaf).map_err(|what| wrong(&what))?;
                 }

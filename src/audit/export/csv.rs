@@ -63,17 +63,25 @@ fn line(cells: impl Iterator<Item = impl AsRef<str>>) -> String {
     format!("{}\r\n", cells.join(","))
 }
 
+/// What a spreadsheet computes begins so, in plain or in wide letters.
+const COMPUTED: [char; 12] = [
+    '=', '+', '-', '@', '|', '%', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\u{ff5c}',
+    '\u{ff05}',
+];
+
 /// A spreadsheet computes a cell that begins with one of these, whatever spaces and quotes come first; behind an
 /// apostrophe it is text.
 fn defused(cell: &str) -> String {
     let begins = cell.trim_start_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'');
-    let computed = begins.starts_with(['=', '+', '-', '@', '|', '%', '\u{ff1d}', '\u{ff0b}'])
-        || cell.starts_with(['\t', '\r', '\n']);
+    let computed = begins.starts_with(COMPUTED) || cell.starts_with(['\t', '\r', '\n']);
     if computed { format!("'{cell}") } else { cell.to_owned() }
 }
 
 fn quoted(cell: &str) -> String {
-    if cell.contains(['"', ',', '\r', '\n']) || cell.starts_with(' ') || cell.ends_with(' ') {
+    if cell.contains(['"', ',', ';', '\t', '\r', '\n'])
+        || cell.starts_with(' ')
+        || cell.ends_with(' ')
+    {
         format!("\"{}\"", cell.replace('"', "\"\""))
     } else {
         cell.to_owned()
@@ -87,15 +95,18 @@ mod tests {
     #[test]
     fn nothing_in_a_cell_is_computed() {
         let check = |cell: &str, expected: &str| assert_eq!(quoted(&defused(cell)), expected);
-        for cell in ["=1+1", "+1", "-1", "@SUM(A1)", "|x", "%0", "\u{ff1d}1"] {
+        for cell in
+            ["=1+1", "+1", "-1", "@SUM(A1)", "|x", "%0", "\u{ff1d}1", "\u{ff0d}1", "\u{ff20}x"]
+        {
             check(cell, &format!("'{cell}"));
         }
-        check("\t=1", "'\t=1");
-        check(" =1", "\"' =1\"".replace("\"' =1\"", "' =1").as_str());
+        check("\t=1", "\"'\t=1\"");
+        check(" =1", "' =1");
         check("\"=1\"", "\"'\"\"=1\"\"\"");
         check("a=1", "a=1");
         check("2026-07-15T10:00:00Z", "2026-07-15T10:00:00Z");
         check("one, two", "\"one, two\"");
+        check("a;=1+1", "\"a;=1+1\"");
         check("", "");
         check("two\nlines", "\"two\nlines\"");
     }

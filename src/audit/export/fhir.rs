@@ -28,7 +28,7 @@ pub fn event(row: &Row, origin: &str, leaf: Option<&[u8]>) -> Value {
         "action": action,
         "recorded": row.at.to_string(),
         "outcome": outcome(row),
-        "agent": agents(row),
+        "agent": agents(row, leaf.is_some()),
         "source": {
             "site": origin,
             "observer": { "identifier": { "system": "urn:weir:log", "value": origin } },
@@ -121,11 +121,13 @@ fn purposes(row: &Row) -> Vec<Value> {
 }
 
 /// Who asked, the agency that it went to, and the one that it came from.
-fn agents(row: &Row) -> Value {
+fn agents(row: &Row, named: bool) -> Value {
     let entry = &row.entry;
     let role = |code: &str, display: &str| json!({ "coding": [{ "system": DCM, "code": code, "display": display }] });
     let of =
         |agency: &str| json!({ "identifier": { "system": "urn:weir:agency", "value": agency } });
+    // Where the leaf is not given, people stand under the names that the reader has for them.
+    let person = if named { "urn:weir:person" } else { "urn:weir:pseudonym" };
     let holder = word(row, Facet::Holder);
     let mut all = Vec::new();
     if !holder.is_empty() {
@@ -135,19 +137,19 @@ fn agents(row: &Row) -> Value {
     if let Some(agency) = &entry.agency {
         let kind = role("110152", "Destination Role ID");
         all.push(json!({ "type": kind, "who": of(agency.as_str()), "requestor": false }));
-        let mut person = json!({
+        let mut asker = json!({
             "who": {
-                "identifier": { "system": "urn:weir:person", "value": hex::encode(entry.principal) },
+                "identifier": { "system": person, "value": hex::encode(entry.principal) },
             },
             "requestor": true,
             "policy": [format!("urn:sha256:{}", hex::encode(entry.policy))],
         });
         let acting = word(row, Facet::Role);
-        if let Some(members) = person.as_object_mut().filter(|_| !acting.is_empty()) {
+        if let Some(members) = asker.as_object_mut().filter(|_| !acting.is_empty()) {
             let roles = json!([{ "coding": [{ "system": "urn:weir:role", "code": acting }] }]);
             members.insert("role".to_owned(), roles);
         }
-        all.push(person);
+        all.push(asker);
     } else {
         let hub = json!({ "display": "the hub" });
         all.push(json!({ "type": role("110150", "Application"), "who": hub, "requestor": true }));

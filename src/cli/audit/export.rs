@@ -11,14 +11,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::Outcome;
 use super::super::import::{Trouble, ended, entry, failed, open, runtime};
-use super::search::{Filters, search_of};
+use super::search::{Asked, Filters, search_of, words_of};
 use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Facet, Kind, SlotId};
 use crate::audit::export::check::Checker;
 use crate::audit::export::{ENTRIES, Listed, MANIFEST};
 use crate::domain::AgencyId;
-use crate::hub::{Exporting, Formats};
+use crate::hub::{Exporting, Formats, ONE_RESIDENT};
 use crate::store::{Search, Store};
 
 /// Longest line of an export that is read, in bytes.
@@ -102,7 +102,13 @@ impl Part {
         let mut name = out.components().as_path().as_os_str().to_owned();
         name.push(".part");
         let dir = PathBuf::from(name);
-        std::fs::create_dir_all(&dir).map_err(|e| failed(format!("{}: {e}", dir.display())))?;
+        // Not one that is there: it is somebody's, or what is left of an export that was cut off.
+        std::fs::create_dir(&dir).map_err(|e| {
+            failed(format!(
+                "{}: {e}. Nothing is written over: remove it, or name another",
+                dir.display()
+            ))
+        })?;
         Ok(Self { dir, whole: false })
     }
 }
@@ -118,6 +124,9 @@ impl Drop for Part {
 async fn exported(wish: &Wish) -> Result<String, Trouble> {
     let formats = formats(wish)?;
     let (search, asked) = search_of(&wish.filters).map_err(failed)?;
+    if wish.to.is_some_and(|to| to < wish.from) {
+        return Err(failed("--to must not be before --from"));
+    }
     let search = Search { from_index: wish.from, upto: wish.to, ..search };
     let auditor = wish.auditor_of.as_deref().map(str::parse::<AgencyId>).transpose();
     let auditor = auditor.map_err(|e| failed(format!("--auditor-of: {e}")))?;
@@ -130,7 +139,7 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
         look
     };
     let slots: BTreeMap<_, _> = search.slot.iter().cloned().collect();
-    let words = ["exporting".to_owned()].into_iter().chain(asked.iter().cloned());
+    let words = ["exporting".to_owned()].into_iter().chain(words_of(&asked));
     let first = look(words.collect::<Vec<_>>().join("|"), &slots);
     store.append(vec![first]).await.map_err(failed)?;
 
@@ -156,11 +165,11 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     for (name, file) in files {
         file.sync_all().map_err(|e| write(name, e))?;
     }
-    let filter = if asked.is_empty() { serde_json::Value::Null } else { asked.into() };
+    let filter = filter(asked, wish.open);
     let policy = store.kept_policy(None).await.map_err(failed)?;
     let policy = policy.map(|(kept, _)| kept.hash).unwrap_or_default();
     let at = super::super::clock_in(&wish.data).now();
-    let manifest = made.manifest(filter, auditor.as_ref(), policy, at);
+    let manifest = made.manifest(filter, policy, at);
     let text = manifest.text();
     let mut file = File::create(part.dir.join(MANIFEST)).map_err(|e| write(MANIFEST, e))?;
     file.write_all(text.as_bytes())
@@ -172,12 +181,12 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     store.append(vec![last]).await.map_err(failed)?;
     let proven = store.proven(event, &[]).await.map_err(failed)?;
     let proven = proven.ok_or_else(|| failed("the entry of the export is not there"))?;
-    std::fs::rename(&part.dir, &wish.out)
-        .map_err(|e| failed(format!("{}: {e}", wish.out.display())))?;
-    part.whole = true;
     let receipt = wish.out.with_added_extension("tlog-proof");
     std::fs::write(&receipt, proven.text())
         .map_err(|e| failed(format!("{}: {e}", receipt.display())))?;
+    std::fs::rename(&part.dir, &wish.out)
+        .map_err(|e| failed(format!("{}: {e}", wish.out.display())))?;
+    part.whole = true;
     Ok(format!(
         "{}: {} entries, {} covered up; {} is the receipt of this export",
         wish.out.display(),
@@ -185,6 +194,18 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
         manifest.covered,
         receipt.display()
     ))
+}
+
+/// What was looked for, as the manifest says it: whom only where slots are laid open.
+fn filter(asked: Asked, open: bool) -> serde_json::Value {
+    if asked.is_empty() {
+        return serde_json::Value::Null;
+    }
+    let named = asked.into_iter().map(|(name, word)| match name {
+        "resident" if !open => (name.to_owned(), ONE_RESIDENT.into()),
+        name => (name.to_owned(), word.into()),
+    });
+    serde_json::Value::Object(named.collect())
 }
 
 fn bar(quiet: bool, length: u64) -> ProgressBar {
@@ -233,8 +254,8 @@ fn verified(dir: &Path, key: &VerifierKey) -> Result<Outcome, String> {
     let sum = hex::encode(digest::digest(&digest::SHA256, &text));
     Ok(Outcome {
         text: format!(
-            "{shown}: {} entries and {} covered up lead to the signed head\nThat range, filter and scope \
-             are as {MANIFEST} says is shown by the entry of the export, which holds {sum}",
+            "{shown}: {} entries and {} covered up lead to the signed head\nNot looked at: whether range, \
+             filter and scope are as {MANIFEST} says. The receipt of the export shows it, which holds {sum}",
             manifest.entries, manifest.covered
         ),
         exit: 0,

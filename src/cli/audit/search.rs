@@ -111,8 +111,17 @@ fn word<T: FromStr<Err: std::fmt::Display>>(
     text.map(|text| text.parse()).transpose().map_err(|e| format!("{flag}: {e}"))
 }
 
-/// The search, and what was looked for in words.
-pub(super) fn search_of(filters: &Filters) -> Result<(Search, Vec<String>), String> {
+/// What was looked for, by name.
+pub(super) type Asked = Vec<(&'static str, String)>;
+
+/// The words for the log, where nobody is named.
+pub(super) fn words_of(asked: &Asked) -> Vec<String> {
+    let words = asked.iter().filter(|(name, _)| *name != "resident");
+    words.map(|(_, word)| word.clone()).collect()
+}
+
+/// The search, and what was looked for.
+pub(super) fn search_of(filters: &Filters) -> Result<(Search, Asked), String> {
     let outcomes = Came::ALL.map(Came::as_str);
     if let Some(outcome) = filters.outcome.as_deref().filter(|word| !outcomes.contains(word)) {
         return Err(format!("--outcome \"{outcome}\" must be one of {}", outcomes.join(", ")));
@@ -159,16 +168,19 @@ pub(super) fn search_of(filters: &Filters) -> Result<(Search, Vec<String>), Stri
             .map_err(|_| "--resident must be residents/ and a UUID".to_owned())?;
         search.slot = Some((SlotId::Subject, id.uuid().as_bytes().to_vec()));
     }
-    let asked = [
-        &filters.kind,
-        &filters.agency,
-        &filters.officer,
-        &filters.category,
-        &filters.since,
-        &filters.until,
+    let named = [
+        ("kind", &filters.kind),
+        ("agency", &filters.agency),
+        ("officer", &filters.officer),
+        ("category", &filters.category),
+        ("since", &filters.since),
+        ("until", &filters.until),
+        ("resident", &filters.resident),
     ];
-    let asked = asked.into_iter().flatten().cloned();
-    let asked = asked.chain(search.facets.iter().map(|(_, word)| word.clone())).collect();
+    let named = named.into_iter().filter_map(|(name, word)| Some((name, word.clone()?)));
+    let asked =
+        named.chain(search.facets.iter().map(|(facet, word)| (facet.as_str(), word.clone())));
+    let asked = asked.collect();
     Ok((search, asked))
 }
 
@@ -191,7 +203,7 @@ async fn searched(wish: &Wish) -> Result<String, String> {
         )
     })?;
     // What was looked for stands in one facet: a search for a code finds refusals, not searches.
-    let facets = BTreeMap::from([(Facet::What, asked.join("|"))]);
+    let facets = BTreeMap::from([(Facet::What, words_of(&asked).join("|"))]);
     let event = DecisionId::from_uuid(Uuid::now_v7());
     let entry =
         Entry { slots, ..Entry::of_hub(event, Kind::AuditRead, "weir audit search", facets) };

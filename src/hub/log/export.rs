@@ -12,7 +12,8 @@ use super::EntryQuery;
 use super::scope::Scope;
 use crate::audit::entry::SlotId;
 use crate::audit::export::{
-    CSV, Covered, ENTRIES, FHIR, Listed, Manifest, Row, SEEN, covered_line, csv, entry_line, fhir,
+    CSV, Covered, ENTRIES, FHIR, HUB, Listed, Manifest, Row, SEEN, covered_line, csv, entry_line,
+    fhir,
 };
 use crate::auth::{Caller, HubFunction};
 use crate::domain::{AgencyId, DecisionId};
@@ -229,7 +230,6 @@ impl Exporting {
     pub fn manifest(
         self,
         filter: serde_json::Value,
-        agency: Option<&AgencyId>,
         policy: [u8; 32],
         made: Timestamp,
     ) -> Manifest {
@@ -242,7 +242,7 @@ impl Exporting {
             from: self.range.0,
             to: self.range.1,
             filter,
-            scope: agency.map_or_else(|| "hub".to_owned(), |agency| format!("agency {agency}")),
+            scope: self.scope.map_or_else(|| HUB.to_owned(), |scope| scope.text()),
             entries: self.entries,
             covered: self.head.size - self.entries,
             head: self.head.note,
@@ -271,6 +271,25 @@ pub struct ExportStream {
     _place: OwnedSemaphorePermit,
 }
 
+/// What was looked for, as the manifest says it: whom only where slots are laid open.
+fn filter(asked: serde_json::Value, open: bool) -> serde_json::Value {
+    let serde_json::Value::Object(mut asked) = asked else { return serde_json::Value::Null };
+    for place in ["from_index", "upto", "limit", "access"] {
+        asked.remove(place);
+    }
+    let is_set = |value: &serde_json::Value| {
+        !value.is_null() && value.as_array().is_none_or(|all| !all.is_empty())
+    };
+    asked.retain(|_, value| is_set(value));
+    if let Some(resident) = asked.get_mut("resident").filter(|_| !open) {
+        *resident = ONE_RESIDENT.into();
+    }
+    if asked.is_empty() { serde_json::Value::Null } else { asked.into() }
+}
+
+/// In place of whom an export was filtered by.
+pub const ONE_RESIDENT: &str = "one, who is not named here";
+
 const EXPORT: &str = "weir.hub.v1.AuditService/ExportEntries";
 
 impl Hub {
@@ -292,8 +311,9 @@ impl Hub {
         self.require(&call, &policy, HubFunction::Auditor).await?;
         let scope = self.scope(&call, query.access).await?;
         let place = Arc::clone(&self.exports).try_acquire_owned().map_err(|_| HubError::Busy)?;
-        let filter = serde_json::to_value(&query).map_err(|_| HubError::Broken)?;
-        let request = serde_json::json!({ "export": filter, "formats": formats, "open": open });
+        let asked = serde_json::to_value(&query).map_err(|_| HubError::Broken)?;
+        let request = serde_json::json!({ "export": asked, "formats": formats, "open": open });
+        let filter = filter(asked, open);
         self.look_with(&call, "exporting", &request, query.access).await?;
         let access = query.access;
         let search = query.search(&scope).ok_or(HubError::Broken)?;
@@ -319,7 +339,7 @@ impl ExportStream {
         let (hub, caller) = (self.hub.as_ref(), self.caller.as_ref());
         let (at, policy) = (hub.clock.now(), hub.policy()?);
         let hash = policy.book().hash;
-        let manifest = made.manifest(self.filter.take(), Some(caller.agency()), hash, at).text();
+        let manifest = made.manifest(self.filter.take(), hash, at).text();
         let sum = hex::encode(digest::digest(&digest::SHA256, manifest.as_bytes()));
         let call = hub.call(EXPORT, caller, &policy, at);
         let request = serde_json::json!({ "manifest": sum });

@@ -18,6 +18,15 @@ impl Scope {
         Self { agency: agency.clone(), whole, names: Pseudonyms::new(secret) }
     }
 
+    /// In words, as an export says it.
+    pub(super) fn text(&self) -> String {
+        if self.whole {
+            format!("every agency, seen by {}", self.agency)
+        } else {
+            format!("agency {}", self.agency)
+        }
+    }
+
     pub(super) const fn agency(&self) -> &AgencyId {
         &self.agency
     }

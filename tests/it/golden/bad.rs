@@ -355,7 +355,7 @@ fn exports(world: &World) -> Cases {
         }),
         with(
             "export-entry-covered-up",
-            &["manifest.json", "entries is 7", "covered"],
+            &["entries.jsonl", "line 6", "entry 43", "covered up"],
             &|lines, _| {
                 let place = at(lines, 43);
                 let hash = STANDARD.encode(world.root(43..44));

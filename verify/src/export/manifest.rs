@@ -22,6 +22,8 @@ pub(super) struct Manifest {
     pub(super) to: u64,
     pub(super) entries: u64,
     pub(super) covered: u64,
+    /// It says that it holds every entry of its range.
+    pub(super) everything: bool,
     files: Vec<(String, u64, String)>,
     digest: String,
 }
@@ -67,7 +69,9 @@ fn parsed(value: &Value, key: &Key, digest: String) -> Result<Manifest, String> 
         return Err(format!("files: {ENTRIES} is not listed"));
     }
     let (entries, covered) = (number("entries")?, number("covered")?);
-    Ok(Manifest { head, from, to, entries, covered, files, digest })
+    let everything = value.get("filter").is_some_and(Value::is_null)
+        && value.get("scope").and_then(Value::as_str) == Some("hub");
+    Ok(Manifest { head, from, to, entries, covered, everything, files, digest })
 }
 
 impl Manifest {
