@@ -266,7 +266,7 @@ fn verified(data: &Path) -> String {
 #[test]
 fn what_was_acknowledged_survives_every_kill() {
     let seed = number("WEIR_SEED").unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 | 1);
-    let kills = number("WEIR_KILLS").unwrap_or(12);
+    let kills = number("WEIR_KILLS").unwrap_or(50);
     let mut dice = Dice(seed);
     let site = Site::new();
     let issuer = DevelopmentIssuer::open(&site.data().join("issuer")).unwrap();

@@ -3,10 +3,10 @@
  * WEIR_SHIM_UNDER    the folder; files elsewhere, and shared memory of SQLite, are left alone.
  * WEIR_SHIM_CONTROL  a folder whose files say what happens, looked at in each call:
  *                      hold     flushes wait until it is gone
- *                      delay    flushes take that many microseconds longer
  *                      eio      flushes fail, from the n-th one on that it says (the first)
  *                      full     writes find no room, from the n-th one on that it says (the first)
  *                      swallow  flushes say that they were done and are not
+ * WEIR_SHIM_DELAY    flushes take so many microseconds longer.
  * WEIR_SHIM_JOURNAL  a file that is told, in order: what was written where, names made, changed and
  *                    taken away, flushes begun and ended, bytes sent to sockets.
  *
@@ -36,12 +36,13 @@ static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const char *under, *control;
 static int journal = -1;
-static long flushes, writes;
+static long flushes, writes, longer;
 
 static void start(void) {
     under = getenv("WEIR_SHIM_UNDER");
     control = getenv("WEIR_SHIM_CONTROL");
-    const char *to = getenv("WEIR_SHIM_JOURNAL");
+    const char *to = getenv("WEIR_SHIM_JOURNAL"), *delay = getenv("WEIR_SHIM_DELAY");
+    if (delay) longer = atol(delay);
     if (to) journal = syscall(SYS_openat, AT_FDCWD, to, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 }
 
@@ -205,7 +206,6 @@ static int flushed(int fd, long call) {
     int bad = fails("eio", &flushes);
     pthread_mutex_unlock(&order);
     while (told("hold") >= 0) usleep(1000);
-    long longer = told("delay");
     int done = bad ? -1 : syscall(call, fd), why = bad ? EIO : errno;
     if (longer > 0) usleep(longer);
     pthread_mutex_lock(&order);

@@ -13,6 +13,7 @@ use super::*;
 use crate::audit::entry::{Facet, Kind};
 use crate::clock::FixedClock;
 
+mod flips;
 mod tiles;
 
 const ORIGIN: &str = "hub.example/audit";

@@ -82,6 +82,7 @@ impl Disk {
                 content.flushing.insert(record.number, content.since.len());
             }
             b'E' => self.flushed(record),
+            b'F' => self.lost(record),
             _ => {}
         }
     }
@@ -115,6 +116,18 @@ impl Disk {
         let made = |name: &Name| matches!(name, Name::Made(_, made) if *made == id);
         let last = self.names.iter().rposition(made);
         self.settle(last);
+    }
+
+    /// A flush has failed: what it was to bring to the disk may never get there, though every process goes
+    /// on seeing it, and no later flush tries it again.
+    fn lost(&mut self, record: &Record) {
+        let Some(&id) = self.seen.get(&record.path) else { return };
+        let content = &mut self.contents[id];
+        let Some(covered) = content.flushing.remove(&record.number) else { return };
+        content.since.drain(..covered).for_each(drop);
+        for under_way in content.flushing.values_mut() {
+            *under_way = under_way.saturating_sub(covered);
+        }
     }
 
     fn settle(&mut self, last: Option<usize>) {
