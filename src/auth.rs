@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::SharedClock;
 pub use crate::domain::HubFunction;
-use crate::domain::{AgencyId, PersonId, RoleId};
+use crate::domain::{AgencyId, PersonId, ResidentId, RoleId};
 use crate::limits::{TOKEN_CACHE_MAX, TOKEN_LEN_MAX};
 pub use error::{AuthError, IssuerError};
 pub use keys::KeyPace;
@@ -33,6 +33,7 @@ pub struct Caller {
     principal: [u8; 16],
     functions: BTreeSet<HubFunction>,
     bound_to: Option<[u8; 32]>,
+    session: Option<ResidentId>,
     request: Option<RequestKey>,
 }
 
@@ -89,6 +90,11 @@ impl Caller {
     #[must_use]
     pub const fn principal(&self) -> [u8; 16] {
         self.principal
+    }
+    /// The resident who is logged in at the portal, where the caller is one. Such a caller has no role.
+    #[must_use]
+    pub const fn session(&self) -> Option<ResidentId> {
+        self.session
     }
     /// The request id of the call at hand, where it has one.
     #[must_use]

@@ -374,6 +374,10 @@ enum TokenCommand {
         /// The acting role, or a function such as hub-auditor; may be repeated.
         #[arg(long = "role", required = true)]
         roles: Vec<String>,
+        /// The resident who is logged in at a portal, `residents/` and the id; with
+        /// `--role hub-resident-portal` and no other role.
+        #[arg(long)]
+        resident: Option<String>,
         /// Good for so many minutes.
         #[arg(long, default_value_t = 10)]
         minutes: i64,
@@ -606,6 +610,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             agency,
             person,
             roles,
+            resident,
             minutes,
             at,
             config,
@@ -614,6 +619,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             agency,
             person,
             roles,
+            resident,
             minutes,
             at,
             config,

@@ -41,6 +41,8 @@ pub enum Kind {
     Report = 14,
     /// A resident was erased, or a year's keys were destroyed; or a legal hold on that was placed or lifted.
     Erase = 15,
+    /// A resident used a right, or what they may see of the log was settled.
+    Rights = 16,
 }
 
 impl Kind {
@@ -63,6 +65,7 @@ impl Kind {
             13 => Some(Self::Review),
             14 => Some(Self::Report),
             15 => Some(Self::Erase),
+            16 => Some(Self::Rights),
             _ => None,
         }
     }

@@ -116,7 +116,8 @@ impl RegisterRow {
             | Kind::TurnedAway
             | Kind::Gap
             | Kind::Operation
-            | Kind::Erase => return None,
+            | Kind::Erase
+            | Kind::Rights => return None,
         };
         Some(Self {
             index,

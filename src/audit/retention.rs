@@ -23,6 +23,7 @@ impl Kind {
             Self::Review => KeptKind::Review,
             Self::Report => KeptKind::Report,
             Self::Erase => KeptKind::Erase,
+            Self::Rights => KeptKind::Rights,
         }
     }
 }

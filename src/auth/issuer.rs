@@ -13,7 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{HubFunction, Issuer, KeySource};
-use crate::domain::{AgencyId, RoleId};
+use crate::domain::{AgencyId, ResidentId, RoleId};
 
 /// Issuers whose name begins so are for development only.
 pub const DEVELOPMENT: &str = "urn:weir:development:";
@@ -110,10 +110,34 @@ impl DevelopmentIssuer {
         now: Timestamp,
         minutes: i64,
     ) -> Result<String, DevelopmentError> {
+        self.signed(person, None, now, minutes)
+    }
+
+    /// As [`DevelopmentIssuer::token`], for a portal at which a resident is logged in.
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    pub fn session(
+        &self,
+        portal: Person<'_>,
+        resident: ResidentId,
+        now: Timestamp,
+        minutes: i64,
+    ) -> Result<String, DevelopmentError> {
+        self.signed(portal, Some(resident), now, minutes)
+    }
+
+    fn signed(
+        &self,
+        person: Person<'_>,
+        resident: Option<ResidentId>,
+        now: Timestamp,
+        minutes: i64,
+    ) -> Result<String, DevelopmentError> {
         let mut header = Header::new(Algorithm::ES256);
         header.typ = Some("at+jwt".to_owned());
         header.kid = Some(KID.to_owned());
-        let claims = json!({
+        let mut claims = json!({
             "iss": format!("{DEVELOPMENT}{}", person.agency),
             "sub": person.person,
             "aud": AUDIENCE,
@@ -124,6 +148,10 @@ impl DevelopmentIssuer {
             "jti": Uuid::new_v4().to_string(),
             "roles": person.roles,
         });
+        if let (Some(resident), Some(claims)) = (resident, claims.as_object_mut()) {
+            claims.insert("resident".to_owned(), json!(resident.uuid().to_string()));
+            claims.insert("resident_by".to_owned(), json!("self"));
+        }
         encode(&header, &claims, &self.key).map_err(|_| DevelopmentError::Key)
     }
 }

@@ -38,7 +38,10 @@ fn issuer(dir: &TempDir, agency: &str) -> Issuer {
         roles: [("nurse", "nurse"), ("doctor", "doctor")]
             .map(|(a, b)| (a.to_owned(), b.parse().unwrap()))
             .into(),
-        functions: BTreeMap::from([("audit".to_owned(), HubFunction::Auditor)]),
+        functions: BTreeMap::from([
+            ("audit".to_owned(), HubFunction::Auditor),
+            ("portal".to_owned(), HubFunction::ResidentPortal),
+        ]),
         client_certificates: std::collections::BTreeSet::new(),
         needs_certificate: false,
     }
@@ -151,4 +154,39 @@ async fn the_development_issuer_signs_what_the_hub_accepts() {
     let token = dev.token(person, NOW.parse().unwrap(), 10).unwrap();
     let caller = bench.auth.authenticate(&token, None).await.unwrap();
     assert_eq!((caller.agency().as_str(), caller.person().as_str()), ("oakdale-gp", "dr-1"));
+}
+
+#[tokio::test]
+async fn a_portal_speaks_for_one_resident_who_is_logged_in() {
+    const ID: &str = "018f0000-0000-7000-8000-000000000001";
+    let bench = bench();
+    let session = |roles: Value, resident: Value, by: Value| {
+        let base = with(with(claims(), "roles", roles), "resident", resident);
+        bench.sign(&header(), &with(base, "resident_by", by))
+    };
+    let good = session(json!(["portal"]), json!(ID), json!("self"));
+    let caller = bench.auth.authenticate(&good, None).await.unwrap();
+    assert_eq!(caller.session().unwrap().uuid().to_string(), ID);
+    assert!(caller.role().is_none());
+    let plain = bench.auth.authenticate(&bench.sign(&header(), &claims()), None).await.unwrap();
+    assert!(plain.session().is_none());
+
+    let portal = || json!(["portal"]);
+    let nil = "00000000-0000-0000-0000-000000000000";
+    for (what, token) in [
+        ("no portal", session(json!(["nurse"]), json!(ID), json!("self"))),
+        ("a role beside", session(json!(["portal", "nurse"]), json!(ID), json!("self"))),
+        ("a function beside", session(json!(["portal", "audit"]), json!(ID), json!("self"))),
+        ("a parent", session(portal(), json!(ID), json!("parent"))),
+        ("nobody's id", session(portal(), json!(nil), json!("self"))),
+        ("no id", session(portal(), json!("aisha"), json!("self"))),
+        ("two ids", session(portal(), json!([ID, ID]), json!("self"))),
+        ("a number", session(portal(), json!(7), json!("self"))),
+        ("no speaker", session(portal(), json!(ID), Value::Null)),
+        ("no resident", bench.sign(&header(), &with(claims(), "roles", portal()))),
+        ("a speaker alone", bench.sign(&header(), &with(claims(), "resident_by", json!("self")))),
+    ] {
+        let found = bench.auth.authenticate(&token, None).await.unwrap_err();
+        assert_eq!(found, AuthError::Malformed, "{what}");
+    }
 }

@@ -1,6 +1,8 @@
 //! One token: its header, its claims, its signature. The library's defaults are lax; what is not
 //! checked here is not checked.
 
+use std::collections::BTreeSet;
+
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{AuthError, Caller, HubFunction, Issuer};
-use crate::domain::{PersonId, RoleId};
+use crate::domain::{PersonId, ResidentId, RoleId};
 use crate::limits;
 
 /// Clocks of identity providers may differ by this much.
@@ -109,7 +111,35 @@ pub(super) fn verify(
     let principal = principal(&issuer.issuer, subject);
     let agency = issuer.agency.clone();
     let bound_to = binding(&claims)?;
-    Ok((Caller { agency, role, person, principal, functions, bound_to, request: None }, expires))
+    let session = session(&claims, role.as_ref(), &functions)?;
+    let caller =
+        Caller { agency, role, person, principal, functions, bound_to, session, request: None };
+    Ok((caller, expires))
+}
+
+/// The resident whom a portal acts for. The claim `resident` and the function stand together or not at
+/// all, with nothing beside them: who acts for one resident must not ask about another. Only residents
+/// themselves: whether somebody else may speak for them would have to be proven first.
+fn session(
+    claims: &Map<String, Value>,
+    role: Option<&RoleId>,
+    functions: &BTreeSet<HubFunction>,
+) -> Result<Option<ResidentId>, AuthError> {
+    let portal = functions.contains(&HubFunction::ResidentPortal);
+    let named = ["resident", "resident_by"].iter().any(|name| claims.contains_key(*name));
+    if !portal {
+        return if named { Err(AuthError::Malformed) } else { Ok(None) };
+    }
+    let alone = role.is_none() && functions.len() == 1;
+    if !alone || text(claims, "resident_by")? != "self" {
+        return Err(AuthError::Malformed);
+    }
+    let resident: ResidentId =
+        text(claims, "resident")?.parse().map_err(|_| AuthError::Malformed)?;
+    if resident.uuid().is_nil() {
+        return Err(AuthError::Malformed);
+    }
+    Ok(Some(resident))
 }
 
 /// The certificate that the token is bound to (RFC 8705 section 3.1).
@@ -169,7 +199,7 @@ fn times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, AuthE
 fn roles(
     claims: &Map<String, Value>,
     issuer: &Issuer,
-) -> Result<(Option<RoleId>, std::collections::BTreeSet<HubFunction>), AuthError> {
+) -> Result<(Option<RoleId>, BTreeSet<HubFunction>), AuthError> {
     let named: Vec<&str> = match claims.get(&issuer.role_claim) {
         Some(Value::String(one)) => vec![one.as_str()],
         Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
@@ -183,7 +213,7 @@ fn roles(
         .iter()
         .filter_map(|name| issuer.functions.get(*name))
         .copied()
-        .collect::<std::collections::BTreeSet<_>>();
+        .collect::<BTreeSet<_>>();
     match acting.as_slice() {
         [] if functions.is_empty() => Err(AuthError::RoleMissing),
         [] => Ok((None, functions)),

@@ -151,6 +151,8 @@ pub struct TokenWish {
     pub person: String,
     /// Acting role and functions.
     pub roles: Vec<String>,
+    /// The resident who is logged in at a portal.
+    pub resident: Option<String>,
     /// Good for so many minutes.
     pub minutes: i64,
     /// The time of issue; now where not said.
@@ -158,6 +160,9 @@ pub struct TokenWish {
     /// A configuration; one for production refuses.
     pub config: Option<PathBuf>,
 }
+
+/// The role of a token for a resident who is logged in.
+const PORTAL: &str = "hub-resident-portal";
 
 /// Signs a token of the development issuer.
 #[must_use]
@@ -197,5 +202,17 @@ fn issued(wish: &TokenWish) -> Result<String, String> {
     let person = Person { agency: &wish.agency, person: &wish.person, roles: &roles };
     let issuer = DevelopmentIssuer::open(&wish.issuer_dir)
         .map_err(|e| format!("--issuer-dir {}: {e}", wish.issuer_dir.display()))?;
-    issuer.token(person, at, wish.minutes).map_err(|e| e.to_string())
+    let token = match &wish.resident {
+        Some(name) => {
+            let id = name.strip_prefix("residents/").and_then(|id| id.parse().ok());
+            let id = id.ok_or_else(|| "--resident must be residents/ and an id".to_owned())?;
+            if roles != [PORTAL] {
+                return Err(format!("--resident goes with --role {PORTAL} and no other"));
+            }
+            issuer.session(person, id, at, wish.minutes)
+        }
+        None if roles.contains(&PORTAL) => return Err(format!("--role {PORTAL} needs --resident")),
+        None => issuer.token(person, at, wish.minutes),
+    };
+    token.map_err(|e| e.to_string())
 }

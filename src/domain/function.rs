@@ -30,11 +30,15 @@ pub enum HubFunction {
     CourtOfficer,
     /// Decides objections, lifts restrictions, finds consents invalid.
     PrivacyOfficer,
+    /// Answers what residents ask for, and settles what of the log they see.
+    RightsOfficer,
+    /// Acts for one resident who is logged in at a portal, and for nobody else.
+    ResidentPortal,
 }
 
 impl HubFunction {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Publisher,
         Self::Registrar,
         Self::Auditor,
@@ -47,6 +51,8 @@ impl HubFunction {
         Self::Assessor,
         Self::CourtOfficer,
         Self::PrivacyOfficer,
+        Self::RightsOfficer,
+        Self::ResidentPortal,
     ];
 
     /// The word in a configuration.
@@ -65,6 +71,8 @@ impl HubFunction {
             Self::Assessor => "assessor",
             Self::CourtOfficer => "court-officer",
             Self::PrivacyOfficer => "privacy-officer",
+            Self::RightsOfficer => "rights-officer",
+            Self::ResidentPortal => "resident-portal",
         }
     }
 }

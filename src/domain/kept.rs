@@ -33,5 +33,7 @@ closed! {
         Report = "report",
         /// Somebody was erased, or a hold on that placed.
         Erase = "erase",
+        /// A resident used a right, or what they may see of the log was settled.
+        Rights = "rights",
     }
 }

@@ -295,7 +295,9 @@ pub fn of_hub(error: HubError) -> Status {
             | HubFunction::RegisterClerk
             | HubFunction::Assessor
             | HubFunction::CourtOfficer
-            | HubFunction::PrivacyOfficer),
+            | HubFunction::PrivacyOfficer
+            | HubFunction::RightsOfficer
+            | HubFunction::ResidentPortal),
         ) => return function_needed(other),
         HubError::NotYours => Reason::NotYours,
         HubError::AgencyInactive => Reason::AgencyInactive,

@@ -7,7 +7,7 @@ pub(crate) const LEAF_LEN_MAX: usize = 16_384;
 /// Most facets.
 const FACETS_MAX: u8 = 24;
 
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "GENESIS",
     "DISCLOSE",
     "REFUSE",
@@ -23,6 +23,7 @@ const KINDS: [&str; 15] = [
     "REVIEW",
     "REPORT",
     "ERASE",
+    "RIGHTS",
 ];
 
 const FACETS: [&str; 19] = [

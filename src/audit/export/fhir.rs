@@ -68,7 +68,9 @@ const fn sort(kind: Kind) -> (Coded, Option<Coded>, &'static str) {
         Kind::Refuse | Kind::Query => (QUERY, None, "E"),
         Kind::AuditRead => (("110101", "Audit Log Used"), None, "R"),
         Kind::TurnedAway => (("110113", "Security Alert"), None, "E"),
-        Kind::Choice | Kind::Fact | Kind::Policy | Kind::Review => (ACTIVITY, None, "U"),
+        Kind::Choice | Kind::Fact | Kind::Policy | Kind::Review | Kind::Rights => {
+            (ACTIVITY, None, "U")
+        }
         Kind::Hold => (("110107", "Import"), None, "C"),
         Kind::Erase => (ACTIVITY, Some(("destroy", "Destroy/Delete Record Lifecycle Event")), "D"),
         Kind::Genesis | Kind::Gap | Kind::Operation | Kind::Report => (ACTIVITY, None, "E"),

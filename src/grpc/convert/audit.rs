@@ -200,6 +200,7 @@ fn read_kind(check: &mut Check, kind: i32) -> Option<Kind> {
         Wire::Review => Some(Kind::Review),
         Wire::Report => Some(Kind::Report),
         Wire::Erase => Some(Kind::Erase),
+        Wire::Rights => Some(Kind::Rights),
     }
 }
 
@@ -221,6 +222,7 @@ const fn kind_message(kind: Kind) -> pb::EntryKind {
         Kind::Review => Wire::Review,
         Kind::Report => Wire::Report,
         Kind::Erase => Wire::Erase,
+        Kind::Rights => Wire::Rights,
     }
 }
 

@@ -24,6 +24,9 @@ pub(super) fn read(r: &mut Reader<'_>) -> BTreeMap<KeptKind, u16> {
         row.text(f);
         years
     });
-    r.complete("retention", KeptKind::ALL, &years);
+    // A table of before residents used their rights here says nothing of that: it is kept for good.
+    let needed: Vec<KeptKind> =
+        KeptKind::ALL.iter().copied().filter(|kind| *kind != KeptKind::Rights).collect();
+    r.complete("retention", &needed, &years);
     years
 }
