@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "weir/hub/v1/audit.proto",
         "weir/hub/v1/policy.proto",
         "weir/hub/v1/review.proto",
+        "weir/hub/v1/rights.proto",
     ];
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(files, ["proto"])?;

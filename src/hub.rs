@@ -19,10 +19,12 @@ mod proofs;
 mod records;
 mod replays;
 mod reported;
+mod requests;
 mod residents;
 mod reviews;
 mod rights;
 mod share;
+mod tracker;
 mod witnessing;
 mod words;
 
@@ -50,12 +52,14 @@ pub use proofs::Proof;
 pub use records::{Extract, ExtractRow, Published, may_expire};
 pub use replays::{Replay, ReplayState, Replayed};
 pub use reported::NonDisclosure;
+pub use requests::{Advance, Challenge, Clocked, ListedRequest, NewRequest, RequestPage};
 pub use residents::{NewResident, Wanted};
 pub use reviews::{
     Approving, Closing, Deciding, DutyState, Fulfilling, ListedDuty, ListedReferral, ReferralState,
     Review, ReviewQueue, SignalFigures, Sweep, Verdict, WaitingReview, duties,
 };
 pub use rights::Finding;
+pub use tracker::{HiddenPage, HiddenRelease, Reviewing, SeenPage, SeenRelease, VisibilityFigures};
 pub use witnessing::{HeadWatch, Witnesses};
 
 use crate::audit::entry::{Entry, Facet, Kind};

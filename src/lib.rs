@@ -14,6 +14,7 @@ pub mod grpc;
 pub mod hub;
 pub mod limits;
 pub mod policy;
+pub mod rights;
 pub mod source;
 pub mod store;
 pub mod telemetry;

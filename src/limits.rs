@@ -221,3 +221,6 @@ pub const HEAD_WATCHERS_MAX: usize = 64;
 pub const HEAD_WATCH: Duration = Duration::from_secs(15 * 60);
 /// Time between two looks whether the anchor of the day is there.
 pub const ANCHOR_LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Releases, or entries about requests, that are read for one answer to a resident or a rights officer; above that
+/// the answer is that it is too much.
+pub const RELEASES_MAX: usize = 20_000;

@@ -27,9 +27,11 @@ const AS_SHIPPED: &[(&str, &str)] = &[
     ("words/overrides.csv", include_str!("../../policies/words/overrides.csv")),
     ("words/purposes.csv", include_str!("../../policies/words/purposes.csv")),
     ("words/referrals.csv", include_str!("../../policies/words/referrals.csv")),
+    ("words/requests.csv", include_str!("../../policies/words/requests.csv")),
     ("words/retention.csv", include_str!("../../policies/words/retention.csv")),
     ("words/reviews.csv", include_str!("../../policies/words/reviews.csv")),
     ("words/roles.csv", include_str!("../../policies/words/roles.csv")),
+    ("words/visibility.csv", include_str!("../../policies/words/visibility.csv")),
 ];
 
 /// What `weir init` is told.
@@ -163,6 +165,11 @@ fn files(wish: &Wish) -> Vec<(&'static str, String)> {
         true
     });
     files.push(("words/categories.csv", categories));
+    // Agencies of the reference place have names for residents; those of this one come with them.
+    let told = edited(include_str!("../../policies/words/told.csv"), |cells| {
+        cells.first().is_none_or(|what| !what.starts_with("agency:"))
+    });
+    files.push(("words/told.csv", told));
     // A gateway of another nation, or one that is closed to types of agencies, comes when there are such
     // agencies.
     let gateways = edited(include_str!("../../policies/words/gateways.csv"), |cells| {

@@ -1,4 +1,4 @@
-//! For how long what the audit log holds is to be readable.
+//! For how long what the audit log holds is to be readable, and what residents may ask for.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,5 +35,25 @@ closed! {
         Erase = "erase",
         /// A resident used a right, or what they may see of the log was settled.
         Rights = "rights",
+    }
+}
+
+closed! {
+    /// What a resident may ask of an agency.
+    RequestKind {
+        /// A copy of what is kept (UK GDPR Art 15).
+        Access = "access",
+        /// Something is wrong or missing (Art 16).
+        Rectify = "rectify",
+        /// Something should no longer be kept (Art 17).
+        Erase = "erase",
+        /// Something should be kept and not used (Art 18).
+        Restrict = "restrict",
+        /// Something should not be done with the data (Art 21).
+        Object = "object",
+        /// A disclosure looks wrong to the resident.
+        Challenge = "challenge",
+        /// They are not content with how data are used.
+        Complaint = "complaint",
     }
 }

@@ -13,6 +13,7 @@ mod record;
 mod register;
 mod resident;
 mod review;
+mod rights;
 mod sharing;
 
 use std::collections::BTreeSet;
@@ -45,6 +46,9 @@ pub use record::{
 pub use register::{Figuring, Registering, register_figures_response, register_response};
 pub use resident::{Link, Unlink};
 pub use review::{TaskPage, obligation_message, referral_message};
+pub use rights::{
+    RightsPage, clocked_parts, figures_message, requests_response, sealed_response, seen_response,
+};
 pub use sharing::{Locating, Questions, answer_message, disclosure_message};
 
 use super::pb;

@@ -19,6 +19,7 @@ use super::pb::policy_service_server::PolicyServiceServer;
 use super::pb::record_service_server::RecordServiceServer;
 use super::pb::resident_service_server::ResidentServiceServer;
 use super::pb::review_service_server::ReviewServiceServer;
+use super::pb::rights_service_server::RightsServiceServer;
 use super::pb::sharing_service_server::SharingServiceServer;
 use super::renewal::{LiveTls, follow};
 use super::services::Desk;
@@ -58,7 +59,7 @@ pub enum ServeError {
 }
 
 /// All services, for health.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 11] = [
     "",
     "weir.ready",
     "weir.hub.v1.SharingService",
@@ -69,6 +70,7 @@ const SERVICES: [&str; 10] = [
     "weir.hub.v1.AuditService",
     "weir.hub.v1.PolicyService",
     "weir.hub.v1.ReviewService",
+    "weir.hub.v1.RightsService",
 ];
 
 /// The process is there, whether or not it can answer: for whoever would start it again. All other names
@@ -173,6 +175,7 @@ pub async fn serve(
         .add_service(unary!(AuditServiceServer))
         .add_service(policy)
         .add_service(unary!(ReviewServiceServer))
+        .add_service(unary!(RightsServiceServer))
         .serve_with_incoming_shutdown(incoming(listener, options.tls.clone()), async {
             // A dropped sender also means that it is time to stop.
             let _ = stopped.await;

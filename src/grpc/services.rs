@@ -7,6 +7,7 @@ mod policy;
 mod records;
 mod residents;
 mod reviews;
+mod rights;
 mod sharing;
 
 use std::sync::Arc;
@@ -130,6 +131,7 @@ macro_rules! paged {
     })*};
 }
 paged!(SearchEntriesRequest, ListChoicesRequest, ListFactsRequest, ListHeldRecordsRequest);
+paged!(ListDisclosuresRequest, ListRequestsRequest, ListSealedRequest);
 paged!(ListReferralsRequest, ListObligationsRequest, ListNonDisclosuresRequest);
 
 /// A message of a call that may be repeated.
@@ -152,7 +154,8 @@ repeatable!(SetRestrictionRequest, LiftRestrictionRequest);
 repeatable!(RecordFactsRequest, RetractRecordsRequest);
 repeatable!(ReportNonDisclosureRequest);
 repeatable!(ApproveOverrideRequest, DecideReferralRequest, FulfilObligationRequest);
-repeatable!(CloseReviewRequest);
+repeatable!(CloseReviewRequest, ReviewVisibilityRequest);
+repeatable!(FileRequestRequest, ChallengeEntryRequest, AdvanceRequestRequest);
 
 /// A request id with the digest of what is asked under it.
 fn key_of(id: &str, message: &[u8]) -> Result<Option<RequestKey>, Status> {

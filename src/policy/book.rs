@@ -1,6 +1,7 @@
 //! The rule book as plain data, after the strict loader has accepted every word of it.
 
 mod rule;
+mod sight;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +12,12 @@ use jiff::tz::TimeZone;
 use super::lint::Severity;
 use crate::domain::{
     AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, Code, Duty, FactKind, FieldId,
-    FlagId, GatewayId, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId, RoleId,
+    FlagId, GatewayId, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId, RequestKind,
+    RoleId,
 };
 
 pub use rule::{Cell, ChoiceForce, Despite, Effect, Ground, Only, Rule, When};
+pub use sight::{RequestRule, Sight, SightRule, Telling, Told, Visibility};
 
 /// Everything a folder of policy files says. Built only by [`super::load`].
 #[derive(Debug, Clone)]
@@ -56,6 +59,12 @@ pub struct RuleBook {
     /// `words/retention.csv`: for how many whole years after its own an entry of the log can be read. Empty
     /// without the file: for good.
     pub retention: BTreeMap<KeptKind, u16>,
+    /// `words/visibility.csv`: what residents see of releases.
+    pub visibility: Visibility,
+    /// `words/told.csv`: in which words.
+    pub telling: Telling,
+    /// `words/requests.csv`: what residents may ask for. Empty without the file: nothing here.
+    pub requests: BTreeMap<RequestKind, RequestRule>,
     /// `words/overrides.csv`.
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     /// `words/reviews.csv`: every override exactly once.

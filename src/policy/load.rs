@@ -11,6 +11,7 @@ mod retention;
 mod reviews;
 mod rules;
 mod sheet;
+mod sight;
 mod words;
 
 use std::collections::BTreeMap;
@@ -159,6 +160,9 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             facts: words.facts,
             referrals: words.referrals,
             retention: words.retention,
+            visibility: words.visibility,
+            telling: words.telling,
+            requests: words.requests,
             overrides: words.overrides,
             reviews: words.reviews,
             outcomes: words.outcomes,

@@ -9,6 +9,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audit", &["domain"]),
     ("disclose", &["domain", "policy"]),
     ("consent", &["domain", "policy"]),
+    ("rights", &["domain", "policy"]),
     ("auth", &["domain", "clock", "limits"]),
     ("store", &["domain", "audit", "clock", "limits"]),
     ("source", &["domain", "store"]),
@@ -16,16 +17,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "hub",
         &[
             "domain", "policy", "audit", "disclose", "consent", "auth", "store", "source", "clock",
-            "limits",
+            "limits", "rights",
         ],
     ),
     ("witness", &["audit", "store", "clock", "limits"]),
-    ("grpc", &["domain", "policy", "audit", "auth", "store", "hub", "limits", "source", "consent"]),
+    (
+        "grpc",
+        &[
+            "domain", "policy", "audit", "auth", "store", "hub", "limits", "source", "consent",
+            "rights",
+        ],
+    ),
 ];
 
 /// Words of the outside that pure modules must not name.
 const IMPURE: &[&str] = &["tokio", "tonic", "rusqlite", "std::fs", "Timestamp::now", "std::net"];
-const PURE: &[&str] = &["domain", "policy", "audit", "disclose", "consent"];
+const PURE: &[&str] = &["domain", "policy", "audit", "disclose", "consent", "rights"];
 
 fn files(module: &str) -> Vec<PathBuf> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -42,6 +42,7 @@ mod residents;
 mod retained;
 mod reviewing;
 mod reviews;
+mod rights;
 mod rolled_back;
 mod schemas;
 mod scopes;

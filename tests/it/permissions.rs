@@ -336,6 +336,50 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             }
             .encode_to_vec(),
         ),
+        ("RightsService/ListDisclosures", vec![]),
+        ("RightsService/ListRequests", vec![]),
+        ("RightsService/ListSealed", vec![]),
+        ("RightsService/GetVisibilityFigures", vec![]),
+        (
+            "RightsService/FileRequest",
+            pb::FileRequestRequest {
+                controller: "agencies/oakdale-gp".to_owned(),
+                kind: "access".to_owned(),
+                text: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "RightsService/ChallengeEntry",
+            pb::ChallengeEntryRequest {
+                disclosure: disclosure.clone(),
+                text: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "RightsService/AdvanceRequest",
+            pb::AdvanceRequestRequest {
+                request: format!("requests/{id}"),
+                step: "answered".to_owned(),
+                text: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "RightsService/ReviewVisibility",
+            pb::ReviewVisibilityRequest {
+                disclosure: disclosure.clone(),
+                show: true,
+                review_days: 0,
+                reason: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
         ("ReviewService/ListReferrals", vec![]),
         ("ReviewService/ListObligations", vec![]),
         (
@@ -428,7 +472,10 @@ async fn every_kind_of_caller_may_call_what_the_table_says() {
     for function in &functions {
         let roles = [function.as_str()];
         let who = Person { agency: AGENCY, person: "account-1", roles: &roles };
-        callers.push((function.clone(), Some(place.token(who))));
+        let portal = function == "hub-resident-portal";
+        let session = || place.issuer.session(who, AISHA.resident(), now, 10).unwrap();
+        let token = if portal { session() } else { place.token(who) };
+        callers.push((function.clone(), Some(token)));
     }
     let messages = messages(&place);
     let mut table = String::from("call");

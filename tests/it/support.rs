@@ -163,6 +163,12 @@ impl Place {
         self.issuer.token(who, self.clock.now(), 10).unwrap()
     }
 
+    /// A message of a portal at which `one` is logged in.
+    pub(crate) fn session<T>(&self, portal: Person<'_>, one: Inhabitant, message: T) -> Request<T> {
+        let token = self.issuer.session(portal, one.resident(), self.clock.now(), 10).unwrap();
+        bearing(&token, message)
+    }
+
     /// A message from `who`.
     pub(crate) fn from<T>(&self, who: Person<'_>, message: T) -> Request<T> {
         bearing(&self.token(who), message)
@@ -190,6 +196,9 @@ impl Place {
     }
     pub(crate) fn reviews(&self) -> pb::review_service_client::ReviewServiceClient<Channel> {
         pb::review_service_client::ReviewServiceClient::new(self.channel.clone())
+    }
+    pub(crate) fn rights(&self) -> pb::rights_service_client::RightsServiceClient<Channel> {
+        pb::rights_service_client::RightsServiceClient::new(self.channel.clone())
     }
     pub(crate) fn policies(&self) -> pb::policy_service_client::PolicyServiceClient<Channel> {
         pb::policy_service_client::PolicyServiceClient::new(self.channel.clone())

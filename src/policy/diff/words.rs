@@ -9,7 +9,7 @@ use super::notes::{Notes, owed};
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DutyDue, DutyMeaning, FactRule, Field,
     Figures, Flag, Gateway, Involvement, Lifts, OverrideRule, Place, Purpose, ReferralRule,
-    ReviewOutcome, ReviewRule, RuleBook, TermText,
+    ReviewOutcome, ReviewRule, RuleBook, TermText, Told,
 };
 
 pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
@@ -32,6 +32,9 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         referrals,
         facts,
         retention,
+        visibility,
+        telling,
+        requests,
         overrides,
         reviews,
         outcomes,
@@ -95,6 +98,29 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         |n, key, old, new| {
             let at = format!("{key}, years");
             n.value(Widens, ("words/retention.csv", &at), (old, new), shown);
+        },
+    );
+    // To show more may endanger somebody, to show less takes a right away: somebody looks at either.
+    let seen = (&old.visibility.lines(), &visibility.lines());
+    n.rows("words/visibility.csv", (Widens, Widens), seen, |n, key, old, new| {
+        let at = |what: &str| format!("{key}, {what}");
+        let file = "words/visibility.csv";
+        n.value(Widens, (file, &at("sight")), (&old.sight, &new.sight), |s| s.as_str().to_owned());
+        n.value(Widens, (file, &at("days")), (&old.days, &new.days), shown);
+    });
+    let told = (&old.telling.lines(), &telling.lines());
+    n.rows("words/told.csv", (Rewords, Rewords), told, |n, key, old, new| {
+        let Told { en, cy } = new;
+        n.text(("words/told.csv", &format!("{key}, English")), &old.en, en);
+        n.text(("words/told.csv", &format!("{key}, Welsh")), &old.cy, cy);
+    });
+    n.rows(
+        "words/requests.csv",
+        (Narrows, Widens),
+        (&old.requests, requests),
+        |n, key, old, new| {
+            let at = format!("{key}, time");
+            n.value(Widens, ("words/requests.csv", &at), (old, new), shown);
         },
     );
     n.rows("words/overrides.csv", (Widens, Narrows), (&old.overrides, overrides), over);

@@ -11,12 +11,13 @@ use super::{Finding, Findings, nearest};
 use crate::domain::{
     AgencyId, BasisId, CategoryId, ChoiceKind, Code, ConsentKind, ConsentState, Duty, FactKind,
     FieldId, FlagId, GatewayId, Giver, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId,
-    RoleId,
+    RequestKind, RoleId,
 };
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
     FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Involvement, Lifts, OverrideRule,
-    OverrideTest, Purpose, ReferralRule, ReviewOutcome, ReviewRule,
+    OverrideTest, Purpose, ReferralRule, RequestRule, ReviewOutcome, ReviewRule, Telling,
+    Visibility,
 };
 
 /// All vocabularies.
@@ -35,6 +36,9 @@ pub(super) struct Words {
     pub referrals: BTreeMap<Code, ReferralRule>,
     pub facts: BTreeMap<FactKind, FactRule>,
     pub retention: BTreeMap<KeptKind, u16>,
+    pub visibility: Visibility,
+    pub telling: Telling,
+    pub requests: BTreeMap<RequestKind, RequestRule>,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     pub reviews: BTreeMap<OverrideId, ReviewRule>,
     pub outcomes: BTreeMap<OutcomeId, ReviewOutcome>,
@@ -293,6 +297,9 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     overrides(&mut r, &mut w);
     w.reviews = super::reviews::reviews(&mut r, &w);
     w.outcomes = super::reviews::outcomes(&mut r);
+    w.visibility = super::sight::visibility(&mut r, &w);
+    w.telling = super::sight::telling(&mut r, &w);
+    w.requests = super::sight::requests(&mut r);
     w
 }
 
