@@ -1,5 +1,5 @@
-//! Opens a record with a permit and keeps exactly the permitted fields. Pure. A disclosure is made
-//! nowhere else, and never from a refusal.
+//! Opens a record with a permit and keeps exactly the permitted fields, or opens it for its own resident as a
+//! reviewer gave it. Pure. A disclosure is made nowhere else, and never from a refusal.
 
 pub mod counts;
 mod mask;
@@ -10,6 +10,7 @@ pub use mask::Needles;
 
 use crate::domain::{FieldId, FieldValue, Record};
 use crate::policy::Permit;
+use crate::rights::access::SubjectCopy;
 
 /// What may leave the hub: the permitted fields that hold something.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +64,12 @@ impl Disclosure {
     #[must_use]
     pub fn of(record: Record, permit: &Permit) -> Self {
         Self::keeping(record, |field| permit.covers(field))
+    }
+
+    /// Opens `record` for the resident whom it is about, as far as a reviewer of its holder gave it.
+    #[must_use]
+    pub fn to_subject(record: Record, copy: &SubjectCopy) -> Self {
+        Self::keeping(record, |field| copy.gives(field))
     }
 
     fn keeping(record: Record, covers: impl Fn(&FieldId) -> bool) -> Self {

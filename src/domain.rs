@@ -20,8 +20,9 @@ pub use facts::{
 };
 pub use function::HubFunction;
 pub use ids::{
-    AgencyId, AgreementId, BasisId, CategoryId, DecisionId, FieldId, FlagId, GatewayId, IdError,
-    OutcomeId, OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
+    AgencyId, AgreementId, BasisId, CategoryId, DecisionId, ExemptionId, FieldId, FlagId,
+    GatewayId, IdError, OutcomeId, OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId,
+    Scope,
 };
 pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
 pub use kept::{KeptKind, RequestKind};

@@ -24,6 +24,7 @@ mod residents;
 mod reviews;
 mod rights;
 mod share;
+mod subject_access;
 mod tracker;
 mod witnessing;
 mod words;
@@ -48,17 +49,18 @@ pub use log::{
     RegisterFigures, RegisterQuery, Registered, SignedOff, answer_from, figures_from, judged_by,
     registered_from,
 };
-pub use proofs::Proof;
+pub use proofs::{Proof, Verified};
 pub use records::{Extract, ExtractRow, Published, may_expire};
 pub use replays::{Replay, ReplayState, Replayed};
 pub use reported::NonDisclosure;
-pub use requests::{Advance, Challenge, Clocked, ListedRequest, NewRequest, RequestPage};
+pub use requests::{Advance, Challenge, Clocked, ListedRequest, NewRequest, RequestPage, Taken};
 pub use residents::{NewResident, Wanted};
 pub use reviews::{
     Approving, Closing, Deciding, DutyState, Fulfilling, ListedDuty, ListedReferral, ReferralState,
     Review, ReviewQueue, SignalFigures, Sweep, Verdict, WaitingReview, duties,
 };
 pub use rights::Finding;
+pub use subject_access::{CopyPart, Draft, DraftItem, ReviewingAccess, SettledAccess};
 pub use tracker::{HiddenPage, HiddenRelease, Reviewing, SeenPage, SeenRelease, VisibilityFigures};
 pub use witnessing::{HeadWatch, Witnesses};
 

@@ -224,3 +224,5 @@ pub const ANCHOR_LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Releases, or entries about requests, that are read for one answer to a resident or a rights officer; above that
 /// the answer is that it is too much.
 pub const RELEASES_MAX: usize = 20_000;
+/// Bytes of values in one copy for a resident; above that the answer is that it is too much.
+pub const SUBJECT_COPY_LEN_MAX: usize = 16 * 1024 * 1024;

@@ -1,6 +1,7 @@
 //! What residents see of releases about them, and in which words. Pure. Whoever holds a resident's login may
 //! be the danger to them: what is sealed leaves no gap, no count and no word.
 
+pub mod access;
 pub mod requests;
 
 use std::collections::BTreeSet;
@@ -85,7 +86,8 @@ pub fn rule(book: &RuleBook, release: &Release) -> SightRule {
 }
 
 /// An agency whose name tells something by itself, or of which the policy knows nothing.
-fn is_hidden(book: &RuleBook, agency: &AgencyId) -> bool {
+#[must_use]
+pub fn is_hidden(book: &RuleBook, agency: &AgencyId) -> bool {
     book.agencies.get(agency).is_none_or(|agency| agency.involvement != Involvement::Open)
 }
 
@@ -137,11 +139,8 @@ pub fn told(book: &RuleBook, release: &Release) -> Option<ToldRelease> {
         release.categories.iter().map(|c| words.categories.get(c).cloned()).collect();
     let categories = categories.filter(|all| !all.is_empty())?;
     let named = |agency: &AgencyId| {
-        let own = words.agencies.get(agency).cloned();
-        own.or_else(|| {
-            let name = book.agencies.get(agency)?.name.clone();
-            Some(Told { en: name.clone(), cy: name })
-        })
+        let known = words.agencies.contains_key(agency) || book.agencies.contains_key(agency);
+        known.then(|| agency_told(book, agency))
     };
     let (holder, recipient) = (named(&release.holder)?, named(&release.recipient)?);
     let laws: BTreeSet<String> = release
@@ -167,6 +166,17 @@ pub fn told(book: &RuleBook, release: &Release) -> Option<ToldRelease> {
         cy: fill(&sentence.cy, [&holder.cy, &recipient.cy, &what_cy, &purpose.cy, &under_cy]),
     };
     Some(ToldRelease { sentence, holder, recipient, purpose, categories, laws })
+}
+
+/// An agency's name for residents; of one that the policy no longer has, its word.
+#[must_use]
+pub fn agency_told(book: &RuleBook, agency: &AgencyId) -> Told {
+    let own = book.telling.agencies.get(agency).cloned();
+    own.unwrap_or_else(|| {
+        let known = book.agencies.get(agency);
+        let name = known.map_or_else(|| agency.to_string(), |agency| agency.name.clone());
+        Told { en: name.clone(), cy: name }
+    })
 }
 
 /// Puts the parts in one after the other, so that a part that looks like a place stays as it is.

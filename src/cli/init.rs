@@ -20,6 +20,7 @@ const AS_SHIPPED: &[(&str, &str)] = &[
     ("words/consent-kinds.csv", include_str!("../../policies/words/consent-kinds.csv")),
     ("words/consent-states.csv", include_str!("../../policies/words/consent-states.csv")),
     ("words/duties.csv", include_str!("../../policies/words/duties.csv")),
+    ("words/exemptions.csv", include_str!("../../policies/words/exemptions.csv")),
     ("words/fields.csv", include_str!("../../policies/words/fields.csv")),
     ("words/flags.csv", include_str!("../../policies/words/flags.csv")),
     ("words/givers.csv", include_str!("../../policies/words/givers.csv")),

@@ -113,6 +113,8 @@ word! {
     OverrideId;
     /// What the review of an override found, such as `justified`.
     OutcomeId;
+    /// Why something is not given to its own resident, or not erased, such as `SAR_THIRD_PARTY`.
+    ExemptionId;
 }
 
 impl FieldId {

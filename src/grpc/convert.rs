@@ -15,6 +15,7 @@ mod resident;
 mod review;
 mod rights;
 mod sharing;
+mod subject;
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -50,6 +51,9 @@ pub use rights::{
     RightsPage, clocked_parts, figures_message, requests_response, sealed_response, seen_response,
 };
 pub use sharing::{Locating, Questions, answer_message, disclosure_message};
+pub use subject::{
+    AccessRequest, ReceiptText, draft_response, part_message, settled_response, verified_response,
+};
 
 use super::pb;
 use crate::domain::{AgencyId, DecisionId, IdError, ResidentId, Scope};

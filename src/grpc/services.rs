@@ -156,6 +156,7 @@ repeatable!(ReportNonDisclosureRequest);
 repeatable!(ApproveOverrideRequest, DecideReferralRequest, FulfilObligationRequest);
 repeatable!(CloseReviewRequest, ReviewVisibilityRequest);
 repeatable!(FileRequestRequest, ChallengeEntryRequest, AdvanceRequestRequest);
+repeatable!(ReviewSubjectAccessRequest);
 
 /// A request id with the digest of what is asked under it.
 fn key_of(id: &str, message: &[u8]) -> Result<Option<RequestKey>, Status> {

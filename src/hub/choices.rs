@@ -377,7 +377,7 @@ fn check_scopes(words: &mut Words<'_>, name: &str, scopes: Option<&[Scope]>) {
 
 /// Objections and restrictions with what was decided or lifted later put in, in place of the events that
 /// say so.
-fn as_they_stand(stored: Vec<StoredChoice>) -> Vec<StoredChoice> {
+pub(super) fn as_they_stand(stored: Vec<StoredChoice>) -> Vec<StoredChoice> {
     let mut events: Vec<_> = stored.iter().map(|s| (s.id, s.event.clone())).collect();
     consent::put_in(&mut events);
     let mut now: BTreeMap<DecisionId, ChoiceEvent> = events.into_iter().collect();

@@ -1,13 +1,16 @@
 //! Proofs for outsiders: that an entry is in the log, and that the log only grew. Hashes tell nothing of
 //! anybody and are not recorded; a receipt shows an entry, and asking for one is recorded first.
 
+use jiff::Timestamp;
+
 use super::entry::{Call, nobody};
 use super::log::is_own_decision;
 use super::{Hub, HubError, Violation};
-use crate::audit::entry::SlotId;
+use crate::audit::entry::{Kind, SlotId};
+use crate::audit::proof::verify_inclusion;
 use crate::audit::receipt::ProvenEntry;
 use crate::audit::tile::{TILE_LEVEL_MAX, TILE_WIDTH, TileId};
-use crate::audit::tree::Hash;
+use crate::audit::tree::{Hash, leaf_hash};
 use crate::auth::{Caller, HubFunction};
 use crate::domain::DecisionId;
 use crate::store::{Receipt, SignedHead, StoredEntry};
@@ -23,6 +26,19 @@ pub struct Proof {
     pub head: Option<SignedHead>,
     /// The hashes.
     pub hashes: Vec<Hash>,
+}
+
+/// What a receipt shows that verifies.
+#[derive(Debug, Clone, Copy)]
+pub struct Verified {
+    /// The entry's place, from 0.
+    pub index: u64,
+    /// The size of the log that the receipt is under.
+    pub size: u64,
+    /// When the entry was committed.
+    pub committed_at: Timestamp,
+    /// What happened.
+    pub kind: Kind,
 }
 
 impl Hub {
@@ -94,6 +110,42 @@ impl Hub {
         let call = self.call(rpc, caller, &policy, self.clock.now());
         self.require(&call, &policy, HubFunction::Auditor).await?;
         Ok(self.store.head().await?)
+    }
+
+    /// Whether the text of a receipt proves an entry of this log, whose newest head still covers it there.
+    /// It tells nothing that the text does not say, and is not recorded.
+    ///
+    /// # Errors
+    /// When the store is not available. What is no receipt, or proves nothing, is an answer.
+    pub async fn verify_receipt(&self, text: &str) -> Result<Result<Verified, String>, HubError> {
+        let verified = ProvenEntry::parse(text)
+            .and_then(|proven| Ok((proven.verify(&self.store.verifier())?, proven)));
+        let (shown, proven) = match verified {
+            Ok(both) => both,
+            Err(why) => return Ok(Err(why.to_string())),
+        };
+        let head = self.store.head().await?;
+        let size = shown.head.size.max(head.size);
+        let path = self.store.inclusion(proven.index, size).await?;
+        let hash = leaf_hash(&proven.leaf);
+        let root = Some(head.root).filter(|_| size == head.size);
+        let covered = match (path, root) {
+            (Some(path), Some(root)) => {
+                verify_inclusion(&hash, proven.index, size, &path, &root).is_ok()
+            }
+            (_, _) => false,
+        };
+        if !covered {
+            return Ok(Err(
+                "the head is good, and this log does not have that entry there".to_owned()
+            ));
+        }
+        Ok(Ok(Verified {
+            index: proven.index,
+            size: shown.head.size,
+            committed_at: shown.leaf.committed_at,
+            kind: shown.leaf.entry.kind,
+        }))
     }
 
     /// An entry with its proof under the newest head. Auditors get those that their agency asked for,

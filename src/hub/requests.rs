@@ -1,7 +1,7 @@
 //! What residents ask of agencies: filed through a portal, advanced by the agency's rights officers, each step an
 //! entry of the log. The clocks are worked out from those entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -14,20 +14,23 @@ use crate::auth::{Caller, HubFunction};
 use crate::domain::{AgencyId, DecisionId, RequestKind, ResidentId};
 use crate::policy::PolicySnapshot;
 use crate::policy::book::RequestRule;
-use crate::rights::requests::{Standing, Step, may, standing};
+use crate::rights;
+use crate::rights::requests::{Standing, Step, may, standing, together};
 use crate::store::{Receipt, Search, StoredEntry};
 
 /// The first word of an entry that files a request; its kind is the second.
 const FILED: &str = "request";
 /// The first word of an entry that says what became of one; the step is the second.
 const STEP: &str = "step";
+/// The third word of one that is filed with every agency that knows the resident.
+const ALL: &str = "all";
 /// Under which name the words of a resident or an officer stand in the log.
 const TEXT: &str = "text";
 
 /// What a resident asks for.
 pub struct NewRequest {
-    /// Of whom.
-    pub agency: AgencyId,
+    /// Of whom; `None`: of every agency that knows them.
+    pub agency: Option<AgencyId>,
     /// What.
     pub kind: RequestKind,
     /// In their own words. Never logged.
@@ -68,8 +71,8 @@ pub struct ListedRequest {
     pub id: DecisionId,
     /// What was asked for.
     pub kind: RequestKind,
-    /// Of whom.
-    pub agency: AgencyId,
+    /// Of whom; `None`: of every agency that knows the resident.
+    pub agency: Option<AgencyId>,
     /// By whom.
     pub resident: ResidentId,
     /// About which release.
@@ -80,8 +83,48 @@ pub struct ListedRequest {
     pub text: String,
     /// How it stands.
     pub standing: Standing,
-    /// What became of it, oldest first, with what the resident was told.
-    pub steps: Vec<(Timestamp, Step, String)>,
+    /// What became of it, oldest first.
+    pub steps: Vec<Taken>,
+}
+
+impl ListedRequest {
+    /// Whether an agency has answered its part.
+    #[must_use]
+    pub fn is_answered_by(&self, agency: &AgencyId) -> bool {
+        self.steps.iter().any(|one| one.step == Step::Answered && one.agency == *agency)
+    }
+}
+
+/// A step that was taken.
+#[derive(Clone)]
+pub struct Taken {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub step: Step,
+    /// By which agency.
+    pub agency: AgencyId,
+    /// What the resident was told.
+    pub text: String,
+}
+
+/// Whose eyes see a request.
+pub(super) enum Eyes {
+    /// An agency: its own part.
+    Agency(AgencyId),
+    /// The resident: the parts of agencies whose name tells nothing by itself.
+    Resident(BTreeSet<AgencyId>),
+}
+
+impl Eyes {
+    /// The agencies whose parts of `request` count.
+    fn parts(&self, of: Option<&AgencyId>) -> BTreeSet<AgencyId> {
+        match (of, self) {
+            (Some(agency), _) => BTreeSet::from([agency.clone()]),
+            (None, Self::Agency(own)) => BTreeSet::from([own.clone()]),
+            (None, Self::Resident(all)) => all.clone(),
+        }
+    }
 }
 
 /// A page of requests.
@@ -110,7 +153,11 @@ impl Hub {
         let call = self.call(rpc, caller, &policy, at);
         let resident = self.require_session(&call, &policy).await?;
         let mut words = Words::of(policy.book());
-        words.agency("agency", &wish.agency);
+        match &wish.agency {
+            Some(agency) => words.agency("controller", agency),
+            None if wish.kind == RequestKind::Access => {}
+            None => words.wrong("controller", "is needed for every kind but access"),
+        }
         if wish.kind == RequestKind::Challenge {
             words.wrong("kind", "is made with ChallengeEntry");
         }
@@ -136,7 +183,8 @@ impl Hub {
         else {
             return Err(self.nobody(&call, resident).await);
         };
-        let new = NewRequest { agency, kind: RequestKind::Challenge, text: wish.text };
+        let new =
+            NewRequest { agency: Some(agency), kind: RequestKind::Challenge, text: wish.text };
         self.filed(&call, &policy, resident, new, Some(wish.disclosure)).await
     }
 
@@ -159,10 +207,9 @@ impl Hub {
             let filed = done.time("/at").ok_or(HubError::Broken)?;
             return Ok(clocked(done.receipt, filed));
         }
-        let mut facets = BTreeMap::from([
-            (Facet::What, format!("{FILED}|{}", wish.kind)),
-            (Facet::Holder, wish.agency.to_string()),
-        ]);
+        let all = if wish.agency.is_none() { format!("|{ALL}") } else { String::new() };
+        let mut facets = BTreeMap::from([(Facet::What, format!("{FILED}|{}{all}", wish.kind))]);
+        facets.extend(wish.agency.map(|agency| (Facet::Holder, agency.to_string())));
         facets.extend(disclosure.map(|id| (Facet::Previous, id.to_string())));
         let request = serde_json::json!({ "at": call.at.to_string() });
         let words = BTreeMap::from([(TEXT.to_owned(), wish.text)]);
@@ -199,17 +246,10 @@ impl Hub {
             }
         };
         let receipt = self.rights_look(&call, "requests", resident).await?;
-        let search = match resident {
-            Some(resident) => {
-                let slot = (SlotId::Subject, super::entry::subject(Some(resident)));
-                Search { slot: Some(slot), ..Search::default() }
-            }
-            None => {
-                let holder = (Facet::Holder, caller.agency().to_string());
-                Search { facets: vec![holder], ..Search::default() }
-            }
+        let all = match resident {
+            Some(resident) => self.requests_of(&call, &policy, resident).await?,
+            None => self.requests_to(&policy, caller.agency(), at).await?,
         };
-        let all = self.requests(&policy, search, at).await?;
         let from =
             after.and_then(|id| all.iter().position(|one| one.id == id)).map_or(0, |n| n + 1);
         let mut requests: Vec<ListedRequest> = Vec::new();
@@ -242,28 +282,13 @@ impl Hub {
         let rpc = "weir.hub.v1.RightsService/AdvanceRequest";
         let call = self.call(rpc, caller, &policy, at);
         self.require(&call, &policy, HubFunction::RightsOfficer).await?;
-        let found = self.store.entry(wish.request).await?;
-        let own = found.filter(|stored| {
-            filed_kind(&stored.entry).is_some()
-                && stored.entry.words(Facet::Holder).eq([caller.agency().as_str()])
-        });
-        let Some((filing, resident)) =
-            own.and_then(|stored| about(&stored.entry).map(|resident| (stored, resident)))
-        else {
-            let request = serde_json::json!({ "request": wish.request.to_string() });
-            let why = HubError::NotFound;
-            return Err(self.turned_away_with(&call, why, None, &request).await);
-        };
-        let slot = Some((SlotId::Subject, super::entry::subject(Some(resident))));
-        let facets = vec![(Facet::Holder, caller.agency().to_string())];
-        let search = Search { slot, facets, ..Search::default() };
-        let all = self.requests(&policy, search, at).await?;
-        let now = all.into_iter().find(|one| one.id == wish.request).ok_or(HubError::Broken)?;
+        let now = self.own_request(&call, &policy, wish.request).await?;
         if let Some(done) = self.done_before(&call).await? {
             let answer_by = now.standing.answer_by;
             return Ok(Clocked { request: wish.request, answer_by, receipt: done.receipt });
         }
         let rule = rule(&policy, now.kind)?;
+        let resident = now.resident;
         let zone = &policy.book().place.zone;
         let today = at.to_zoned(zone.clone()).date();
         if let Err(error) = may(&rule, &now.standing, today, wish.step) {
@@ -282,63 +307,166 @@ impl Hub {
         let made = made.map(|receipts| receipts.into_iter().next());
         let made = self.once(&call, made, |done| Ok(Some(done.receipt))).await?;
         let receipt = made.ok_or(HubError::Broken)?;
-        let mut steps: Vec<_> = now.steps.iter().map(|(at, step, _)| (*at, *step)).collect();
+        let mut steps: Vec<_> = now.steps.iter().map(|one| (one.at, one.step)).collect();
         steps.push((at, wish.step));
-        let answer_by = standing(&rule, filing.committed_at, &steps, zone, at).answer_by;
+        let answer_by = standing(&rule, now.filed, &steps, zone, at).answer_by;
         Ok(Clocked { request: wish.request, answer_by, receipt })
     }
 
-    /// Requests that a search finds, as they stand, oldest first.
-    async fn requests(
+    /// A request that the caller's agency is asked, as its own part stands.
+    ///
+    /// # Errors
+    /// [`HubError::NotFound`], which is recorded, when the agency is asked no such thing.
+    pub(super) async fn own_request(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        id: DecisionId,
+    ) -> Result<ListedRequest, HubError> {
+        let own = call.caller.agency();
+        let filed = self.store.entry(id).await?.filter(|stored| is_filed(&stored.entry));
+        let asked = match &filed {
+            Some(stored) => self.asks(&stored.entry, own).await?,
+            None => false,
+        };
+        let filed = filed.filter(|_| asked);
+        let Some((stored, resident)) = filed.and_then(|stored| {
+            let resident = about(&stored.entry)?;
+            Some((stored, resident))
+        }) else {
+            let request = serde_json::json!({ "request": id.to_string() });
+            return Err(self.turned_away_with(call, HubError::NotFound, None, &request).await);
+        };
+        let slot = Some((SlotId::Subject, super::entry::subject(Some(resident))));
+        let facets = vec![(Facet::Holder, own.to_string())];
+        let said = self.steps(Search { slot, facets, ..Search::default() }).await?;
+        let eyes = Eyes::Agency(own.clone());
+        listed(policy, &stored, &said, &eyes, call.at)?.ok_or(HubError::Broken)
+    }
+
+    /// Whether a filed request is one to `agency`: it is named, or all are that know the resident.
+    async fn asks(&self, entry: &Entry, agency: &AgencyId) -> Result<bool, HubError> {
+        if !is_to_all(entry) {
+            return Ok(entry.words(Facet::Holder).eq([agency.as_str()]));
+        }
+        let Some(resident) = about(entry) else { return Ok(false) };
+        let ids = self.store.local_ids(resident).await?;
+        Ok(ids.iter().any(|local| local.agency == *agency))
+    }
+
+    /// Requests of a resident, as they see them, oldest first.
+    pub(super) async fn requests_of(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        resident: ResidentId,
+    ) -> Result<Vec<ListedRequest>, HubError> {
+        let slot = Some((SlotId::Subject, super::entry::subject(Some(resident))));
+        let search = Search { slot, ..Search::default() };
+        let open = self.open_holders(call, policy, resident).await?;
+        let said = self.steps(search.clone()).await?;
+        let filings = self.filings(search, FILED).await?;
+        let eyes = Eyes::Resident(open);
+        let all = filings.iter().map(|filed| listed(policy, filed, &said, &eyes, call.at));
+        all.filter_map(Result::transpose).collect()
+    }
+
+    /// Requests to an agency, as its own parts stand, oldest first.
+    pub(super) async fn requests_to(
         &self,
         policy: &PolicySnapshot,
-        search: Search,
+        agency: &AgencyId,
         now: Timestamp,
     ) -> Result<Vec<ListedRequest>, HubError> {
-        let with = |word: &str| {
-            let facets = [search.facets.clone(), vec![(Facet::What, word.to_owned())]].concat();
-            Search { kinds: vec![Kind::Rights], facets, ..search.clone() }
-        };
-        let (filings, _) = self.all_of(with(FILED)).await?;
-        let (said, _) = self.all_of(with(STEP)).await?;
-        let mut steps: BTreeMap<DecisionId, Vec<(Timestamp, Step, String)>> = BTreeMap::new();
-        for stored in &said {
-            if let Some((of, step)) = step_in(&stored.entry) {
-                steps.entry(of).or_default().push((stored.committed_at, step, text(&stored.entry)));
+        let holder =
+            Search { facets: vec![(Facet::Holder, agency.to_string())], ..Search::default() };
+        let said = self.steps(holder.clone()).await?;
+        let mut filings = self.filings(holder, FILED).await?;
+        for filed in self.filings(Search::default(), ALL).await? {
+            if self.asks(&filed.entry, agency).await? {
+                filings.push(filed);
             }
         }
-        let mut out = Vec::new();
-        for stored in &filings {
-            let id = stored.entry.event;
-            out.extend(listed(policy, stored, steps.remove(&id).unwrap_or_default(), now)?);
+        filings.sort_by_key(|filed| filed.index);
+        let eyes = Eyes::Agency(agency.clone());
+        let all = filings.iter().map(|filed| listed(policy, filed, &said, &eyes, now));
+        all.filter_map(Result::transpose).collect()
+    }
+
+    /// Agencies that know a resident and whose name tells nothing by itself; none while the whole record is
+    /// closed, as of nobody.
+    pub(super) async fn open_holders(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        resident: ResidentId,
+    ) -> Result<BTreeSet<AgencyId>, HubError> {
+        let ids = self.store.local_ids(resident).await?;
+        if self.known_beside(call, policy, resident).await?.is_closed() {
+            return Ok(BTreeSet::new());
         }
-        Ok(out)
+        let open = ids.into_iter().map(|local| local.agency);
+        Ok(open.filter(|agency| !rights::is_hidden(policy.book(), agency)).collect())
+    }
+
+    async fn filings(&self, search: Search, word: &str) -> Result<Vec<StoredEntry>, HubError> {
+        let facets = [search.facets.clone(), vec![(Facet::What, word.to_owned())]].concat();
+        let search = Search { kinds: vec![Kind::Rights], facets, ..search };
+        let (mut found, _) = self.all_of(search).await?;
+        found.retain(|stored| is_filed(&stored.entry));
+        Ok(found)
+    }
+
+    async fn steps(&self, search: Search) -> Result<BTreeMap<DecisionId, Vec<Taken>>, HubError> {
+        let facets = [search.facets.clone(), vec![(Facet::What, STEP.to_owned())]].concat();
+        let search = Search { kinds: vec![Kind::Rights], facets, ..search };
+        let (said, _) = self.all_of(search).await?;
+        let mut steps: BTreeMap<DecisionId, Vec<Taken>> = BTreeMap::new();
+        for stored in &said {
+            if let Some((of, taken)) = step_in(stored) {
+                steps.entry(of).or_default().push(taken);
+            }
+        }
+        Ok(steps)
     }
 }
 
 fn listed(
     policy: &PolicySnapshot,
     stored: &StoredEntry,
-    steps: Vec<(Timestamp, Step, String)>,
+    said: &BTreeMap<DecisionId, Vec<Taken>>,
+    eyes: &Eyes,
     now: Timestamp,
 ) -> Result<Option<ListedRequest>, HubError> {
     let entry = &stored.entry;
-    let parts = (filed_kind(entry), entry.words(Facet::Holder).next(), about(entry));
-    let (Some(kind), Some(agency), Some(resident)) = parts else {
+    let (Some(kind), Some(resident)) = (filed_kind(entry), about(entry)) else {
         return Ok(None);
     };
-    let bare: Vec<_> = steps.iter().map(|(at, step, _)| (*at, *step)).collect();
-    let zone = &policy.book().place.zone;
-    let filed = stored.committed_at;
+    let agency: Option<AgencyId> = match entry.words(Facet::Holder).next() {
+        Some(word) => Some(word.parse().map_err(|_| HubError::Broken)?),
+        None => None,
+    };
+    let parts = eyes.parts(agency.as_ref());
+    let mut steps = said.get(&entry.event).cloned().unwrap_or_default();
+    steps.retain(|one| parts.contains(&one.agency));
+    let (zone, filed) = (&policy.book().place.zone, stored.committed_at);
+    let rule = rule(policy, kind)?;
+    let of = |agency: &AgencyId| {
+        let own = steps.iter().filter(|one| one.agency == *agency);
+        let own: Vec<_> = own.map(|one| (one.at, one.step)).collect();
+        standing(&rule, filed, &own, zone, now)
+    };
+    let parts: Vec<Standing> = parts.iter().map(of).collect();
+    let alone = standing(&rule, filed, &[], zone, now);
     Ok(Some(ListedRequest {
         id: entry.event,
         kind,
-        agency: agency.parse().map_err(|_| HubError::Broken)?,
+        agency,
         resident,
         disclosure: entry.words(Facet::Previous).next().and_then(|id| id.parse().ok()),
         filed,
         text: text(entry),
-        standing: standing(&rule(policy, kind)?, filed, &bare, zone, now),
+        standing: together(&parts, alone),
         steps,
     }))
 }
@@ -349,20 +477,31 @@ fn rule(policy: &PolicySnapshot, kind: RequestKind) -> Result<RequestRule, HubEr
     found.ok_or_else(|| wrong("kind", "has no figures in the policy in force (words/requests.csv)"))
 }
 
+fn is_filed(entry: &Entry) -> bool {
+    filed_kind(entry).is_some()
+}
+
+fn is_to_all(entry: &Entry) -> bool {
+    entry.words(Facet::What).nth(2) == Some(ALL) && !entry.facets.contains_key(&Facet::Holder)
+}
+
 fn filed_kind(entry: &Entry) -> Option<RequestKind> {
     let mut words = entry.words(Facet::What);
     let filed = entry.kind == Kind::Rights && words.next() == Some(FILED);
     if filed { words.next()?.parse().ok() } else { None }
 }
 
-fn step_in(entry: &Entry) -> Option<(DecisionId, Step)> {
+fn step_in(stored: &StoredEntry) -> Option<(DecisionId, Taken)> {
+    let entry = &stored.entry;
     let mut words = entry.words(Facet::What);
     if words.next() != Some(STEP) {
         return None;
     }
     let word = words.next()?;
     let step = Step::ALL.into_iter().find(|step| step.as_str() == word)?;
-    Some((entry.words(Facet::Review).next()?.parse().ok()?, step))
+    let agency = entry.words(Facet::Holder).next()?.parse().ok()?;
+    let taken = Taken { at: stored.committed_at, step, agency, text: text(entry) };
+    Some((entry.words(Facet::Review).next()?.parse().ok()?, taken))
 }
 
 /// What somebody wrote; empty where it cannot be read any more.

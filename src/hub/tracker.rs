@@ -145,11 +145,21 @@ impl Hub {
                 next = releases.last().map(|last: &SeenRelease| last.id);
                 break;
             }
-            let told = rights::told(policy.book(), &one.release).ok_or(HubError::Broken)?;
-            let Release { at, rules, agreements, .. } = one.release;
-            releases.push(SeenRelease { id: one.id, at, told, rules, agreements });
+            releases.push(seen_release(&policy, one)?);
         }
         Ok(SeenPage { releases, next, receipt })
+    }
+
+    /// All releases that a resident sees, newest first.
+    pub(super) async fn seen_by(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        resident: ResidentId,
+    ) -> Result<Vec<SeenRelease>, HubError> {
+        let all = self.tracked_of(call, policy, resident).await?;
+        let shown = all.into_iter().rev().filter(|one| one.seen == Seen::Visible);
+        shown.map(|one| seen_release(policy, one)).collect()
     }
 
     /// A release that the resident who is logged in sees; `None`: they see none such.
@@ -399,6 +409,12 @@ impl Hub {
             }
         }
     }
+}
+
+fn seen_release(policy: &PolicySnapshot, one: Tracked) -> Result<SeenRelease, HubError> {
+    let told = rights::told(policy.book(), &one.release).ok_or(HubError::Broken)?;
+    let Release { at, rules, agreements, .. } = one.release;
+    Ok(SeenRelease { id: one.id, at, told, rules, agreements })
 }
 
 /// Something about one resident went from one agency to another.

@@ -2,9 +2,9 @@
 //! Never repeats what the asker wrote.
 
 use crate::domain::{
-    AgencyId, CategoryId, FieldId, FlagId, GatewayId, OutcomeId, PurposeId, Scope,
+    AgencyId, CategoryId, ExemptionId, FieldId, FlagId, GatewayId, OutcomeId, PurposeId, Scope,
 };
-use crate::policy::book::{INVOLVEMENT, RuleBook};
+use crate::policy::book::{ExemptionUse, INVOLVEMENT, RuleBook};
 
 use super::error::{HubError, Violation};
 
@@ -60,6 +60,13 @@ impl<'a> Words<'a> {
         let book = self.book;
         let known = book.outcomes.keys().map(OutcomeId::as_str);
         self.check(field, "outcome", word.as_str(), known);
+    }
+
+    /// Why something is left out or kept.
+    pub fn exemption(&mut self, field: &str, word: &ExemptionId, of: ExemptionUse) {
+        let book = self.book;
+        let good = book.exemptions.iter().filter(|(_, exemption)| exemption.of == of);
+        self.check(field, "reason", word.as_str(), good.map(|(id, _)| id.as_str()));
     }
 
     /// A category that holders publish.

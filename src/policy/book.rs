@@ -11,13 +11,15 @@ use jiff::tz::TimeZone;
 
 use super::lint::Severity;
 use crate::domain::{
-    AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, Code, Duty, FactKind, FieldId,
-    FlagId, GatewayId, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId, RequestKind,
-    RoleId,
+    AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, Code, Duty, ExemptionId, FactKind,
+    FieldId, FlagId, GatewayId, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId,
+    RequestKind, RoleId,
 };
 
 pub use rule::{Cell, ChoiceForce, Despite, Effect, Ground, Only, Rule, When};
-pub use sight::{RequestRule, Sight, SightRule, Telling, Told, Visibility};
+pub use sight::{
+    Exemption, ExemptionUse, RequestRule, Sight, SightRule, Telling, Told, Visibility,
+};
 
 /// Everything a folder of policy files says. Built only by [`super::load`].
 #[derive(Debug, Clone)]
@@ -65,6 +67,9 @@ pub struct RuleBook {
     pub telling: Telling,
     /// `words/requests.csv`: what residents may ask for. Empty without the file: nothing here.
     pub requests: BTreeMap<RequestKind, RequestRule>,
+    /// `words/exemptions.csv`: why something is not given to its own resident, or not erased. Empty without the
+    /// file: there is no such reason.
+    pub exemptions: BTreeMap<ExemptionId, Exemption>,
     /// `words/overrides.csv`.
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     /// `words/reviews.csv`: every override exactly once.

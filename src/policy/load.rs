@@ -3,6 +3,7 @@
 
 mod agreements;
 mod cross;
+mod exemptions;
 mod figures;
 mod lints;
 mod promises;
@@ -163,6 +164,7 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             visibility: words.visibility,
             telling: words.telling,
             requests: words.requests,
+            exemptions: words.exemptions,
             overrides: words.overrides,
             reviews: words.reviews,
             outcomes: words.outcomes,

@@ -1,6 +1,7 @@
 //! What the store proves of its log.
 
 use super::StoreError;
+use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::SlotId;
 use crate::audit::export::Covered;
 use crate::audit::receipt::{OpenedSlot, ProvenEntry};
@@ -11,6 +12,9 @@ use crate::domain::DecisionId;
 /// Proofs under the heads that the store has signed; `None` is always "no signed head covers that".
 #[tonic::async_trait]
 pub trait Proofs: Send + Sync {
+    /// The key under which the heads are signed.
+    fn verifier(&self) -> VerifierKey;
+
     /// The inclusion proof of the entry at `index` in the tree of the first `size`.
     async fn inclusion(&self, index: u64, size: u64) -> Result<Option<Vec<Hash>>, StoreError>;
 

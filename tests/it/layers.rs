@@ -7,7 +7,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("policy", &["domain", "limits"]),
     ("audit", &["domain"]),
-    ("disclose", &["domain", "policy"]),
+    ("disclose", &["domain", "policy", "rights"]),
     ("consent", &["domain", "policy"]),
     ("rights", &["domain", "policy"]),
     ("auth", &["domain", "clock", "limits"]),

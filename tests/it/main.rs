@@ -48,6 +48,7 @@ mod schemas;
 mod scopes;
 mod sharing;
 mod story;
+mod subject_access;
 mod support;
 mod tls;
 mod transport;

@@ -370,6 +370,28 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             .encode_to_vec(),
         ),
         (
+            "RightsService/GetSubjectAccess",
+            pb::GetSubjectAccessRequest { request: format!("requests/{id}") }.encode_to_vec(),
+        ),
+        (
+            "RightsService/ReviewSubjectAccess",
+            pb::ReviewSubjectAccessRequest {
+                request: format!("requests/{id}"),
+                items: vec![],
+                reason: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "RightsService/ExportSubjectAccess",
+            pb::ExportSubjectAccessRequest { request: format!("requests/{id}") }.encode_to_vec(),
+        ),
+        (
+            "RightsService/VerifyReceipt",
+            pb::VerifyReceiptRequest { tlog_proof: why() }.encode_to_vec(),
+        ),
+        (
             "RightsService/ReviewVisibility",
             pb::ReviewVisibilityRequest {
                 disclosure: disclosure.clone(),
@@ -502,6 +524,7 @@ async fn every_kind_of_caller_may_call_what_the_table_says() {
                 "AuditService/GetConsistencyProof",
                 "AuditService/GetTile",
                 "AuditService/WatchHeads",
+                "RightsService/VerifyReceipt",
             ]
             .contains(&call);
             let grew = place.log_size() > before;

@@ -204,7 +204,7 @@ fn read_kind(check: &mut Check, kind: i32) -> Option<Kind> {
     }
 }
 
-const fn kind_message(kind: Kind) -> pb::EntryKind {
+pub(super) const fn kind_message(kind: Kind) -> pb::EntryKind {
     use pb::EntryKind as Wire;
     match kind {
         Kind::Genesis => Wire::Genesis,

@@ -276,7 +276,7 @@ impl TryFrom<pb::WithdrawObjectionRequest> for TakenObjection {
     }
 }
 
-fn choice_message(resident: ResidentId, stored: StoredChoice) -> Option<pb::Choice> {
+pub(super) fn choice_message(resident: ResidentId, stored: StoredChoice) -> Option<pb::Choice> {
     let StoredChoice { id, recorded_by, recorded_at, event } = stored;
     let event = match event {
         ChoiceEvent::Consent(consent) => pb::choice::Event::Consent(consent_message(consent)),

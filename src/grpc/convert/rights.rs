@@ -7,7 +7,7 @@ use crate::domain::{DecisionId, RequestKind};
 use crate::grpc::pb;
 use crate::hub::{
     Advance, Challenge, Clocked, HiddenPage, HiddenRelease, ListedRequest, NewRequest, RequestPage,
-    Reviewing, SeenPage, SeenRelease, VisibilityFigures,
+    Reviewing, SeenPage, SeenRelease, Taken, VisibilityFigures,
 };
 use crate::policy::book::Told;
 use crate::rights::Seen;
@@ -64,7 +64,7 @@ impl TryFrom<pb::ListRequestsRequest> for RightsPage {
     }
 }
 
-fn said(check: &mut Check, field: &str, text: String) -> String {
+pub(super) fn said(check: &mut Check, field: &str, text: String) -> String {
     if text.trim().is_empty() {
         check.wrong(field, "is empty");
     }
@@ -77,11 +77,11 @@ impl TryFrom<pb::FileRequestRequest> for NewRequest {
     fn try_from(message: pb::FileRequestRequest) -> Result<Self, Violations> {
         let pb::FileRequestRequest { controller, kind, text, request_id: _ } = message;
         let mut check = Check::default();
-        let agency = check.agency("controller", &controller);
+        let agency =
+            if controller.is_empty() { None } else { check.agency("controller", &controller) };
         let kind = check.one_of("kind", &kind, RequestKind::ALL);
         let text = said(&mut check, "text", text);
-        let both = agency.zip(kind);
-        check.done(both.map(|(agency, kind)| Self { agency, kind, text }))
+        check.done(kind.map(|kind| Self { agency, kind, text }))
     }
 }
 
@@ -146,7 +146,7 @@ impl TryFrom<pb::GetVisibilityFiguresRequest> for super::Nothing {
     }
 }
 
-fn told_message(told: Told) -> pb::Told {
+pub(super) fn told_message(told: Told) -> pb::Told {
     let Told { en, cy } = told;
     pb::Told { en, cy }
 }
@@ -162,7 +162,7 @@ pub fn seen_response(page: SeenPage) -> pb::ListDisclosuresResponse {
     }
 }
 
-fn seen_message(release: SeenRelease) -> pb::SeenDisclosure {
+pub(super) fn seen_message(release: SeenRelease) -> pb::SeenDisclosure {
     let SeenRelease { id, at, told, rules, agreements } = release;
     let ToldRelease { sentence, holder, recipient, purpose, categories, laws } = told;
     pb::SeenDisclosure {
@@ -242,7 +242,7 @@ fn request_message(request: ListedRequest) -> pb::ResidentRequest {
     pb::ResidentRequest {
         name: format!("requests/{id}"),
         kind: kind.to_string(),
-        controller: agency_name(&agency),
+        controller: agency.as_ref().map(agency_name).unwrap_or_default(),
         resident: resident_name(resident),
         disclosure: disclosure.map(|id| format!("disclosures/{id}")).unwrap_or_default(),
         file_time: Some(time_message(filed)),
@@ -253,10 +253,11 @@ fn request_message(request: ListedRequest) -> pb::ResidentRequest {
         overdue: standing.overdue,
         steps: steps
             .into_iter()
-            .map(|(at, step, text)| pb::RequestStep {
+            .map(|Taken { at, step, agency, text }| pb::RequestStep {
                 step: step.as_str().to_owned(),
                 time: Some(time_message(at)),
                 text,
+                controller: agency_name(&agency),
             })
             .collect(),
     }

@@ -1,14 +1,16 @@
 //! What residents see and ask for.
 
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response};
 
 use super::{Desk, Reply};
 use crate::grpc::convert::{
-    Nothing, RightsPage, clocked_parts, figures_message, receipt_message, requests_response,
-    sealed_response, seen_response,
+    AccessRequest, Nothing, ReceiptText, RightsPage, clocked_parts, draft_response,
+    figures_message, part_message, receipt_message, requests_response, sealed_response,
+    seen_response, settled_response, verified_response,
 };
 use crate::grpc::{pb, status};
-use crate::hub::{Advance, Challenge, NewRequest, Reviewing};
+use crate::hub::{Advance, Challenge, NewRequest, Reviewing, ReviewingAccess};
 
 #[tonic::async_trait]
 impl pb::rights_service_server::RightsService for Desk {
@@ -64,6 +66,45 @@ impl pb::rights_service_server::RightsService for Desk {
         let clocked = self.hub.advance_request(&caller, wish).await.map_err(status::of_hub)?;
         let (_, answer_by, receipt) = clocked_parts(&clocked);
         Ok(Response::new(pb::AdvanceRequestResponse { answer_by, receipt }))
+    }
+
+    async fn get_subject_access(
+        &self,
+        request: Request<pb::GetSubjectAccessRequest>,
+    ) -> Reply<pb::GetSubjectAccessResponse> {
+        let (caller, AccessRequest(request)) = self.open(request).await?;
+        let draft = self.hub.subject_access_draft(&caller, request).await;
+        Ok(Response::new(draft_response(draft.map_err(status::of_hub)?)))
+    }
+
+    async fn review_subject_access(
+        &self,
+        request: Request<pb::ReviewSubjectAccessRequest>,
+    ) -> Reply<pb::ReviewSubjectAccessResponse> {
+        let (caller, wish): (_, ReviewingAccess) = self.write(request).await?;
+        let settled = self.hub.review_subject_access(&caller, wish).await;
+        Ok(Response::new(settled_response(&settled.map_err(status::of_hub)?)))
+    }
+
+    type ExportSubjectAccessStream = BoxStream<pb::ExportSubjectAccessResponse>;
+
+    async fn export_subject_access(
+        &self,
+        request: Request<pb::ExportSubjectAccessRequest>,
+    ) -> Reply<Self::ExportSubjectAccessStream> {
+        let (caller, AccessRequest(request)) = self.open(request).await?;
+        let parts = self.hub.export_subject_access(&caller, request).await;
+        let parts = parts.map_err(status::of_hub)?.into_iter().filter_map(part_message).map(Ok);
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
+    }
+
+    async fn verify_receipt(
+        &self,
+        request: Request<pb::VerifyReceiptRequest>,
+    ) -> Reply<pb::VerifyReceiptResponse> {
+        let (_, ReceiptText(text)) = self.open(request).await?;
+        let verified = self.hub.verify_receipt(&text).await.map_err(status::of_hub)?;
+        Ok(Response::new(verified_response(verified)))
     }
 
     async fn list_sealed(

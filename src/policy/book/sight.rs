@@ -1,6 +1,6 @@
 //! What residents see of the log, and in which words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{AgencyId, CategoryId, OverrideId, PurposeId};
 
@@ -69,6 +69,8 @@ pub struct Telling {
     pub and: Option<Told>,
     /// In place of a law where there is none.
     pub no_law: Option<Told>,
+    /// What residents should know who get a copy of what is kept about them (UK GDPR Art 15(1)).
+    pub copy: Option<Told>,
     /// Every purpose.
     pub purposes: BTreeMap<PurposeId, Told>,
     /// Every category.
@@ -95,8 +97,9 @@ impl Telling {
     /// The lines of the table, by what they are about.
     #[must_use]
     pub fn lines(&self) -> BTreeMap<String, Told> {
-        let Self { sentence, and, no_law, purposes, categories, agencies } = self;
-        let single = [("sentence", sentence), ("list-and", and), ("no-law", no_law)];
+        let Self { sentence, and, no_law, copy, purposes, categories, agencies } = self;
+        let single =
+            [("sentence", sentence), ("list-and", and), ("no-law", no_law), ("copy", copy)];
         let single =
             single.into_iter().filter_map(|(name, told)| Some((name.to_owned(), told.clone()?)));
         let purposes = purposes.iter().map(|(id, told)| (format!("purpose:{id}"), told.clone()));
@@ -116,4 +119,30 @@ pub struct RequestRule {
     pub extend_months: u8,
     /// Days until it is said that it has arrived; `None`: it need not be.
     pub acknowledge_days: Option<u8>,
+}
+
+/// For what a reason is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExemptionUse {
+    /// Something is not given to its own resident (UK GDPR Art 15 with DPA 2018 Sch 2 to 4).
+    Access,
+    /// Something is not erased (UK GDPR Art 17(3)).
+    Erase,
+}
+
+/// One line of `words/exemptions.csv`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exemption {
+    /// For what.
+    pub of: ExemptionUse,
+    /// What is left out of a copy unless a person who reviews it gives it: fields about others.
+    pub third_parties: bool,
+    /// What is left out likewise: whole categories.
+    pub categories: BTreeSet<CategoryId>,
+    /// The resident is told that something is left out, and why. Otherwise nothing tells that it is there.
+    pub told: bool,
+    /// The law, as it is cited.
+    pub law: String,
+    /// The reason in words for residents.
+    pub words: Told,
 }

@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use super::Class::{Narrows, Rewords, Widens};
 use super::notes::{Notes, owed};
 use crate::policy::book::{
-    Agency, ApproverOf, Basis, Category, CodeMeaning, DutyDue, DutyMeaning, FactRule, Field,
-    Figures, Flag, Gateway, Involvement, Lifts, OverrideRule, Place, Purpose, ReferralRule,
+    Agency, ApproverOf, Basis, Category, CodeMeaning, DutyDue, DutyMeaning, Exemption, FactRule,
+    Field, Figures, Flag, Gateway, Involvement, Lifts, OverrideRule, Place, Purpose, ReferralRule,
     ReviewOutcome, ReviewRule, RuleBook, TermText, Told,
 };
 
@@ -35,6 +35,7 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         visibility,
         telling,
         requests,
+        exemptions,
         overrides,
         reviews,
         outcomes,
@@ -123,6 +124,20 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
             n.value(Widens, ("words/requests.csv", &at), (old, new), shown);
         },
     );
+    let left = (&old.exemptions, exemptions);
+    n.rows("words/exemptions.csv", (Widens, Widens), left, |n, key, old, new| {
+        let Exemption { of, third_parties, categories, told, law, words } = new;
+        let file = "words/exemptions.csv";
+        let at = |what: &str| format!("{key}, {what}");
+        n.value(Widens, (file, &at("use")), (&old.of, of), shown);
+        let others = (&old.third_parties, third_parties);
+        n.value(Widens, (file, &at("third parties by default")), others, shown);
+        n.value(Widens, (file, &at("by default")), (&old.categories, categories), shown);
+        n.value(Widens, (file, &at("told")), (&old.told, told), shown);
+        n.value(Widens, (file, &at("law")), (&old.law, law), shown);
+        n.text((file, &at("English")), &old.words.en, &words.en);
+        n.text((file, &at("Welsh")), &old.words.cy, &words.cy);
+    });
     n.rows("words/overrides.csv", (Widens, Narrows), (&old.overrides, overrides), over);
     n.rows("words/reviews.csv", (Narrows, Widens), (&old.reviews, reviews), |n, key, old, new| {
         let ReviewRule { due_hours, minutes } = new;

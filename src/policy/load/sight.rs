@@ -70,6 +70,7 @@ pub(super) fn telling(r: &mut Reader<'_>, w: &Words) -> Telling {
         sentence: one(r, file, &mut rows, "sentence"),
         and: one(r, file, &mut rows, "list-and"),
         no_law: one(r, file, &mut rows, "no-law"),
+        copy: one(r, file, &mut rows, "copy"),
         purposes,
         categories,
         agencies,

@@ -9,15 +9,15 @@ use super::read::Texts;
 use super::sheet::{Line, table};
 use super::{Finding, Findings, nearest};
 use crate::domain::{
-    AgencyId, BasisId, CategoryId, ChoiceKind, Code, ConsentKind, ConsentState, Duty, FactKind,
-    FieldId, FlagId, GatewayId, Giver, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId,
-    RequestKind, RoleId,
+    AgencyId, BasisId, CategoryId, ChoiceKind, Code, ConsentKind, ConsentState, Duty, ExemptionId,
+    FactKind, FieldId, FlagId, GatewayId, Giver, HubFunction, KeptKind, OutcomeId, OverrideId,
+    PurposeId, RequestKind, RoleId,
 };
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
-    FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Involvement, Lifts, OverrideRule,
-    OverrideTest, Purpose, ReferralRule, RequestRule, ReviewOutcome, ReviewRule, Telling,
-    Visibility,
+    Exemption, FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Involvement, Lifts,
+    OverrideRule, OverrideTest, Purpose, ReferralRule, RequestRule, ReviewOutcome, ReviewRule,
+    Telling, Visibility,
 };
 
 /// All vocabularies.
@@ -39,6 +39,7 @@ pub(super) struct Words {
     pub visibility: Visibility,
     pub telling: Telling,
     pub requests: BTreeMap<RequestKind, RequestRule>,
+    pub exemptions: BTreeMap<ExemptionId, Exemption>,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     pub reviews: BTreeMap<OverrideId, ReviewRule>,
     pub outcomes: BTreeMap<OutcomeId, ReviewOutcome>,
@@ -300,6 +301,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     w.visibility = super::sight::visibility(&mut r, &w);
     w.telling = super::sight::telling(&mut r, &w);
     w.requests = super::sight::requests(&mut r);
+    w.exemptions = super::exemptions::read(&mut r, &w);
     w
 }
 

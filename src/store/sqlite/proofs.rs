@@ -1,6 +1,7 @@
 //! Proofs come from the log alone.
 
 use super::SqliteStore;
+use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::SlotId;
 use crate::audit::export::Covered;
 use crate::audit::receipt::{OpenedSlot, ProvenEntry};
@@ -11,6 +12,10 @@ use crate::store::{Proofs, StoreError};
 
 #[tonic::async_trait]
 impl Proofs for SqliteStore {
+    fn verifier(&self) -> VerifierKey {
+        self.log.verifier().clone()
+    }
+
     async fn inclusion(&self, index: u64, size: u64) -> Result<Option<Vec<Hash>>, StoreError> {
         self.log.inclusion(index, size).await
     }
