@@ -5,6 +5,8 @@ mod again;
 mod answer;
 mod bulk;
 mod choices;
+mod consent_exchange;
+mod consent_receipts;
 pub mod entry;
 mod erasing;
 mod error;
@@ -14,6 +16,7 @@ mod in_force;
 mod knowledge;
 mod locate;
 mod log;
+mod new_choice;
 pub mod past;
 mod proofs;
 mod records;
@@ -25,6 +28,7 @@ mod reviews;
 mod rights;
 mod share;
 mod tracker;
+mod withdrawing;
 mod witnessing;
 mod words;
 
@@ -37,6 +41,7 @@ use tokio::sync::Semaphore;
 
 pub use answer::{Answer, Findings, Question};
 pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
+pub use consent_receipts::ConsentReceipt;
 pub use erasing::Authority;
 pub use error::{HubError, Violation};
 pub use explained::Explained;
@@ -60,6 +65,7 @@ pub use reviews::{
 };
 pub use rights::Finding;
 pub use tracker::{HiddenPage, HiddenRelease, Reviewing, SeenPage, SeenRelease, VisibilityFigures};
+pub use withdrawing::{PurposeWithdrawal, Settled};
 pub use witnessing::{HeadWatch, Witnesses};
 
 use crate::audit::entry::{Entry, Facet, Kind};

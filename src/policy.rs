@@ -31,6 +31,7 @@ use std::collections::HashMap;
 
 use crate::domain::PurposeId;
 use book::{Cell, Effect, Rule, When};
+pub use age::{birthday, is_at_least};
 pub use decision::{
     Decision, Explanation, FieldOutcome, Missing, Outcome, Path, PathKind, Permit, Shortfall,
     UsedConsent, View,

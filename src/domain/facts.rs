@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, AgreementId, CategoryId, Code, DecisionId, FieldId, FlagId, GatewayId, PersonId,
+    AgencyId, AgreementId, CategoryId, Code, Collected, DecisionId, FieldId, FlagId, GatewayId, PersonId,
     PurposeId, RoleId, Scope,
 };
 
@@ -269,6 +269,9 @@ pub struct ConsentEvent {
     pub freely_given: bool,
     /// Statutory agreement only: the parts agreed.
     pub parts: BTreeSet<StatutoryPart>,
+    /// How it was asked for and said; nothing in older events, and in facts of a decision.
+    #[serde(default, skip_serializing_if = "Collected::is_empty")]
+    pub collected: Collected,
 }
 
 /// An objection, restriction or opt-out.

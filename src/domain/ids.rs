@@ -113,6 +113,10 @@ word! {
     OverrideId;
     /// What the review of an override found, such as `justified`.
     OutcomeId;
+    /// A notice that is shown where a consent is asked for.
+    NoticeId;
+    /// The reference of an assessment of capacity or competence, as its agency files it.
+    AssessmentId;
 }
 
 impl FieldId {

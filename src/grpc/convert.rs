@@ -4,6 +4,7 @@
 mod audit;
 mod candidate;
 mod choice;
+mod exchange;
 mod fact;
 mod override_review;
 mod policy;
@@ -27,7 +28,11 @@ pub use audit::{
     search_response,
 };
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
-pub use choice::{TakenObjection, Verdict, choice_name, list_response};
+pub use choice::{
+    TakenObjection, Verdict, WantedConsentReceipt, Withdrawn, choice_name,
+    consent_receipt_message, list_response, settled_response,
+};
+pub use exchange::{Importing, exported_response, imported_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
 pub use override_review::{Nothing, ReviewMinutes, figures_response, reviews_response};
 use policy::version_message;

@@ -2,7 +2,7 @@
 //! Never repeats what the asker wrote.
 
 use crate::domain::{
-    AgencyId, CategoryId, FieldId, FlagId, GatewayId, OutcomeId, PurposeId, Scope,
+    AgencyId, CategoryId, FieldId, FlagId, GatewayId, NoticeId, OutcomeId, PurposeId, Scope,
 };
 use crate::policy::book::{INVOLVEMENT, RuleBook};
 
@@ -60,6 +60,13 @@ impl<'a> Words<'a> {
         let book = self.book;
         let known = book.outcomes.keys().map(OutcomeId::as_str);
         self.check(field, "outcome", word.as_str(), known);
+    }
+
+    /// A notice.
+    pub fn notice(&mut self, field: &str, word: &NoticeId) {
+        let book = self.book;
+        let known = book.notices.keys().map(NoticeId::as_str);
+        self.check(field, "notice", word.as_str(), known);
     }
 
     /// A category that holders publish.

@@ -5,6 +5,7 @@ mod agreements;
 mod cross;
 mod figures;
 mod lints;
+mod notices;
 mod promises;
 mod read;
 mod retention;
@@ -134,6 +135,7 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
     let words = words::read(&texts, &mut findings);
     let (figures, terms) = conditions(&texts, &words, &mut findings);
     let agreements = agreements::read(&texts, &words, &mut findings);
+    let notices = notices::read(&texts, &words, &mut findings);
     let rules = rules::read(&texts, &words, &agreements, &mut findings);
     let promises = promises::read(&texts, &words, &mut findings);
     let lints = lints::read(&texts, &mut findings);
@@ -166,6 +168,8 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             overrides: words.overrides,
             reviews: words.reviews,
             outcomes: words.outcomes,
+            notices,
+            parties: words.parties,
             agreements,
             rules,
             promises,

@@ -18,7 +18,7 @@ use weir::grpc::convert::time_message;
 use weir::grpc::pb;
 
 use crate::candidates::folder;
-use crate::support::{AISHA, BEN, Place, relationship, request, staff, treatment};
+use crate::support::{AISHA, BEN, Place, relationship, request, shown, staff, treatment};
 use crate::transport::every_call;
 
 /// Bytes as they are.
@@ -84,9 +84,10 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     let consent = pb::Consent {
         kind: "participation".to_owned(),
         state: "given".to_owned(),
-        purposes: vec!["befriending".to_owned()],
-        recipients: vec!["agencies/befriend".to_owned()],
+        purposes: vec!["fire_home_visit".to_owned()],
+        recipients: vec!["agencies/northshire-fire".to_owned()],
         by: "self".to_owned(),
+        notice: shown("fire-home-visit"),
         ..Default::default()
     };
     let checked = pb::CheckPolicyRequest {

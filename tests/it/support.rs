@@ -62,6 +62,16 @@ pub(crate) fn prepared(kind: Kind) -> Entry {
     }
 }
 
+/// A wording of the shipped policy, as it was shown.
+pub(crate) fn shown(notice: &str) -> Option<pb::NoticeShown> {
+    Some(pb::NoticeShown {
+        id: notice.to_owned(),
+        version: 1,
+        language: "en".to_owned(),
+        wording_sha256: String::new(),
+    })
+}
+
 impl Place {
     /// Opens the place with everybody in it.
     pub(crate) async fn open() -> Self {

@@ -16,7 +16,7 @@ use crate::domain::{
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
     FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Involvement, Lifts, OverrideRule,
-    OverrideTest, Purpose, ReferralRule, RequestRule, ReviewOutcome, ReviewRule, Telling,
+    OverrideTest, Parties, Purpose, ReferralRule, RequestRule, ReviewOutcome, ReviewRule, Telling,
     Visibility,
 };
 
@@ -39,6 +39,7 @@ pub(super) struct Words {
     pub visibility: Visibility,
     pub telling: Telling,
     pub requests: BTreeMap<RequestKind, RequestRule>,
+    pub parties: Parties,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     pub reviews: BTreeMap<OverrideId, ReviewRule>,
     pub outcomes: BTreeMap<OutcomeId, ReviewOutcome>,
@@ -300,6 +301,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     w.visibility = super::sight::visibility(&mut r, &w);
     w.telling = super::sight::telling(&mut r, &w);
     w.requests = super::sight::requests(&mut r);
+    w.parties = super::notices::parties(&mut r, &w.agencies);
     w
 }
 

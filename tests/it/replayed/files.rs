@@ -24,10 +24,30 @@ pub(super) fn amended(root: &Path, changes: &Amendments) -> Result<tempfile::Tem
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, line(&text, "digital_consent_age", &age.to_string())).unwrap();
     }
+    let path = folder.path().join(format!("notices/{NOTICE}.toml"));
+    std::fs::write(&path, notice(root)).unwrap();
     match weir::cli::policy::open(folder.path()) {
         Ok(_) => Ok(folder),
         Err(findings) => Err(format!("the changed folder does not load: {}", findings.join("; "))),
     }
+}
+
+/// The notice that [`amended`] adds.
+pub(super) const NOTICE: &str = "everything";
+
+/// A wording that asks for every kind of consent, for every purpose: scenarios give what no place would ask for.
+fn notice(root: &Path) -> String {
+    let words = |file: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(root.join("words").join(file)).unwrap();
+        let ids = text.lines().skip(1).filter_map(|line| line.split(',').next());
+        ids.filter(|id| *id != "confidentiality_implied").map(str::to_owned).collect()
+    };
+    let (kinds, purposes) = (words("consent-kinds.csv"), words("purposes.csv"));
+    format!(
+        "title = \"Everything\"\n[[version]]\nnumber = 1\nfirst_day = 2000-01-01\nkinds = {kinds:?}\n\
+         purposes = {purposes:?}\n[version.en]\ntext = \"May we?\"\nwithdraw = \"Tell us.\"\n\
+         refuse = \"Nothing.\"\n"
+    )
 }
 
 fn copy(from: &Path, to: &Path) {
