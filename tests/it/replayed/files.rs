@@ -5,6 +5,8 @@ use std::path::Path;
 
 use weir::domain::{AgreementAmendment, Amendments, GatewayAmendment};
 
+use crate::support::copy;
+
 /// A copy of the folder, changed; or why the files have no place for the change.
 pub(super) fn amended(root: &Path, changes: &Amendments) -> Result<tempfile::TempDir, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -48,19 +50,6 @@ fn notice(root: &Path) -> String {
          purposes = {purposes:?}\n[version.en]\ntext = \"May we?\"\nwithdraw = \"Tell us.\"\n\
          refuse = \"Nothing.\"\n"
     )
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), &to).unwrap();
-        }
-    }
 }
 
 /// The line of `key` with another value.

@@ -369,7 +369,7 @@ impl<'p> Set<'p> {
                 evidence: said.evidence,
                 gillick: said.gillick,
                 channel: "in-person".to_owned(),
-                request_id: String::new(),
+                ..Default::default()
             };
             self.place.choices().withdraw_consent(self.place.from(FRONT, message)).await?;
         }
