@@ -1,12 +1,18 @@
 //! Consent events as they may be recorded, and how one is taken back. Pure. Which event counts at
 //! the time of a question is decided in `policy`, not here.
 
+pub mod fhir;
+pub mod notices;
+pub mod record;
+pub mod routing;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::domain::{
-    Choice, ChoiceEvent, ConsentEvent, ConsentKind, ConsentState, DecisionId, Giver,
+    Channel, Choice, ChoiceEvent, Collected, ConsentEvent, ConsentKind, ConsentState, DecisionId,
+    Giver,
 };
 
 /// What is wrong with a consent event.
@@ -94,6 +100,8 @@ pub struct TakenBack {
     pub evidence: bool,
     /// Gillick competence is recorded.
     pub gillick: bool,
+    /// How it was said.
+    pub channel: Option<Channel>,
 }
 
 /// The event that takes `consent` back: same kind, purposes, recipients, fields and parts, and
@@ -120,13 +128,21 @@ pub fn withdrawal(
         None => consent.at.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(consent.at),
     };
     let day = at.to_zoned(zone.clone()).date();
+    let same = taken.by == consent.by;
     Ok(ConsentEvent {
         state: ConsentState::Withdrawn,
         at,
         until: consent.until.max(day),
         by: taken.by,
-        evidence: taken.evidence,
-        gillick: taken.gillick,
+        // Whoever could give it can take it back: what was seen of them then still stands.
+        evidence: taken.evidence || (same && consent.evidence),
+        gillick: taken.gillick || (same && consent.gillick),
+        // The wording that the yes was said to is still the one; how it was said is not.
+        collected: Collected {
+            notice: consent.collected.notice.clone(),
+            channel: taken.channel,
+            assessment: None,
+        },
         ..consent.clone()
     })
 }
@@ -145,6 +161,7 @@ pub fn invalidation(
         by: consent.by,
         evidence: consent.evidence,
         gillick: consent.gillick,
+        channel: None,
     };
     let event = withdrawal(consent, taken, zone, now)?;
     Ok(ConsentEvent { state: ConsentState::Invalidated, ..event })
@@ -209,11 +226,18 @@ mod tests {
             gillick: false,
             freely_given: true,
             parts: BTreeSet::new(),
+            collected: Collected::default(),
         }
     }
 
     fn taken(when: Option<&str>) -> TakenBack {
-        TakenBack { at: when.map(at), by: Giver::Own, evidence: true, gillick: false }
+        TakenBack {
+            at: when.map(at),
+            by: Giver::Own,
+            evidence: true,
+            gillick: false,
+            channel: None,
+        }
     }
 
     #[test]
@@ -253,6 +277,17 @@ mod tests {
         assert_eq!(event.recipients, yes().recipients);
         let same_moment = withdrawal(&yes(), taken(None), &TimeZone::UTC, yes().at).unwrap();
         assert!(same_moment.at > yes().at);
+    }
+
+    #[test]
+    fn whoever_could_give_it_can_take_it_back() {
+        let given = ConsentEvent { gillick: true, ..yes() };
+        let bare = TakenBack { evidence: false, gillick: false, ..taken(None) };
+        let own = withdrawal(&given, bare, &TimeZone::UTC, at(NOW)).unwrap();
+        assert!(own.evidence && own.gillick);
+        let other = TakenBack { by: Giver::Parent, ..bare };
+        let parent = withdrawal(&given, other, &TimeZone::UTC, at(NOW)).unwrap();
+        assert!(!parent.evidence && !parent.gillick, "another is not seen to have authority");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! Pure: no input or output, no clock, no randomness.
 
 mod code;
+mod collected;
 mod fact;
 mod facts;
 mod function;
@@ -12,6 +13,7 @@ mod nhs;
 mod record;
 
 pub use code::{Code, Duty};
+pub use collected::{Channel, Collected, Language, NoticeShown, Withdrawing};
 pub use fact::{Fact, FactKind, RecordedFact, Register, about, at_work};
 pub use facts::{
     AgreementAmendment, AgreementStatus, Amendments, Capacity, Choice, ChoiceEvent, ChoiceKind,
@@ -20,9 +22,9 @@ pub use facts::{
 };
 pub use function::HubFunction;
 pub use ids::{
-    AgencyId, AgreementId, BasisId, CategoryId, DecisionId, ExemptionId, FieldId, FlagId,
-    GatewayId, IdError, OutcomeId, OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId,
-    Scope,
+    AgencyId, AgreementId, AssessmentId, BasisId, CategoryId, DecisionId, ExemptionId, FieldId,
+    FlagId, GatewayId, IdError, NoticeId, OutcomeId, OverrideId, PersonId, PurposeId, ResidentId,
+    RoleId, RuleId, Scope,
 };
 pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
 pub use kept::{KeptKind, RequestKind};

@@ -5,6 +5,8 @@ mod again;
 mod answer;
 mod bulk;
 mod choices;
+mod consent_exchange;
+mod consent_receipts;
 pub mod entry;
 mod erasing;
 mod error;
@@ -14,6 +16,7 @@ mod in_force;
 mod knowledge;
 mod locate;
 mod log;
+mod new_choice;
 pub mod past;
 mod proofs;
 mod records;
@@ -26,6 +29,7 @@ mod rights;
 mod share;
 mod subject_access;
 mod tracker;
+mod withdrawing;
 mod witnessing;
 mod words;
 
@@ -38,6 +42,7 @@ use tokio::sync::Semaphore;
 
 pub use answer::{Answer, Findings, Question};
 pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
+pub use consent_receipts::ConsentReceipt;
 pub use erasing::Authority;
 pub use error::{HubError, Violation};
 pub use explained::Explained;
@@ -62,6 +67,7 @@ pub use reviews::{
 pub use rights::Finding;
 pub use subject_access::{CopyPart, Draft, DraftItem, ReviewingAccess, SettledAccess};
 pub use tracker::{HiddenPage, HiddenRelease, Reviewing, SeenPage, SeenRelease, VisibilityFigures};
+pub use withdrawing::{PurposeWithdrawal, Settled};
 pub use witnessing::{HeadWatch, Witnesses};
 
 use crate::audit::entry::{Entry, Facet, Kind};

@@ -62,6 +62,10 @@ pub const PUBLISH_LEN_MAX: usize = 32 * 1024 * 1024;
 pub const OVERRIDE_ANSWERS_MAX: usize = 32;
 /// Facts in one call.
 pub const FACTS_MAX: usize = 100;
+/// FHIR resources of one import of consents.
+pub const CONSENTS_IMPORTED_MAX: usize = 100;
+/// Consents that one withdrawal ends.
+pub const WITHDRAWN_MAX: usize = 200;
 /// Purposes or recipients of a consent.
 pub const CONSENT_WORDS_MAX: usize = 64;
 /// Longest name of a resident, in bytes.

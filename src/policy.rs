@@ -30,6 +30,7 @@ mod view;
 use std::collections::HashMap;
 
 use crate::domain::PurposeId;
+pub use age::{birthday, is_at_least};
 use book::{Cell, Effect, Rule, When};
 pub use decision::{
     Decision, Explanation, FieldOutcome, Missing, Outcome, Path, PathKind, Permit, Shortfall,

@@ -498,6 +498,13 @@ pub trait Store: Proofs + Heads + Send + Sync + 'static {
         entry: Entry,
     ) -> Result<Receipt, StoreError>;
 
+    /// Appends choice events of residents, all or none, with an entry in the log for each.
+    async fn record_choices(
+        &self,
+        choices: Vec<(ResidentId, StoredChoice)>,
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Receipt>, StoreError>;
+
     /// All choice events of a resident, in the order recorded.
     async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError>;
 

@@ -13,6 +13,25 @@ const AS_SHIPPED: &[(&str, &str)] = &[
     ("model.conf", include_str!("../../policies/model.conf")),
     ("conditions.toml", include_str!("../../policies/conditions.toml")),
     ("README.md", include_str!("../../policies/README.md")),
+    ("notices/adult-enquiry.toml", include_str!("../../policies/notices/adult-enquiry.toml")),
+    ("notices/befriending.toml", include_str!("../../policies/notices/befriending.toml")),
+    ("notices/blue-badge-check.toml", include_str!("../../policies/notices/blue-badge-check.toml")),
+    (
+        "notices/discharge-planning.toml",
+        include_str!("../../policies/notices/discharge-planning.toml"),
+    ),
+    ("notices/early-help.toml", include_str!("../../policies/notices/early-help.toml")),
+    ("notices/fire-home-visit.toml", include_str!("../../policies/notices/fire-home-visit.toml")),
+    (
+        "notices/homelessness-referral.toml",
+        include_str!("../../policies/notices/homelessness-referral.toml"),
+    ),
+    ("notices/medical-priority.toml", include_str!("../../policies/notices/medical-priority.toml")),
+    (
+        "notices/school-health-plan.toml",
+        include_str!("../../policies/notices/school-health-plan.toml"),
+    ),
+    ("notices/youth-portal.toml", include_str!("../../policies/notices/youth-portal.toml")),
     ("rules/00-never.csv", include_str!("../../policies/rules/00-never.csv")),
     ("words/bases.csv", include_str!("../../policies/words/bases.csv")),
     ("words/choices.csv", include_str!("../../policies/words/choices.csv")),
@@ -171,6 +190,10 @@ fn files(wish: &Wish) -> Vec<(&'static str, String)> {
         cells.first().is_none_or(|what| !what.starts_with("agency:"))
     });
     files.push(("words/told.csv", told));
+    // Its address, and whom residents reach, the place says itself: `weir policy check` asks for it.
+    let parties =
+        format!("id,name,address,contact,type,storage,retention\n{agency},{name},,,{kind},,\n");
+    files.push(("words/parties.csv", parties));
     // A gateway of another nation, or one that is closed to types of agencies, comes when there are such
     // agencies.
     let gateways = edited(include_str!("../../policies/words/gateways.csv"), |cells| {
@@ -289,13 +312,15 @@ mod tests {
 
     /// Whatever the shipped folder has, a new place has or leaves out on purpose.
     #[test]
-    fn every_shipped_file_of_words_is_taken() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/words");
+    fn every_shipped_file_of_words_and_notices_is_taken() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
         let town = wish(Path::new("town"));
         let taken: Vec<&str> = files(&town).iter().map(|(path, _)| *path).collect();
-        for file in std::fs::read_dir(root).unwrap() {
-            let name = format!("words/{}", file.unwrap().file_name().to_string_lossy());
-            assert!(taken.contains(&name.as_str()), "{name}");
+        for folder in ["words", "notices"] {
+            for file in std::fs::read_dir(root.join(folder)).unwrap() {
+                let name = format!("{folder}/{}", file.unwrap().file_name().to_string_lossy());
+                assert!(taken.contains(&name.as_str()), "{name}");
+            }
         }
     }
 }

@@ -120,6 +120,9 @@ pub enum ProofCommand {
         /// So many of them must have signed; all, where it is not said.
         #[arg(long, requires = "witnesses")]
         quorum: Option<usize>,
+        /// A record of consent that you were given: the entry must hold this and nothing else.
+        #[arg(long)]
+        record: Option<PathBuf>,
     },
     /// Verifies that a log only grew since a checkpoint that you have kept.
     #[command(
@@ -153,8 +156,8 @@ pub fn run(command: ProofCommand) -> Outcome {
             let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
             recorded(&folder, "archive").and_then(|_| tiles::archive(&tree_in(&data)?, &out, year))
         }
-        ProofCommand::CheckReceipt { file, key, show, witnesses, quorum } => {
-            return checks::receipt(&file, &key, show, &witnesses, quorum);
+        ProofCommand::CheckReceipt { file, key, show, witnesses, quorum, record } => {
+            return checks::receipt(&file, &key, show, (&witnesses, quorum), record.as_deref());
         }
         ProofCommand::CheckGrowth { old, proof, key } => return checks::growth(&old, &proof, &key),
     };

@@ -8,8 +8,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, AgreementId, CategoryId, Code, DecisionId, FieldId, FlagId, GatewayId, PersonId,
-    PurposeId, RoleId, Scope,
+    AgencyId, AgreementId, CategoryId, Code, Collected, DecisionId, FieldId, FlagId, GatewayId,
+    PersonId, PurposeId, RoleId, Scope,
 };
 
 /// Everything a decision relies on besides the policy, the ask and the time.
@@ -269,6 +269,9 @@ pub struct ConsentEvent {
     pub freely_given: bool,
     /// Statutory agreement only: the parts agreed.
     pub parts: BTreeSet<StatutoryPart>,
+    /// How it was asked for and said; nothing in older events, and in facts of a decision.
+    #[serde(default, skip_serializing_if = "Collected::is_empty")]
+    pub collected: Collected,
 }
 
 /// An objection, restriction or opt-out.

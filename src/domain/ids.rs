@@ -115,6 +115,10 @@ word! {
     OutcomeId;
     /// Why something is not given to its own resident, or not erased, such as `SAR_THIRD_PARTY`.
     ExemptionId;
+    /// A notice that is shown where a consent is asked for.
+    NoticeId;
+    /// The reference of an assessment of capacity or competence, as its agency files it.
+    AssessmentId;
 }
 
 impl FieldId {

@@ -4,6 +4,7 @@
 mod audit;
 mod candidate;
 mod choice;
+mod exchange;
 mod fact;
 mod override_review;
 mod policy;
@@ -28,7 +29,11 @@ pub use audit::{
     search_response,
 };
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
-pub use choice::{TakenObjection, Verdict, choice_name, list_response};
+pub use choice::{
+    TakenObjection, Verdict, WantedConsentReceipt, Withdrawn, choice_name, consent_receipt_message,
+    list_response, settled_response,
+};
+pub use exchange::{Importing, exported_response, imported_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
 pub use override_review::{Nothing, ReviewMinutes, figures_response, reviews_response};
 use policy::version_message;
@@ -52,7 +57,8 @@ pub use rights::{
 };
 pub use sharing::{Locating, Questions, answer_message, disclosure_message};
 pub use subject::{
-    AccessRequest, ReceiptText, draft_response, part_message, settled_response, verified_response,
+    AccessRequest, ReceiptText, draft_response, part_message, reviewed_access_response,
+    verified_response,
 };
 
 use super::pb;

@@ -131,7 +131,7 @@ macro_rules! paged {
     })*};
 }
 paged!(SearchEntriesRequest, ListChoicesRequest, ListFactsRequest, ListHeldRecordsRequest);
-paged!(ListDisclosuresRequest, ListRequestsRequest, ListSealedRequest);
+paged!(ExportConsentsRequest, ListDisclosuresRequest, ListRequestsRequest, ListSealedRequest);
 paged!(ListReferralsRequest, ListObligationsRequest, ListNonDisclosuresRequest);
 
 /// A message of a call that may be repeated.
@@ -148,6 +148,7 @@ macro_rules! repeatable {
     })*};
 }
 repeatable!(RegisterResidentRequest, LinkIdentityRequest, UnlinkIdentityRequest);
+repeatable!(ImportConsentsRequest);
 repeatable!(RecordConsentRequest, WithdrawConsentRequest, InvalidateConsentRequest);
 repeatable!(RecordObjectionRequest, DecideObjectionRequest, WithdrawObjectionRequest);
 repeatable!(SetRestrictionRequest, LiftRestrictionRequest);

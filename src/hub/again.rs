@@ -39,6 +39,11 @@ impl Done {
         self.word(pointer)?.parse().ok()
     }
 
+    /// What the request slot of its entry says.
+    pub(super) fn request<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(self.entry.slots.get(&SlotId::Request)?).ok()
+    }
+
     fn word(&self, pointer: &str) -> Option<String> {
         let request = self.entry.slots.get(&SlotId::Request)?;
         let request: serde_json::Value = serde_json::from_slice(request).ok()?;

@@ -7,14 +7,16 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::entry::{Call, fresh_id};
+use super::new_choice::NewChoice;
 use super::words::Words;
 use super::{Beside, Hub, HubError};
 use crate::audit::entry::{Facet, Kind};
 use crate::auth::Caller;
+use crate::consent::notices::{self, NoticeError, NoticeRef};
 use crate::consent::{self, TakenBack};
 use crate::domain::{
-    AgencyId, Choice, ChoiceKind, ConsentEvent, ConsentKind, ConsentState, DecisionId, Giver,
-    ObjectionState, PurposeId, ResidentId, Scope, StatutoryPart,
+    AgencyId, AssessmentId, Channel, Choice, ChoiceKind, Collected, ConsentEvent, ConsentKind,
+    ConsentState, DecisionId, Giver, ObjectionState, PurposeId, ResidentId, Scope, StatutoryPart,
 };
 use crate::policy::PolicySnapshot;
 use crate::store::{ChoiceEvent, Receipt, StoredChoice};
@@ -48,6 +50,12 @@ pub struct NewConsent {
     pub freely_given: bool,
     /// Parts of a statutory agreement.
     pub parts: BTreeSet<StatutoryPart>,
+    /// The wording that was shown.
+    pub notice: Option<NoticeRef>,
+    /// How it was said.
+    pub channel: Option<Channel>,
+    /// The reference of an assessment of capacity or competence.
+    pub assessment: Option<AssessmentId>,
 }
 
 /// A consent to take back.
@@ -100,46 +108,11 @@ impl Hub {
         let at = self.clock.now();
         let policy = self.policy()?;
         let call = self.call("weir.hub.v1.ChoiceService/RecordConsent", caller, &policy, at);
-        let zone = &policy.book().place.zone;
-        let said_at = new.at.unwrap_or(at);
-        let event = ConsentEvent {
-            kind: new.kind,
-            state: new.state,
-            at: said_at,
-            until: new.until.unwrap_or_else(|| consent::default_until(said_at, zone)),
-            purposes: new.purposes,
-            recipients: new.recipients,
-            fields: new.fields,
-            by: new.by,
-            evidence: new.evidence,
-            gillick: new.gillick,
-            freely_given: new.freely_given,
-            parts: new.parts,
-        };
         let beside = self.require_visible(&call, &policy, new.resident).await?;
-        let mut words = Words::of(policy.book());
-        for (n, purpose) in event.purposes.iter().enumerate() {
-            words.purpose(&format!("consent.purposes[{n}]"), purpose);
-        }
-        for (n, recipient) in event.recipients.iter().enumerate() {
-            words.agency(&format!("consent.recipients[{n}]"), recipient);
-        }
-        check_scopes(&mut words, "consent.fields", event.fields.as_deref());
-        if let Err((field, error)) = consent::check(&event, zone, at) {
-            words.wrong(&format!("consent.{field}"), &error.to_string());
-        }
-        // A yes of a child rests on an assessment that somebody answers for. A no needs none.
-        let competent = event
-            .purposes
-            .iter()
-            .all(|purpose| beside.judge().is_competent(&beside.known, purpose));
-        if event.gillick && event.state.is_yes() && !competent {
-            let text = "needs an assessment of competence on record for each purpose (FactService)";
-            words.wrong("consent.gillick", text);
-        }
+        let (mut words, resident) = (Words::of(policy.book()), new.resident);
+        let event = checked(&beside, &mut words, "consent", new, at);
         words.done()?;
-        let what = format!("{}|{}", event.kind, event.state);
-        self.record_event(&call, new.resident, what, ChoiceEvent::Consent(event)).await
+        self.record_consent_event(&call, &beside, resident, event, None).await
     }
 
     /// Takes a consent back.
@@ -155,7 +128,7 @@ impl Hub {
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/WithdrawConsent";
         let call = self.call(rpc, caller, &policy, at);
-        self.require_visible(&call, &policy, withdrawal.resident).await?;
+        let beside = self.require_visible(&call, &policy, withdrawal.resident).await?;
         let stored = self.store.choices(withdrawal.resident).await?;
         let event = stored
             .into_iter()
@@ -176,9 +149,7 @@ impl Hub {
                 HubError::Invalid(vec![super::Violation::new(field, error.to_string())])
             },
         )?;
-        let what = format!("{}|{}", event.kind, event.state);
-        let event = ChoiceEvent::Consent(event);
-        self.record_event(&call, withdrawal.resident, what, event).await
+        self.record_consent_event(&call, &beside, withdrawal.resident, event, None).await
     }
 
     /// Records an objection.
@@ -342,30 +313,93 @@ impl Hub {
         event: ChoiceEvent,
         reason: Option<String>,
     ) -> Result<(DecisionId, Receipt), HubError> {
-        if let Some(done) = self.done_before(call).await? {
-            return Ok((done.receipt.event(), done.receipt));
-        }
-        let id = call.event();
-        let facets = BTreeMap::from([(Facet::What, what)]);
         let request = match &event {
-            ChoiceEvent::Consent(consent) => serde_json::to_value(consent),
             ChoiceEvent::Choice(choice) => serde_json::to_value(choice),
-            ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => {
+            ChoiceEvent::Consent(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => {
                 serde_json::to_value(&event)
             }
         }
         .map_err(|_| HubError::Broken)?;
-        let words = reason.map(|reason| ("reason".to_owned(), reason)).into_iter().collect();
-        let entry = call.entry(id, Kind::Choice, facets, Some(resident), words, &request);
-        let choice = StoredChoice {
-            id,
-            recorded_by: call.caller.agency().clone(),
-            recorded_at: call.at,
-            event,
-        };
-        let made = self.store.record_choice(resident, choice, entry).await;
-        let made = made.map(|receipt| (id, receipt));
-        self.once(call, made, |done| Ok((done.receipt.event(), done.receipt))).await
+        let id = call.event();
+        self.record_new(call, NewChoice { id, resident, what, event, reason, request }).await
+    }
+
+    /// A consent event; its entry also holds the record that the person may keep.
+    pub(super) async fn record_consent_event(
+        &self,
+        call: &Call<'_>,
+        beside: &Beside<'_>,
+        resident: ResidentId,
+        event: ConsentEvent,
+        reason: Option<String>,
+    ) -> Result<(DecisionId, Receipt), HubError> {
+        let new = NewChoice::consent(call, beside, resident, call.event(), event, reason)?;
+        self.record_new(call, new).await
+    }
+}
+
+/// The event that somebody wants to record. What is wrong with it goes into `words`, its fields under `at`.
+pub(super) fn checked(
+    beside: &Beside<'_>,
+    words: &mut Words<'_>,
+    at: &str,
+    new: NewConsent,
+    now: Timestamp,
+) -> ConsentEvent {
+    let zone = &beside.book.place.zone;
+    let said_at = new.at.unwrap_or(now);
+    let mut event = ConsentEvent {
+        kind: new.kind,
+        state: new.state,
+        at: said_at,
+        until: new.until.unwrap_or_else(|| consent::default_until(said_at, zone)),
+        purposes: new.purposes,
+        recipients: new.recipients,
+        fields: new.fields,
+        by: new.by,
+        evidence: new.evidence,
+        gillick: new.gillick,
+        freely_given: new.freely_given,
+        parts: new.parts,
+        collected: Collected { notice: None, channel: new.channel, assessment: new.assessment },
+    };
+    for (n, purpose) in event.purposes.iter().enumerate() {
+        words.purpose(&format!("{at}.purposes[{n}]"), purpose);
+    }
+    for (n, recipient) in event.recipients.iter().enumerate() {
+        words.agency(&format!("{at}.recipients[{n}]"), recipient);
+    }
+    check_scopes(words, &format!("{at}.fields"), event.fields.as_deref());
+    if let Err((field, error)) = consent::check(&event, zone, now) {
+        words.wrong(&format!("{at}.{field}"), &error.to_string());
+    }
+    match notices::shown(beside.book, &event, new.notice.as_ref(), zone) {
+        Ok(shown) => event.collected.notice = shown,
+        Err(wrong) => refuse_notice(words, at, new.notice.as_ref(), wrong),
+    }
+    // A yes of a child rests on an assessment that somebody answers for. A no needs none.
+    let competent =
+        event.purposes.iter().all(|purpose| beside.judge().is_competent(&beside.known, purpose));
+    if event.gillick && event.state.is_yes() && !competent {
+        let text = "needs an assessment of competence on record for each purpose (FactService)";
+        words.wrong(&format!("{at}.gillick"), text);
+    }
+    event
+}
+
+/// Says what is wrong with the wording that was shown; of an unknown one, which is the nearest.
+fn refuse_notice(
+    words: &mut Words<'_>,
+    at: &str,
+    named: Option<&NoticeRef>,
+    wrong: Vec<(String, NoticeError)>,
+) {
+    for (field, error) in wrong {
+        let field = format!("{at}.{field}");
+        match (error, named) {
+            (NoticeError::Unknown, Some(named)) => words.notice(&field, &named.id),
+            (error, _) => words.wrong(&field, &error.to_string()),
+        }
     }
 }
 
@@ -387,7 +421,8 @@ pub(super) fn as_they_stand(stored: Vec<StoredChoice>) -> Vec<StoredChoice> {
         .collect()
 }
 
-fn concerns(choice: &StoredChoice, agency: &AgencyId) -> bool {
+/// The agency recorded it, or it names the agency as a recipient.
+pub(super) fn concerns(choice: &StoredChoice, agency: &AgencyId) -> bool {
     let named = match &choice.event {
         ChoiceEvent::Consent(consent) => consent.recipients.contains(agency),
         ChoiceEvent::Choice(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => false,

@@ -12,8 +12,8 @@ pub use judge::Judge;
 use crate::auth::Caller;
 use crate::consent;
 use crate::domain::{
-    AgencyId, Amendments, Facts, GatewayId, MatchQuality, Register, RequesterFacts, ResidentFacts,
-    RoleId,
+    AgencyId, Amendments, Collected, ConsentEvent, Facts, GatewayId, MatchQuality, Register,
+    RequesterFacts, ResidentFacts, RoleId,
 };
 use crate::policy::book::RuleBook;
 use crate::store::{Known, Standing};
@@ -66,7 +66,7 @@ pub fn gather(
     Facts {
         requester,
         resident,
-        consents: known.consents,
+        consents: known.consents.into_iter().map(without_evidence).collect(),
         choices,
         suspended: book.agencies.keys().filter(|a| !judge.is_active(a)).cloned().collect(),
         apd_lapsed: book.agencies.keys().filter(|a| !judge.has_document(a)).cloned().collect(),
@@ -77,6 +77,11 @@ pub fn gather(
         amendments: Amendments::default(),
         grant: None,
     }
+}
+
+/// What was shown and how is evidence; decisions neither use nor repeat it.
+fn without_evidence(event: ConsentEvent) -> ConsentEvent {
+    ConsentEvent { collected: Collected::default(), ..event }
 }
 
 fn registered(judge: &Judge<'_>, standing: &Standing) -> BTreeSet<GatewayId> {

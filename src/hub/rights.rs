@@ -2,7 +2,7 @@
 //! An event each; what was said before stands in the log.
 
 use super::entry::Call;
-use super::{Hub, HubError, Violation};
+use super::{Beside, Hub, HubError, Violation};
 use crate::auth::{Caller, HubFunction};
 use crate::consent;
 use crate::domain::{ChoiceEvent, ChoiceKind, DecisionId, ObjectionState, ResidentId};
@@ -105,7 +105,7 @@ impl Hub {
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/InvalidateConsent";
         let call = self.call(rpc, caller, &policy, at);
-        self.require_officer(&call, &policy, finding.resident).await?;
+        let beside = self.require_officer(&call, &policy, finding.resident).await?;
         let stored = self.store.choices(finding.resident).await?;
         let consent = stored.into_iter().find_map(|stored| match stored.event {
             ChoiceEvent::Consent(consent) if stored.id == finding.choice => Some(consent),
@@ -120,23 +120,23 @@ impl Hub {
         let event = consent::invalidation(&consent, &policy.book().place.zone, at).map_err(
             |(field, error)| HubError::Invalid(vec![Violation::new(field, error.to_string())]),
         )?;
-        let what = format!("{}|{}", event.kind, event.state);
-        let (event, reason) = (ChoiceEvent::Consent(event), Some(finding.reason));
-        self.record_event_because(&call, finding.resident, what, event, reason).await
+        let reason = Some(finding.reason);
+        self.record_consent_event(&call, &beside, finding.resident, event, reason).await
     }
 
     /// Lets through a privacy officer who may know of the resident.
-    async fn require_officer(
+    async fn require_officer<'p>(
         &self,
         call: &Call<'_>,
-        policy: &PolicySnapshot,
+        policy: &'p PolicySnapshot,
         resident: ResidentId,
-    ) -> Result<(), HubError> {
+    ) -> Result<Beside<'p>, HubError> {
         self.require(call, policy, HubFunction::PrivacyOfficer).await?;
-        if self.known_beside(call, policy, resident).await?.is_closed() {
+        let beside = self.known_beside(call, policy, resident).await?;
+        if beside.is_closed() {
             return Err(self.nobody(call, resident).await);
         }
-        Ok(())
+        Ok(beside)
     }
 
     async fn officer_s(

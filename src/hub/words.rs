@@ -2,7 +2,8 @@
 //! Never repeats what the asker wrote.
 
 use crate::domain::{
-    AgencyId, CategoryId, ExemptionId, FieldId, FlagId, GatewayId, OutcomeId, PurposeId, Scope,
+    AgencyId, CategoryId, ExemptionId, FieldId, FlagId, GatewayId, NoticeId, OutcomeId, PurposeId,
+    Scope,
 };
 use crate::policy::book::{ExemptionUse, INVOLVEMENT, RuleBook};
 
@@ -67,6 +68,13 @@ impl<'a> Words<'a> {
         let book = self.book;
         let good = book.exemptions.iter().filter(|(_, exemption)| exemption.of == of);
         self.check(field, "reason", word.as_str(), good.map(|(id, _)| id.as_str()));
+    }
+
+    /// A notice.
+    pub fn notice(&mut self, field: &str, word: &NoticeId) {
+        let book = self.book;
+        let known = book.notices.keys().map(NoticeId::as_str);
+        self.check(field, "notice", word.as_str(), known);
     }
 
     /// A category that holders publish.

@@ -10,13 +10,15 @@ pub(super) fn day_of(at: Timestamp, zone: &TimeZone) -> Date {
 }
 
 /// The day on which somebody born on `born` reaches `age`. 29 February births age on 1 March.
-pub(super) fn birthday(born: Date, age: i16) -> Option<Date> {
+#[must_use]
+pub fn birthday(born: Date, age: i16) -> Option<Date> {
     let year = born.year().checked_add(age)?;
     Date::new(year, born.month(), born.day()).or_else(|_| Date::new(year, 3, 1)).ok()
 }
 
 /// True when somebody born on `born` is at least `age` on `day`; unknown birth fails.
-pub(super) fn is_at_least(born: Option<Date>, age: i16, day: Date) -> bool {
+#[must_use]
+pub fn is_at_least(born: Option<Date>, age: i16, day: Date) -> bool {
     born.and_then(|born| birthday(born, age)).is_some_and(|birthday| day >= birthday)
 }
 

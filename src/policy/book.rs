@@ -1,5 +1,6 @@
 //! The rule book as plain data, after the strict loader has accepted every word of it.
 
+mod notice;
 mod rule;
 mod sight;
 
@@ -12,10 +13,11 @@ use jiff::tz::TimeZone;
 use super::lint::Severity;
 use crate::domain::{
     AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, Code, Duty, ExemptionId, FactKind,
-    FieldId, FlagId, GatewayId, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId,
+    FieldId, FlagId, GatewayId, HubFunction, KeptKind, NoticeId, OutcomeId, OverrideId, PurposeId,
     RequestKind, RoleId,
 };
 
+pub use notice::{Notice, NoticeVersion, Parties, Party, Wording};
 pub use rule::{Cell, ChoiceForce, Despite, Effect, Ground, Only, Rule, When};
 pub use sight::{
     Exemption, ExemptionUse, RequestRule, Sight, SightRule, Telling, Told, Visibility,
@@ -76,6 +78,11 @@ pub struct RuleBook {
     pub reviews: BTreeMap<OverrideId, ReviewRule>,
     /// `words/outcomes.csv`: what a review may find.
     pub outcomes: BTreeMap<OutcomeId, ReviewOutcome>,
+    /// `notices/*.toml`: what is shown where a consent is asked for. Empty without the folder: nobody can
+    /// say yes.
+    pub notices: BTreeMap<NoticeId, Notice>,
+    /// `words/parties.csv`: controllers, as a record of consent names them. Empty without the file.
+    pub parties: Parties,
     /// `agreements/*.toml`.
     pub agreements: BTreeMap<AgreementId, Agreement>,
     /// `rules/*.csv`, files in order of name, rows in order of file: `00-never.csv` first.
@@ -206,6 +213,8 @@ pub struct Figures {
     pub window_minutes: u32,
     /// Conditions that need an appropriate policy document (`9-2-g`).
     pub apd_conditions: BTreeSet<BasisId>,
+    /// Bases to which Article 21 lets people object (`6-1-e`). Empty without the line: to none.
+    pub objection_bases: BTreeSet<BasisId>,
     /// Purposes for which data received for another purpose may be passed on.
     pub onward_purposes: BTreeSet<PurposeId>,
     /// Category groups (`benefits`, ...) for which a property and finance attorney may speak.

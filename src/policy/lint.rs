@@ -6,6 +6,7 @@
 mod agreements;
 mod coverage;
 mod law;
+mod notices;
 mod overlaps;
 mod promises;
 mod reach;
@@ -62,8 +63,9 @@ struct Family {
     run: fn(&View<'_>, &mut Found) -> Result<(), TooManyBoxes>,
 }
 
-const FAMILIES: [Family; 7] = [
+const FAMILIES: [Family; 8] = [
     Family { codes: law::CODES, run: law::check },
+    Family { codes: notices::CODES, run: notices::check },
     Family { codes: agreements::CODES, run: agreements::check },
     Family { codes: reach::CODES, run: reach::check },
     Family { codes: promises::CODES, run: promises::check },

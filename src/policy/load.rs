@@ -6,6 +6,7 @@ mod cross;
 mod exemptions;
 mod figures;
 mod lints;
+mod notices;
 mod promises;
 mod read;
 mod retention;
@@ -135,6 +136,7 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
     let words = words::read(&texts, &mut findings);
     let (figures, terms) = conditions(&texts, &words, &mut findings);
     let agreements = agreements::read(&texts, &words, &mut findings);
+    let notices = notices::read(&texts, &words, &mut findings);
     let rules = rules::read(&texts, &words, &agreements, &mut findings);
     let promises = promises::read(&texts, &words, &mut findings);
     let lints = lints::read(&texts, &mut findings);
@@ -168,6 +170,8 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             overrides: words.overrides,
             reviews: words.reviews,
             outcomes: words.outcomes,
+            notices,
+            parties: words.parties,
             agreements,
             rules,
             promises,

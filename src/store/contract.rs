@@ -217,6 +217,7 @@ pub(super) fn consent(state: ConsentState, at: &str, purpose: &str) -> ConsentEv
         gillick: false,
         freely_given: true,
         parts: BTreeSet::new(),
+        collected: Default::default(),
     }
 }
 
@@ -239,7 +240,7 @@ macro_rules! engine {
                 a_fact_is_replaced_only_where_nobody_was_faster,
                 a_release_is_taken_back_scope_by_scope,
                 standing_is_what_was_said_last, consents_come_by_purpose_and_whole,
-                a_choice_is_of_somebody_and_once;
+                a_choice_is_of_somebody_and_once, choices_of_one_call_are_all_or_none;
             shelf: shelving_is_all_or_none, a_row_replaces_its_category_and_nothing_else,
                 of_two_local_ids_the_later_publication_wins, what_is_retracted_is_gone,
                 what_is_held_comes_page_by_page;

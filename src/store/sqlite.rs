@@ -328,6 +328,18 @@ impl Store for SqliteStore {
         Ok(receipt)
     }
 
+    async fn record_choices(
+        &self,
+        choices: Vec<(ResidentId, StoredChoice)>,
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let work = move |t: &Transaction<'_>| {
+            choices.iter().try_for_each(|(of, choice)| facts::record_choice(t, *of, choice))
+        };
+        let ((), receipts) = self.changes.make_all(entries, work).await?;
+        Ok(receipts)
+    }
+
     async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError> {
         self.read(move |c| facts::choices(c, resident)).await
     }

@@ -9,7 +9,7 @@ use weir::grpc::pb;
 
 use crate::support::{
     ABSENT, AISHA, BEN, GP_AUDITOR, GP_PUBLISHER, GP_REGISTRAR, HOSPITAL_AUDITOR, HOUSING, NURSE,
-    NURSE_TWO, Place, expect_refused,
+    NURSE_TWO, Place, expect_refused, shown,
 };
 
 const ALLOCATOR: Person<'_> =
@@ -48,6 +48,7 @@ fn consent(id: &str, state: &str) -> pb::RecordConsentRequest {
             by: "self".to_owned(),
             evidence: true,
             freely_given: true,
+            notice: shown("medical-priority"),
             ..Default::default()
         }),
         request_id: id.to_owned(),

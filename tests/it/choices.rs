@@ -7,7 +7,7 @@ use weir::grpc::pb;
 
 use crate::support::{
     AISHA, BEN, CHILDRENS, GP_REGISTRAR, HOUSING, NURSE, Place, decision, expect_refused, refused,
-    request, treatment,
+    request, shown, treatment,
 };
 
 type Person = weir::auth::issuer::Person<'static>;
@@ -22,6 +22,7 @@ fn consent() -> pb::Consent {
         by: "self".to_owned(),
         evidence: true,
         freely_given: true,
+        notice: shown("medical-priority"),
         ..Default::default()
     }
 }

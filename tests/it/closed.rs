@@ -13,7 +13,7 @@ use weir::store::Store;
 
 use crate::support::{
     ABSENT, AISHA, CARER, CHILDRENS, GP_REGISTRAR, HOSPITAL_AUDITOR, Inhabitant, NURSE, PROTECTED,
-    Place, REFUGEE, SEALED, prepared, request, staff, treatment,
+    Place, REFUGEE, SEALED, prepared, request, shown, staff, treatment,
 };
 
 type Person = weir::auth::issuer::Person<'static>;
@@ -176,6 +176,7 @@ async fn no_choice_is_recorded_or_listed_for_a_closed_record() {
         by: "self".to_owned(),
         evidence: true,
         freely_given: true,
+        notice: shown("medical-priority"),
         ..Default::default()
     };
     let mut replies = Vec::new();

@@ -13,6 +13,7 @@ mod candidates;
 mod choices;
 mod clients;
 mod closed;
+mod consents;
 mod crash;
 mod draining;
 mod erased;

@@ -18,7 +18,7 @@ use weir::grpc::convert::time_message;
 use weir::grpc::pb;
 
 use crate::candidates::folder;
-use crate::support::{AISHA, BEN, Place, relationship, request, staff, treatment};
+use crate::support::{AISHA, BEN, Place, relationship, request, shown, staff, treatment};
 use crate::transport::every_call;
 
 /// Bytes as they are.
@@ -84,9 +84,10 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     let consent = pb::Consent {
         kind: "participation".to_owned(),
         state: "given".to_owned(),
-        purposes: vec!["befriending".to_owned()],
-        recipients: vec!["agencies/befriend".to_owned()],
+        purposes: vec!["fire_home_visit".to_owned()],
+        recipients: vec!["agencies/northshire-fire".to_owned()],
         by: "self".to_owned(),
+        notice: shown("fire-home-visit"),
         ..Default::default()
     };
     let checked = pb::CheckPolicyRequest {
@@ -240,7 +241,25 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         ),
         (
             "ChoiceService/InvalidateConsent",
-            pb::InvalidateConsentRequest { choice, reason: why(), request_id: none() }
+            pb::InvalidateConsentRequest {
+                choice: choice.clone(),
+                reason: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "ChoiceService/GetConsentReceipt",
+            pb::GetConsentReceiptRequest { choice: choice.clone(), cosigned: false }
+                .encode_to_vec(),
+        ),
+        (
+            "ChoiceService/ImportConsents",
+            pb::ImportConsentsRequest { ndjson: resource(), request_id: none() }.encode_to_vec(),
+        ),
+        (
+            "ChoiceService/ExportConsents",
+            pb::ExportConsentsRequest { resident: AISHA.path(), ..Default::default() }
                 .encode_to_vec(),
         ),
         (
@@ -422,6 +441,37 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     ];
     all.insert("RecordService/PublishRecords", stream);
     all
+}
+
+/// A refusal as FHIR says it.
+fn resource() -> String {
+    let code = |system: &str, code: &str| serde_json::json!({ "system": system, "code": code });
+    let concept = |system: &str, one: &str| serde_json::json!({ "coding": [code(system, one)] });
+    let patient = format!("Patient/{}", AISHA.resident().uuid());
+    let hl7 = |name: &str| format!("http://terminology.hl7.org/CodeSystem/{name}");
+    serde_json::json!({
+        "resourceType": "Consent",
+        "status": "rejected",
+        "scope": concept(&hl7("consentscope"), "patient-privacy"),
+        "category": [concept("urn:weir:consent-kind", "participation")],
+        "patient": { "reference": patient },
+        "dateTime": "2026-07-15T08:00:00Z",
+        "performer": [{ "reference": patient }],
+        "policyRule": concept(&hl7("v3-ActCode"), "OPTIN"),
+        "provision": {
+            "type": "deny",
+            "period": { "end": "2027-07-15" },
+            "actor": [{
+                "role": concept(&hl7("v3-ParticipationType"), "IRCP"),
+                "reference": {
+                    "type": "Organization",
+                    "identifier": { "system": "urn:weir:agency", "value": "northshire-fire" },
+                },
+            }],
+            "purpose": [code("urn:weir:purpose", "fire_home_visit")],
+        },
+    })
+    .to_string()
 }
 
 /// Calls, and tells `ok` or the reason.

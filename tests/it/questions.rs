@@ -10,7 +10,7 @@ use weir::grpc::pb;
 use crate::story::weir;
 use crate::support::{
     AISHA, BEN, CARER, CONSTABLE, GP_AUDITOR, HOSPITAL_AUDITOR, HOUSING, Inhabitant, NURSE, Place,
-    expect_refused, relationship, request, treatment,
+    expect_refused, relationship, request, shown, treatment,
 };
 
 const HOUSING_AUDITOR: Person<'_> =
@@ -212,6 +212,7 @@ async fn nothing_relied_on_a_consent_that_was_taken_back() {
         by: "self".to_owned(),
         evidence: true,
         freely_given: true,
+        notice: shown("medical-priority"),
         ..Default::default()
     };
     let message = pb::RecordConsentRequest {

@@ -38,8 +38,12 @@ fn read(text: &str) -> Value {
 fn shipped(kind: &str) -> Vec<(String, Value)> {
     let policies = root().join("policies");
     let files: Vec<PathBuf> = match kind {
-        "agreement" | "scenarios" => {
-            let folder = if kind == "agreement" { "agreements" } else { kind };
+        "agreement" | "notice" | "scenarios" => {
+            let folder = match kind {
+                "agreement" => "agreements",
+                "notice" => "notices",
+                kind => kind,
+            };
             std::fs::read_dir(policies.join(folder)).unwrap().map(|e| e.unwrap().path()).collect()
         }
         kind => vec![policies.join(format!("{kind}.toml"))],
@@ -116,6 +120,7 @@ fn every_shipped_file_is_valid_and_no_misspelt_key_is() {
         }
     };
     check("agreement", 15);
+    check("notice", 10);
     check("scenarios", 18);
     check("place", 1);
     check("conditions", 1);
@@ -134,6 +139,9 @@ fn a_value_of_the_wrong_kind_is_seen() {
             "agreement" => {
                 std::fs::read_to_string(root().join("policies/agreements/isa-care.toml")).unwrap()
             }
+            "notice" => {
+                std::fs::read_to_string(root().join("policies/notices/befriending.toml")).unwrap()
+            }
             "scenarios" => "[[scenario]]\nid = \"a\"\nat = 2026-07-15\ngiven.requester = { agency = \"a\" }\n\
                             ask = { subjects = 1 }\nwant = { outcome = \"DENY\" }\n"
                 .to_owned(),
@@ -148,6 +156,10 @@ fn a_value_of_the_wrong_kind_is_seen() {
     check("agreement", "status = \"live\"", "status = \"alive\"");
     check("agreement", "start = 2025-04-01", "start = 2025-04-01T10:00:00");
     check("agreement", "\"oakdale-gp\"", "\"oakdale gp\"");
+    check("notice", "number = 1", "number = 0");
+    check("notice", "first_day = 2024-01-01", "first_day = 2024-01-01T10:00:00");
+    check("notice", "gdpr_art9_explicit", "gdpr");
+    check("notice", "[version.en]", "[version.de]");
     check("place", "zone = \"Europe/London\"", "zone = 1");
     check("place", "10:00:00+01:00", "10:00:00");
     check("conditions", "adult_age = 18", "adult_age = 180");

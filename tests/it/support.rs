@@ -62,6 +62,30 @@ pub(crate) fn prepared(kind: Kind) -> Entry {
     }
 }
 
+/// Copies a folder.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), &to).unwrap();
+        }
+    }
+}
+
+/// A wording of the shipped policy, as it was shown.
+pub(crate) fn shown(notice: &str) -> Option<pb::NoticeShown> {
+    Some(pb::NoticeShown {
+        id: notice.to_owned(),
+        version: 1,
+        language: "en".to_owned(),
+        wording_sha256: String::new(),
+    })
+}
+
 impl Place {
     /// Opens the place with everybody in it.
     pub(crate) async fn open() -> Self {

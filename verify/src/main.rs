@@ -7,13 +7,13 @@ use weir_verify::{Fault, Growth, Key};
 
 const USAGE: &str = "weir-verify verifies what a Weir hub proves of its log, without the hub.
 
-  weir-verify receipt FILE --key KEY [--show]
+  weir-verify receipt FILE --key KEY [--show] [--record FILE]
   weir-verify heads OLD NEW (--proof FILE | --tiles FOLDER) --key KEY
   weir-verify tiles FOLDER --key KEY
   weir-verify export FOLDER --key KEY [--receipt FILE]…
 
 KEY is the log's verifier key that you have kept (audit.vkey), or the file that holds it. --show prints what
-opened slots say, which is personal. Exit code 0: verifies; 1: does not, and what; 2: asked in a wrong way.";
+opened slots say, which is personal; --record is a record of consent that the entry must hold. Exit code 0: verifies; 1: does not, and what; 2: asked in a wrong way.";
 
 /// Longest file of a key, in bytes.
 const KEY_LEN_MAX: u64 = 4096;
@@ -25,6 +25,7 @@ struct Args {
     proof: Option<PathBuf>,
     tiles: Option<PathBuf>,
     receipts: Vec<PathBuf>,
+    record: Option<PathBuf>,
     show: bool,
 }
 
@@ -38,6 +39,7 @@ impl Args {
                 "--proof" => args.proof = Some(value()?.into()),
                 "--tiles" => args.tiles = Some(value()?.into()),
                 "--receipt" => args.receipts.push(value()?.into()),
+                "--record" => args.record = Some(value()?.into()),
                 "--show" => args.show = true,
                 flag if flag.starts_with("--") => return Err(format!("{flag} is no option")),
                 _ => args.words.push(word.into()),
@@ -62,9 +64,10 @@ impl Args {
     }
 
     /// Refuses options that the command does not know.
-    fn only(&self, show: bool, growth: bool, receipts: bool) -> Result<(), String> {
+    fn only(&self, one: bool, growth: bool, receipts: bool) -> Result<(), String> {
         let given = [
-            (self.show && !show, "--show"),
+            (self.show && !one, "--show"),
+            (self.record.is_some() && !one, "--record"),
             (self.proof.is_some() && !growth, "--proof"),
             (self.tiles.is_some() && !growth, "--tiles"),
             (!self.receipts.is_empty() && !receipts, "--receipt"),
@@ -81,7 +84,12 @@ fn run(command: &str, args: &Args) -> Result<Vec<String>, Fault> {
     match (command, words.as_slice()) {
         ("receipt", [file]) => {
             args.only(true, false, false).map_err(Fault::Usage)?;
-            weir_verify::receipt(file, &args.key().map_err(Fault::Usage)?, args.show)
+            weir_verify::receipt(
+                file,
+                &args.key().map_err(Fault::Usage)?,
+                args.show,
+                args.record.as_deref(),
+            )
         }
         ("heads", [old, new]) => {
             args.only(false, true, false).map_err(Fault::Usage)?;

@@ -150,6 +150,15 @@ impl Receipt {
         slots.iter().try_for_each(|slot| slot.check(&leaf, index))?;
         Ok(Self { index, head, bytes, leaf, slots })
     }
+
+    /// The record of consent that slot 3 holds.
+    fn record(&self) -> Result<String, String> {
+        let slot = self.slots.iter().find(|slot| slot.number == 3);
+        let slot = slot.ok_or("it opens no slot that could hold a record")?;
+        let request: Value = serde_json::from_slice(&slot.content).unwrap_or_default();
+        let record = request.get("record").and_then(Value::as_str);
+        Ok(record.ok_or("its entry holds no record")?.to_owned())
+    }
 }
 
 /// Verifies the text of a receipt; what it shows, in lines.
@@ -171,11 +180,27 @@ pub fn verify_text(text: &str, key: &Key, show: bool) -> Result<Vec<String>, Str
     Ok(lines)
 }
 
-/// Verifies the receipt in a file.
+/// Verifies the receipt in a file; with `record`, also that its entry holds the record of consent in that file.
 ///
 /// # Errors
 /// When it cannot be read or does not verify.
-pub fn verify(path: &Path, key: &Key, show: bool) -> Result<Vec<String>, Fault> {
+pub fn verify(
+    path: &Path,
+    key: &Key,
+    show: bool,
+    record: Option<&Path>,
+) -> Result<Vec<String>, Fault> {
     let text = text_of(path)?;
-    verify_text(&text, key, show).map_err(|what| Fault::one(format!("{}: {what}", path.display())))
+    let named = |what: String| Fault::one(format!("{}: {what}", path.display()));
+    let mut lines = verify_text(&text, key, show).map_err(named)?;
+    if let Some(record) = record {
+        let (kept, shown) = (text_of(record)?, record.display());
+        if Receipt::open(&text, key).map_err(named)?.record().map_err(named)?
+            != kept.trim_end_matches('\n')
+        {
+            return Err(named(format!("its entry holds another record than {shown}")));
+        }
+        lines.push(format!("The entry holds the record in {shown}"));
+    }
+    Ok(lines)
 }

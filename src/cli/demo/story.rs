@@ -212,6 +212,13 @@ impl Stage<'_> {
             by: "self".to_owned(),
             evidence: true,
             freely_given: true,
+            notice: Some(pb::NoticeShown {
+                id: "medical-priority".to_owned(),
+                version: 1,
+                language: "en".to_owned(),
+                wording_sha256: String::new(),
+            }),
+            channel: "in-person".to_owned(),
             ..pb::Consent::default()
         };
         let message = pb::RecordConsentRequest {

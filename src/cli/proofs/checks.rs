@@ -27,15 +27,15 @@ fn told(done: Result<String, Fault>) -> Outcome {
     }
 }
 
-/// `weir audit check-receipt FILE --key KEY [--show] [--witness KEY .. [--quorum K]]`.
+/// `weir audit check-receipt FILE --key KEY [--show] [--witness KEY .. [--quorum K]] [--record FILE]`.
 pub(super) fn receipt(
     file: &Path,
     key: &str,
     show: bool,
-    witnesses: &[String],
-    quorum: Option<usize>,
+    (witnesses, quorum): (&[String], Option<usize>),
+    record: Option<&Path>,
 ) -> Outcome {
-    told(receipt_said(file, key, show, witnesses, quorum))
+    told(receipt_said(file, key, show, (witnesses, quorum), record))
 }
 
 /// The witnesses that must have signed; `None`: none is named.
@@ -54,8 +54,8 @@ fn receipt_said(
     file: &Path,
     key: &str,
     show: bool,
-    witnesses: &[String],
-    quorum: Option<usize>,
+    (witnesses, quorum): (&[String], Option<usize>),
+    record: Option<&Path>,
 ) -> Result<String, Fault> {
     let quorum = quorum_of(witnesses, quorum)?;
     let shown = file.display();
@@ -79,6 +79,10 @@ fn receipt_said(
             false => format!("  {slot:?}: laid open, --show tells what it says"),
         });
     }
+    if let Some(record) = record {
+        holds(record, entry.slots.get(&SlotId::Request), shown.to_string())?;
+        lines.push(format!("The entry holds the record in {}", record.display()));
+    }
     if let Some(quorum) = quorum {
         let signed = quorum.signed(&proven.note);
         lines.extend(
@@ -92,6 +96,20 @@ fn receipt_said(
     }
     lines.push("The receipt verifies".to_owned());
     Ok(lines.join("\n"))
+}
+
+/// That the request slot holds the record in the file. A line end that a terminal added does not count.
+fn holds(record: &Path, slot: Option<&Vec<u8>>, receipt: String) -> Result<(), Fault> {
+    let wrong = |what: &str| Fault::Finding(format!("{receipt}: {what}"));
+    let slot = slot.ok_or_else(|| wrong("it opens no slot that could hold a record"))?;
+    let request: serde_json::Value = serde_json::from_slice(slot).unwrap_or_default();
+    let held = request.get("record").and_then(serde_json::Value::as_str);
+    let held = held.ok_or_else(|| wrong("its entry holds no record"))?;
+    if read(record)?.trim_end_matches('\n') == held {
+        Ok(())
+    } else {
+        Err(wrong(&format!("its entry holds another record than {}", record.display())))
+    }
 }
 
 /// What a slot says, as text for a terminal.

@@ -6,12 +6,16 @@ use std::str::FromStr;
 use super::record::{ResidentPage, read_token, token};
 use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message, words};
 use crate::consent::TakenBack;
+use crate::consent::notices::NoticeRef;
 use crate::domain::{
-    AgencyId, Choice, ChoiceKind, ConsentEvent, ConsentKind, ConsentState, DecisionId, Giver,
-    IdError, PurposeId, ResidentId, Scope, StatutoryPart,
+    AgencyId, Channel, Choice, ChoiceKind, Collected, ConsentEvent, ConsentKind, ConsentState,
+    DecisionId, Giver, IdError, Language, NoticeShown, PurposeId, ResidentId, Scope, StatutoryPart,
 };
 use crate::grpc::pb;
-use crate::hub::{Finding, NewConsent, NewObjection, NewRestriction, Withdrawal};
+use crate::hub::{
+    ConsentReceipt, Finding, NewConsent, NewObjection, NewRestriction, PurposeWithdrawal, Settled,
+    Withdrawal,
+};
 use crate::limits;
 use crate::store::{ChoiceEvent, Receipt, StoredChoice};
 
@@ -64,6 +68,9 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
             gillick,
             freely_given,
             parts,
+            notice,
+            channel,
+            assessment,
         } = consent;
         let kind = check.one_of("consent.kind", &kind, ConsentKind::ALL);
         let state = check.one_of("consent.state", &state, ConsentState::ALL);
@@ -86,6 +93,9 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
             .take(StatutoryPart::ALL.len())
             .filter_map(|part| check.one_of("consent.parts", part, StatutoryPart::ALL))
             .collect();
+        let notice = notice.and_then(|notice| notice_ref(&mut check, "consent.notice", &notice));
+        let channel = maybe_channel(&mut check, "consent.channel", &channel);
+        let assessment = check.maybe_word("consent.assessment", &assessment);
         let new = match (resident, kind, state, by) {
             (Some(resident), Some(kind), Some(state), Some(by)) => Some(Self {
                 resident,
@@ -101,6 +111,9 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
                 gillick,
                 freely_given,
                 parts,
+                notice,
+                channel,
+                assessment,
             }),
             _ => None,
         };
@@ -108,20 +121,85 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
     }
 }
 
-impl TryFrom<pb::WithdrawConsentRequest> for Withdrawal {
+fn notice_ref(check: &mut Check, field: &str, notice: &pb::NoticeShown) -> Option<NoticeRef> {
+    let pb::NoticeShown { id, version, language, wording_sha256 } = notice;
+    if !wording_sha256.is_empty() {
+        let text = "is worked out by the hub: leave it empty";
+        check.wrong(&format!("{field}.wording_sha256"), text);
+    }
+    if *version == 0 {
+        check.wrong(&format!("{field}.version"), "counts from 1");
+    }
+    let id = check.word(&format!("{field}.id"), id);
+    let language = check.one_of(&format!("{field}.language"), language, Language::ALL);
+    Some(NoticeRef { id: id?, version: *version, language: language? })
+}
+
+fn maybe_channel(check: &mut Check, field: &str, text: &str) -> Option<Channel> {
+    if text.is_empty() { None } else { check.one_of(field, text, Channel::ALL) }
+}
+
+/// What somebody takes back.
+pub enum Withdrawn {
+    /// A consent that is named.
+    Consent(Withdrawal),
+    /// All consent for a purpose.
+    Purpose(PurposeWithdrawal),
+}
+
+/// What became of all consent for a purpose.
+#[must_use]
+pub fn settled_response(
+    resident: ResidentId,
+    settled: Settled,
+    receipt: &Receipt,
+) -> pb::WithdrawConsentResponse {
+    let Settled { withdrawn, objection, en, cy, goes_on } = settled;
+    pb::WithdrawConsentResponse {
+        choice: String::new(),
+        receipt: Some(receipt_message("events", receipt)),
+        withdrawn: withdrawn.into_iter().map(|one| choice_name(resident, one)).collect(),
+        objection: objection.map(|one| choice_name(resident, one)).unwrap_or_default(),
+        told: Some(pb::Told { en, cy }),
+        goes_on_under: goes_on.into_iter().collect(),
+    }
+}
+
+impl TryFrom<pb::WithdrawConsentRequest> for Withdrawn {
     type Error = Violations;
 
     fn try_from(message: pb::WithdrawConsentRequest) -> Result<Self, Violations> {
-        let pb::WithdrawConsentRequest { choice, event_time, by, evidence, gillick, request_id: _ } =
-            message;
+        let pb::WithdrawConsentRequest {
+            choice,
+            event_time,
+            by,
+            evidence,
+            gillick,
+            request_id: _,
+            channel,
+            resident,
+            purpose,
+        } = message;
         let mut check = Check::default();
-        let choice = check.choice("choice", &choice);
+        let of_purpose = choice.is_empty() && !(resident.is_empty() && purpose.is_empty());
+        if !choice.is_empty() && !(resident.is_empty() && purpose.is_empty()) {
+            check.wrong("choice", "stands in place of resident and purpose: give one of the two");
+        }
         let at = check.time("event_time", event_time);
         let by = check.one_of("by", &by, Giver::ALL);
-        let withdrawal = choice.zip(by).map(|((resident, choice), by)| Self {
-            resident,
-            choice,
-            taken: TakenBack { at, by, evidence, gillick },
+        let channel = maybe_channel(&mut check, "channel", &channel);
+        let taken = by.map(|by| TakenBack { at, by, evidence, gillick, channel });
+        if of_purpose {
+            let resident = check.resident("resident", &resident);
+            let purpose = check.word("purpose", &purpose);
+            let said = resident.zip(purpose).zip(taken).map(|((resident, purpose), taken)| {
+                Self::Purpose(PurposeWithdrawal { resident, purpose, taken })
+            });
+            return check.done(said);
+        }
+        let choice = check.choice("choice", &choice);
+        let withdrawal = choice.zip(taken).map(|((resident, choice), taken)| {
+            Self::Consent(Withdrawal { resident, choice, taken })
         });
         check.done(withdrawal)
     }
@@ -204,6 +282,39 @@ pub fn list_response(
         choices,
         next_page_token,
         receipt: Some(receipt_message("events", receipt)),
+    }
+}
+
+/// Which consent's receipt, and whether witnesses must have signed.
+pub struct WantedConsentReceipt {
+    /// Whose.
+    pub resident: ResidentId,
+    /// The consent event.
+    pub choice: DecisionId,
+    /// Witnesses must have signed.
+    pub cosigned: bool,
+}
+
+impl TryFrom<pb::GetConsentReceiptRequest> for WantedConsentReceipt {
+    type Error = Violations;
+
+    fn try_from(message: pb::GetConsentReceiptRequest) -> Result<Self, Violations> {
+        let pb::GetConsentReceiptRequest { choice, cosigned } = message;
+        let mut check = Check::default();
+        let choice = check.choice("choice", &choice);
+        check.done(choice.map(|(resident, choice)| Self { resident, choice, cosigned }))
+    }
+}
+
+/// A receipt to keep, on the wire.
+#[must_use]
+pub fn consent_receipt_message(kept: ConsentReceipt) -> pb::GetConsentReceiptResponse {
+    let ConsentReceipt { record, proven, receipt } = kept;
+    pb::GetConsentReceiptResponse {
+        record,
+        text: proven.text(),
+        entry: format!("entries/{}", proven.index),
+        receipt: Some(receipt_message("events", &receipt)),
     }
 }
 
@@ -306,7 +417,9 @@ fn consent_message(consent: ConsentEvent) -> pb::Consent {
         gillick,
         freely_given,
         parts,
+        collected,
     } = consent;
+    let Collected { notice, channel, assessment } = collected;
     pb::Consent {
         kind: kind.to_string(),
         state: state.to_string(),
@@ -320,6 +433,19 @@ fn consent_message(consent: ConsentEvent) -> pb::Consent {
         gillick,
         freely_given,
         parts: words(parts),
+        notice: notice.map(notice_message),
+        channel: channel.map(|channel| channel.to_string()).unwrap_or_default(),
+        assessment: assessment.map(String::from).unwrap_or_default(),
+    }
+}
+
+fn notice_message(shown: NoticeShown) -> pb::NoticeShown {
+    let NoticeShown { id, version, language, wording } = shown;
+    pb::NoticeShown {
+        id: id.into(),
+        version,
+        language: language.to_string(),
+        wording_sha256: wording,
     }
 }
 

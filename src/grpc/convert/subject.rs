@@ -114,7 +114,7 @@ fn count(number: usize) -> i32 {
 
 /// What was settled.
 #[must_use]
-pub fn settled_response(settled: &SettledAccess) -> pb::ReviewSubjectAccessResponse {
+pub fn reviewed_access_response(settled: &SettledAccess) -> pb::ReviewSubjectAccessResponse {
     let SettledAccess { given, left, receipt } = settled;
     pb::ReviewSubjectAccessResponse {
         given_count: count(*given),

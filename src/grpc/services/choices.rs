@@ -26,13 +26,23 @@ impl pb::choice_service_server::ChoiceService for Desk {
         &self,
         request: Request<pb::WithdrawConsentRequest>,
     ) -> Reply<pb::WithdrawConsentResponse> {
-        let (caller, taken): (_, crate::hub::Withdrawal) = self.write(request).await?;
+        let (caller, taken): (_, convert::Withdrawn) = self.write(request).await?;
+        let taken = match taken {
+            convert::Withdrawn::Consent(taken) => taken,
+            convert::Withdrawn::Purpose(said) => {
+                let resident = said.resident;
+                let done = self.hub.withdraw_for_purpose(&caller, said).await;
+                let (settled, receipt) = done.map_err(status::of_hub)?;
+                return Ok(Response::new(convert::settled_response(resident, settled, &receipt)));
+            }
+        };
         let resident = taken.resident;
         let done = self.hub.withdraw_consent(&caller, taken).await;
         let (choice, receipt) = done.map_err(status::of_hub)?;
         Ok(Response::new(pb::WithdrawConsentResponse {
             choice: convert::choice_name(resident, choice),
             receipt: Some(receipt_message("events", &receipt)),
+            ..Default::default()
         }))
     }
 
@@ -106,6 +116,40 @@ impl pb::choice_service_server::ChoiceService for Desk {
             choice: convert::choice_name(resident, choice),
             receipt: Some(receipt_message("events", &receipt)),
         }))
+    }
+
+    async fn get_consent_receipt(
+        &self,
+        request: Request<pb::GetConsentReceiptRequest>,
+    ) -> Reply<pb::GetConsentReceiptResponse> {
+        let (caller, wanted): (_, convert::WantedConsentReceipt) = self.open(request).await?;
+        let convert::WantedConsentReceipt { resident, choice, cosigned } = wanted;
+        let kept = self.hub.consent_receipt(&caller, resident, choice, cosigned).await;
+        Ok(Response::new(convert::consent_receipt_message(kept.map_err(status::of_hub)?)))
+    }
+
+    async fn import_consents(
+        &self,
+        request: Request<pb::ImportConsentsRequest>,
+    ) -> Reply<pb::ImportConsentsResponse> {
+        let (caller, convert::Importing(said)) = self.write(request).await?;
+        let done = self.hub.import_consents(&caller, said).await;
+        let (choices, receipt) = done.map_err(status::of_hub)?;
+        Ok(Response::new(convert::imported_response(&choices, &receipt)))
+    }
+
+    async fn export_consents(
+        &self,
+        request: Request<pb::ExportConsentsRequest>,
+    ) -> Reply<pb::ExportConsentsResponse> {
+        let rpc = "ExportConsents";
+        let (caller, page, seal): (_, convert::ResidentPage, _) =
+            self.open_page(request, rpc).await?;
+        let (choices, receipt) =
+            self.hub.export_consents(&caller, page.resident).await.map_err(status::of_hub)?;
+        let mut response = convert::exported_response(&page, choices, &receipt);
+        response.next_page_token = seal(response.next_page_token);
+        Ok(Response::new(response))
     }
 
     async fn list_choices(

@@ -6,8 +6,8 @@ use tonic::{Request, Response};
 use super::{Desk, Reply};
 use crate::grpc::convert::{
     AccessRequest, Nothing, ReceiptText, RightsPage, clocked_parts, draft_response,
-    figures_message, part_message, receipt_message, requests_response, sealed_response,
-    seen_response, settled_response, verified_response,
+    figures_message, part_message, receipt_message, requests_response, reviewed_access_response,
+    sealed_response, seen_response, verified_response,
 };
 use crate::grpc::{pb, status};
 use crate::hub::{Advance, Challenge, NewRequest, Reviewing, ReviewingAccess};
@@ -83,7 +83,7 @@ impl pb::rights_service_server::RightsService for Desk {
     ) -> Reply<pb::ReviewSubjectAccessResponse> {
         let (caller, wish): (_, ReviewingAccess) = self.write(request).await?;
         let settled = self.hub.review_subject_access(&caller, wish).await;
-        Ok(Response::new(settled_response(&settled.map_err(status::of_hub)?)))
+        Ok(Response::new(reviewed_access_response(&settled.map_err(status::of_hub)?)))
     }
 
     type ExportSubjectAccessStream = BoxStream<pb::ExportSubjectAccessResponse>;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{AgencyId, CategoryId, OverrideId, PurposeId};
+use crate::domain::{AgencyId, CategoryId, OverrideId, PurposeId, Withdrawing};
 
 /// Whether a resident sees a release, the strictest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,8 @@ pub struct Telling {
     pub purposes: BTreeMap<PurposeId, Told>,
     /// Every category.
     pub categories: BTreeMap<CategoryId, Told>,
+    /// Whoever takes a consent back; all, or none in a folder of before.
+    pub withdrawal: BTreeMap<Withdrawing, Told>,
     /// Agencies with a name for residents; the others go by that of `words/agencies.csv`.
     pub agencies: BTreeMap<AgencyId, Told>,
 }
@@ -97,7 +99,9 @@ impl Telling {
     /// The lines of the table, by what they are about.
     #[must_use]
     pub fn lines(&self) -> BTreeMap<String, Told> {
-        let Self { sentence, and, no_law, copy, purposes, categories, agencies } = self;
+        let Self { sentence, and, no_law, copy, purposes, categories, withdrawal, agencies } = self;
+        let withdrawal =
+            withdrawal.iter().map(|(word, told)| (format!("withdrawal:{word}"), told.clone()));
         let single =
             [("sentence", sentence), ("list-and", and), ("no-law", no_law), ("copy", copy)];
         let single =
@@ -106,7 +110,7 @@ impl Telling {
         let categories =
             categories.iter().map(|(id, told)| (format!("category:{id}"), told.clone()));
         let agencies = agencies.iter().map(|(id, told)| (format!("agency:{id}"), told.clone()));
-        single.chain(purposes).chain(categories).chain(agencies).collect()
+        single.chain(purposes).chain(categories).chain(withdrawal).chain(agencies).collect()
     }
 }
 

@@ -25,6 +25,30 @@ use Class::{Narrows, Rewords, Widens};
 
 /// File, what stands there, what is to stand there, what that does, and a part of the sentence.
 const EDITS: &[(&str, &str, &str, Class, &str)] = &[
+    ("notices/befriending.toml", "can call on you?", "can call?", Widens, "version 1, en, text"),
+    ("notices/befriending.toml", "title = \"S", "title = \"The s", Rewords, "title"),
+    (
+        "notices/befriending.toml",
+        "[\"befriending\"]",
+        "[\"befriending\", \"fundraising\"]",
+        Widens,
+        "version 1, purposes: now also fundraising",
+    ),
+    (
+        "notices/befriending.toml",
+        "2024-01-01\n",
+        "2024-01-01\nlast_day = 2030-01-01\n",
+        Narrows,
+        "version 1, last_day: open -> 2030-01-01",
+    ),
+    (
+        "notices/befriending.toml",
+        "first_day = 2024-01-01",
+        "first_day = 2023-01-01",
+        Widens,
+        "version 1, first_day",
+    ),
+    ("words/parties.csv", "hello@befriend", "hi@befriend", Rewords, "befriend, contact"),
     (
         "rules/isa-housing.csv",
         "label, -, NO_ONWARD, -, a MAPPA subject",

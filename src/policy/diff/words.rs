@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use super::Class::{Narrows, Rewords, Widens};
-use super::notes::{Notes, owed};
+use super::notes::{Notes, owed, reverse};
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DutyDue, DutyMeaning, Exemption, FactRule,
-    Field, Figures, Flag, Gateway, Involvement, Lifts, OverrideRule, Place, Purpose, ReferralRule,
-    ReviewOutcome, ReviewRule, RuleBook, TermText, Told,
+    Field, Figures, Flag, Gateway, Involvement, Lifts, Notice, NoticeVersion, OverrideRule, Party,
+    Place, Purpose, ReferralRule, ReviewOutcome, ReviewRule, RuleBook, TermText, Told, Wording,
 };
 
 pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
@@ -39,6 +39,8 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         overrides,
         reviews,
         outcomes,
+        notices,
+        parties,
         agreements: _,
         rules: _,
         // Compared line by line: what they guard against is more than what they say of rows.
@@ -138,6 +140,8 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         n.text((file, &at("English")), &old.words.en, &words.en);
         n.text((file, &at("Welsh")), &old.words.cy, &words.cy);
     });
+    n.rows("notices", (Widens, Narrows), (&old.notices, notices), notice);
+    n.rows("words/parties.csv", (Rewords, Rewords), (&old.parties, parties), party);
     n.rows("words/overrides.csv", (Widens, Narrows), (&old.overrides, overrides), over);
     n.rows("words/reviews.csv", (Narrows, Widens), (&old.reviews, reviews), |n, key, old, new| {
         let ReviewRule { due_hours, minutes } = new;
@@ -157,6 +161,48 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
             n.flag(Narrows, ("words/outcomes.csv", &at), old.unjustified, *unjustified);
         },
     );
+}
+
+/// Whoever may be asked may say yes: a notice more opens. What a yes names must stay what it was.
+fn notice(n: &mut Notes, key: &str, old: &Notice, new: &Notice) {
+    let Notice { title, versions } = new;
+    let file = format!("notices/{key}.toml");
+    n.text((&file, "title"), &old.title, title);
+    n.rows(&file, (Widens, Narrows), (&old.versions, versions), |n, number, old, new| {
+        let NoticeVersion { first_day, last_day, kinds, purposes, wordings } = new;
+        let at = |what: &str| format!("version {number}, {what}");
+        n.order(reverse(Widens), (&file, &at("first_day")), &old.first_day, first_day);
+        let last = (old.last_day.as_ref(), last_day.as_ref());
+        n.limit(Widens, (&file, &at("last_day")), last.0, last.1);
+        n.set(Widens, (&file, &at("kinds")), &old.kinds, kinds);
+        n.set(Widens, (&file, &at("purposes")), &old.purposes, purposes);
+        n.rows(&file, (Widens, Narrows), (&old.wordings, wordings), |n, language, old, new| {
+            let Wording { text, withdraw, refuse } = new;
+            for (part, was, is) in [
+                ("text", &old.text, text),
+                ("withdraw", &old.withdraw, withdraw),
+                ("refuse", &old.refuse, refuse),
+            ] {
+                let at = at(&format!("{language}, {part}"));
+                n.value(Widens, (&file, &at), (was, is), |text| format!("\"{text}\""));
+            }
+        });
+    });
+}
+
+/// What records of consent say of a controller.
+fn party(n: &mut Notes, key: &str, old: &Party, new: &Party) {
+    let Party { name, address, contact, kind, storage, retention } = new;
+    for (what, was, is) in [
+        ("name", &old.name, name),
+        ("address", &old.address, address),
+        ("contact", &old.contact, contact),
+        ("type", &old.kind, kind),
+        ("storage", &old.storage, storage),
+        ("retention", &old.retention, retention),
+    ] {
+        n.text(("words/parties.csv", &format!("{key}, {what}")), was, is);
+    }
 }
 
 /// A value as its words, without the names that the program has for them.
@@ -204,6 +250,7 @@ fn compare_figures(old: &Figures, new: &Figures, n: &mut Notes) {
         window_group,
         window_minutes,
         apd_conditions,
+        objection_bases,
         onward_purposes,
         attorney_pf_groups,
     } = new;
@@ -227,6 +274,7 @@ fn compare_figures(old: &Figures, new: &Figures, n: &mut Notes) {
     let (was, is) = (minutes(old.window_minutes), minutes(*window_minutes));
     n.order(Narrows, (file, "window_minutes"), &was, &is);
     n.set(Narrows, (file, "apd_conditions"), &old.apd_conditions, apd_conditions);
+    n.set(Narrows, (file, "objection_bases"), &old.objection_bases, objection_bases);
     n.set(Widens, (file, "onward_purposes"), &old.onward_purposes, onward_purposes);
     // An attorney's refusal counts as their yes does.
     let (was, is) = (&old.attorney_pf_groups, attorney_pf_groups);

@@ -69,7 +69,7 @@ use Severity::{Error, Info, Warning};
 
 /// Every code that a finding can have. Codes of the reading cannot be excused: what was not read
 /// cannot be judged.
-pub const LINTS: [Lint; 39] = [
+pub const LINTS: [Lint; 42] = [
     row(
         "E00",
         Error,
@@ -200,6 +200,30 @@ pub const LINTS: [Lint; 39] = [
         false,
         "consent as the basis where a no changes nothing",
         "name the basis on which it runs without consent",
+    ),
+    row(
+        "W24",
+        Warning,
+        true,
+        false,
+        "a consent that no notice asks for",
+        "write a notice for the kind and the purpose into notices/",
+    ),
+    row(
+        "W25",
+        Warning,
+        true,
+        true,
+        "a consent that no notice asks for on the day",
+        "add a version that is in force, or settle in lints.toml that nobody is asked any more",
+    ),
+    row(
+        "I26",
+        Info,
+        true,
+        false,
+        "a controller of whom records of consent say too little",
+        "complete the line in words/parties.csv",
     ),
     row(
         "E30",

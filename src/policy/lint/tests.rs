@@ -116,6 +116,21 @@ fn what_the_law_asks_of_a_row_is_found() {
 }
 
 #[test]
+fn a_yes_that_nobody_can_say_is_found() {
+    let notice = "notices/befriending.toml";
+    let other = [(notice, "\"befriending\"", "\"fundraising\"")];
+    finds(&other, DAY, ("W24", BEFRIEND, 3, "gdpr_art9_explicit for befriending, and no notice"));
+    let kind = [(notice, "gdpr_art9_explicit", "participation")];
+    finds(&kind, DAY, ("W24", BEFRIEND, 3, "no notice asks for it"));
+    finds(&[], "2023-12-31", ("W25", BEFRIEND, 3, "in force on 2023-12-31"));
+    let over = [(notice, "2024-01-01\n", "2024-01-01\nlast_day = 2026-07-14\n")];
+    finds(&over, DAY, ("W25", BEFRIEND, 3, "no version of a notice"));
+    let parties = "words/parties.csv";
+    let silent = [(parties, "hello@befriend.example", "")];
+    finds(&silent, DAY, ("I26", parties, 0, "(befriend) has no contact"));
+}
+
+#[test]
 fn what_an_agreement_or_a_gateway_does_not_carry_is_found() {
     let eastmoor = "northfield-council-housing|eastmoor-council-housing";
     let wales = "northfield-council-housing|llanfair-council";

@@ -85,6 +85,8 @@ struct FiguresFile {
     window_group: u32,
     window_minutes: u32,
     apd_conditions: Vec<String>,
+    #[serde(default)]
+    objection_bases: Vec<String>,
     onward_purposes: Vec<String>,
     attorney_pf_groups: Vec<String>,
 }
@@ -148,6 +150,13 @@ pub(super) fn conditions(
             texts,
             "apd_conditions",
             &f.apd_conditions,
+            &keys(&words.bases),
+            findings,
+        ),
+        objection_bases: listed::<BasisId>(
+            texts,
+            "objection_bases",
+            &f.objection_bases,
             &keys(&words.bases),
             findings,
         ),

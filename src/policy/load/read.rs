@@ -11,10 +11,11 @@ use crate::limits::{POLICY_FILE_LEN_MAX, POLICY_FILES_MAX};
 pub(super) type Texts = BTreeMap<String, String>;
 
 /// Folders and the ending of their files.
-const FOLDERS: [(&str, &str); 5] = [
+const FOLDERS: [(&str, &str); 6] = [
     ("rules", ".csv"),
     ("words", ".csv"),
     ("agreements", ".toml"),
+    ("notices", ".toml"),
     ("scenarios", ".toml"),
     ("approvals", ""),
 ];

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::words::{AsWord, Reader, Row, Words, keys};
 use super::{Finding, Findings};
-use crate::domain::RequestKind;
+use crate::domain::{RequestKind, Withdrawing};
 use crate::policy::book::{RequestRule, Sight, SightRule, Telling, Told, Visibility};
 
 /// Longest delay, and longest time until a person looks again, in days.
@@ -66,7 +66,9 @@ pub(super) fn telling(r: &mut Reader<'_>, w: &Words) -> Telling {
     let categories =
         some(r, file, &mut rows, ("category:", "words/categories.csv"), &keys(&w.categories));
     let agencies = some(r, file, &mut rows, ("agency:", "words/agencies.csv"), &keys(&w.agencies));
+    let withdrawal = withdrawing(r, &mut rows);
     let out = Telling {
+        withdrawal,
         sentence: one(r, file, &mut rows, "sentence"),
         and: one(r, file, &mut rows, "list-and"),
         no_law: one(r, file, &mut rows, "no-law"),
@@ -79,6 +81,32 @@ pub(super) fn telling(r: &mut Reader<'_>, w: &Words) -> Telling {
     all(r, file, "category:", &w.categories, &out.categories);
     none_left(r, file, &rows);
     out
+}
+
+/// What whoever takes a consent back is told: every line, or none in a folder of before.
+fn withdrawing(
+    r: &mut Reader<'_>,
+    rows: &mut BTreeMap<String, Told>,
+) -> BTreeMap<Withdrawing, Told> {
+    const FILE: &str = "words/told.csv";
+    let words: Vec<&str> = Withdrawing::ALL.iter().map(|word| word.as_str()).collect();
+    let found = some(r, "told", rows, ("withdrawal:", FILE), &words);
+    if !found.is_empty() {
+        for missing in Withdrawing::ALL.iter().filter(|word| !found.contains_key(*word)) {
+            let message = format!("the line \"withdrawal:{missing}\" is missing.");
+            r.findings.add("E10", FILE, 0, message);
+        }
+    }
+    for (word, place) in [(Withdrawing::Recorded, "{why}"), (Withdrawing::GoesOn, "{under}")] {
+        let told: Option<&Told> = found.get(&word);
+        if told
+            .is_some_and(|told| [&told.en, &told.cy].iter().any(|t| t.matches(place).count() != 1))
+        {
+            let message = format!("the line \"withdrawal:{word}\" must say {place} once.");
+            r.findings.add("E10", FILE, 0, message);
+        }
+    }
+    found
 }
 
 fn sight(row: &mut Row<'_>, f: &mut Findings) -> Option<Sight> {

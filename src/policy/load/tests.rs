@@ -77,6 +77,45 @@ fn accidents_in_rules_are_refused_where_they_are() {
 }
 
 #[test]
+fn accidents_in_notices_are_refused_where_they_are() {
+    let notice = "notices/befriending.toml";
+    for (from, to, line, says) in [
+        ("title = \"Support", "titel = \"Support", 2, "unknown field `titel`"),
+        ("title = \"Support needs for a befriender\"", "title = \" \"", 2, "title is empty"),
+        ("[[version]]\nnumber = 1", "[[version]]\nnumber = 0", 5, "counts from 1"),
+        ("first_day = 2024-01-01", "first_day = 2024-01-01T10:00:00", 6, "must be a day"),
+        ("2024-01-01\n", "2024-01-01\nlast_day = 2023-12-31\n", 7, "before first_day"),
+        ("\"gdpr_art9_explicit\"", "\"gdpr_art9\"", 7, "Nearest: \"gdpr_art9_explicit\""),
+        ("\"gdpr_art9_explicit\"", "\"confidentiality_implied\"", 7, "asked for"),
+        ("[\"gdpr_art9_explicit\"]", "[]", 7, "kinds names none"),
+        ("[\"befriending\"]", "[\"befriending\", \"befriending\"]", 8, "stands twice"),
+        ("\"befriending\"", "\"befrending\"", 8, "Nearest: \"befriending\""),
+        ("[version.en]", "[version.de]", 10, "unknown field `de`"),
+        ("refuse = \"If", "refuse = \"\" # If", 13, "en.refuse is empty"),
+    ] {
+        refused(&edited(notice, from, to), notice, line, says);
+    }
+    let twice = "\n[[version]]\nnumber = 1\nfirst_day = 2025-01-01\nkinds = [\"participation\"]\n\
+                 purposes = [\"befriending\"]\n";
+    let mut files = shipped();
+    files.get_mut(notice).unwrap().extend(twice.as_bytes());
+    refused(&files, notice, 21, "each number once");
+    refused(&files, notice, 21, "has no wording");
+    let parties = "words/parties.csv";
+    for (from, to, says) in [
+        ("dwp,", "dpw,", "controller \"dwp\""),
+        ("dwp,", "dpw,", "Nearest: \"dwp\""),
+        ("\nbefriend,Befriend,", "\nbefriend,,", "column name is empty"),
+    ] {
+        refused(&edited(parties, from, to), parties, 0, says);
+    }
+    // A folder of before there were notices loads.
+    let mut before = shipped();
+    before.retain(|name, _| !name.starts_with("notices/") && name != parties);
+    assert!(load(&before).is_ok());
+}
+
+#[test]
 fn a_deny_row_cannot_be_weakened() {
     let never = "rules/00-never.csv";
     for (from, to, line, says) in [

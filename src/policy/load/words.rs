@@ -16,8 +16,8 @@ use crate::domain::{
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
     Exemption, FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Involvement, Lifts,
-    OverrideRule, OverrideTest, Purpose, ReferralRule, RequestRule, ReviewOutcome, ReviewRule,
-    Telling, Visibility,
+    OverrideRule, OverrideTest, Parties, Purpose, ReferralRule, RequestRule, ReviewOutcome,
+    ReviewRule, Telling, Visibility,
 };
 
 /// All vocabularies.
@@ -40,6 +40,7 @@ pub(super) struct Words {
     pub telling: Telling,
     pub requests: BTreeMap<RequestKind, RequestRule>,
     pub exemptions: BTreeMap<ExemptionId, Exemption>,
+    pub parties: Parties,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     pub reviews: BTreeMap<OverrideId, ReviewRule>,
     pub outcomes: BTreeMap<OutcomeId, ReviewOutcome>,
@@ -302,6 +303,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     w.telling = super::sight::telling(&mut r, &w);
     w.requests = super::sight::requests(&mut r);
     w.exemptions = super::exemptions::read(&mut r, &w);
+    w.parties = super::notices::parties(&mut r, &w.agencies);
     w
 }
 

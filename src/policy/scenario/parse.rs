@@ -372,6 +372,7 @@ fn consent(mut r: Reader<'_>, words: &Words<'_>) -> Result<ConsentEvent, Problem
         gillick: r.flag("gillick", false)?,
         freely_given: r.flag("freely_given", true)?,
         parts,
+        collected: Default::default(),
     };
     r.done()?;
     Ok(out)

@@ -337,6 +337,39 @@ pub(super) async fn consents_come_by_purpose_and_whole<E: Engine>() {
     assert_eq!((known.consents, known.choices.len()), (vec![given], 0));
 }
 
+pub(super) async fn choices_of_one_call_are_all_or_none<E: Engine>() {
+    let ground = Ground::new::<E>().await;
+    let (ann, bob) = (ground.somebody(&[]).await, ground.somebody(&[]).await);
+    let record = |of: [ResidentId; 2]| {
+        let choices = of.map(|one| (one, choice(objection("2026-07-10")))).to_vec();
+        // The first entry is of the call as a whole.
+        let entries = [(); 3].map(|()| entry(Kind::Choice)).to_vec();
+        (choices, entries)
+    };
+    let (choices, entries) = record([ann, bob]);
+    let ids: Vec<_> = entries.iter().map(|entry| entry.event).collect();
+    let before = ground.store.head().await.unwrap().size;
+    let receipts = ground.store.record_choices(choices, entries).await.unwrap();
+    assert_eq!(receipts.iter().map(Receipt::event).collect::<Vec<_>>(), ids);
+    let places: Vec<u64> = receipts.iter().map(Receipt::index).collect();
+    assert_eq!(places, [before, before + 1, before + 2], "together, in order");
+    for one in [ann, bob] {
+        assert_eq!(ground.store.choices(one).await.unwrap().len(), 1);
+    }
+    // Somebody whom nobody has registered, or an entry that the log has: nothing of it is made.
+    let (choices, entries) = record([ann, nobody()]);
+    let made = ground.store.record_choices(choices, entries).await;
+    assert!(matches!(made, Err(StoreError::Refused(Refusal::NoResident))));
+    let (choices, mut entries) = record([ann, bob]);
+    entries[2].event = ids[0];
+    let made = ground.store.record_choices(choices, entries).await;
+    assert!(matches!(made, Err(StoreError::Refused(Refusal::EventTaken))));
+    assert_eq!(ground.store.head().await.unwrap().size, before + 3);
+    for one in [ann, bob] {
+        assert_eq!(ground.store.choices(one).await.unwrap().len(), 1);
+    }
+}
+
 pub(super) async fn a_choice_is_of_somebody_and_once<E: Engine>() {
     let ground = Ground::new::<E>().await;
     let ann = ground.somebody(&[]).await;

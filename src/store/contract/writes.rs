@@ -22,17 +22,19 @@ enum Write {
     Link,
     Unlink,
     Choice,
+    Choices,
     Shelve,
     Retract,
     Policy,
     Candidate,
 }
 
-const WRITES: [Write; 9] = [
+const WRITES: [Write; 10] = [
     Write::Register,
     Write::Link,
     Write::Facts,
     Write::Choice,
+    Write::Choices,
     Write::Shelve,
     Write::Retract,
     Write::Unlink,
@@ -61,6 +63,11 @@ async fn write(
         Write::Link => store.link(ann, local("befriend", "a-1"), entry).await,
         Write::Unlink => store.unlink(local("oakdale-gp", "p-1"), entry).await,
         Write::Choice => store.record_choice(ann, choice(objection("2026-07-10")), entry).await,
+        Write::Choices => {
+            let choices = vec![(ann, choice(objection("2026-07-11")))];
+            let made = store.record_choices(choices, vec![entry]).await;
+            made.map(|mut receipts| receipts.remove(0))
+        }
         Write::Shelve => {
             let rows = vec![row("p-1", &[("health/summary.allergies", "peanuts")])];
             let made = store

@@ -279,6 +279,22 @@ impl Log {
         .ok_or_else(|| StoreError::Corrupt("no receipt came back".to_owned()))
     }
 
+    /// Appends entries together; those that the log has already are not appended again.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub async fn append_all_once(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError> {
+        match self.append(entries.clone()).await {
+            Err(StoreError::Refused(Refusal::EventTaken)) => {}
+            done => return done,
+        }
+        let mut receipts = Vec::with_capacity(entries.len());
+        for entry in entries {
+            receipts.push(self.append_once(entry).await?);
+        }
+        Ok(receipts)
+    }
+
     fn place(&self, event: DecisionId) -> Option<u64> {
         let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         published.places.get(&event).copied()

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use weir::domain::{AgreementAmendment, Amendments, GatewayAmendment};
 
+use crate::support::copy;
+
 /// A copy of the folder, changed; or why the files have no place for the change.
 pub(super) fn amended(root: &Path, changes: &Amendments) -> Result<tempfile::TempDir, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -24,23 +26,30 @@ pub(super) fn amended(root: &Path, changes: &Amendments) -> Result<tempfile::Tem
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, line(&text, "digital_consent_age", &age.to_string())).unwrap();
     }
+    let path = folder.path().join(format!("notices/{NOTICE}.toml"));
+    std::fs::write(&path, notice(root)).unwrap();
     match weir::cli::policy::open(folder.path()) {
         Ok(_) => Ok(folder),
         Err(findings) => Err(format!("the changed folder does not load: {}", findings.join("; "))),
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), &to).unwrap();
-        }
-    }
+/// The notice that [`amended`] adds.
+pub(super) const NOTICE: &str = "everything";
+
+/// A wording that asks for every kind of consent, for every purpose: scenarios give what no place would ask for.
+fn notice(root: &Path) -> String {
+    let words = |file: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(root.join("words").join(file)).unwrap();
+        let ids = text.lines().skip(1).filter_map(|line| line.split(',').next());
+        ids.filter(|id| *id != "confidentiality_implied").map(str::to_owned).collect()
+    };
+    let (kinds, purposes) = (words("consent-kinds.csv"), words("purposes.csv"));
+    format!(
+        "title = \"Everything\"\n[[version]]\nnumber = 1\nfirst_day = 2000-01-01\nkinds = {kinds:?}\n\
+         purposes = {purposes:?}\n[version.en]\ntext = \"May we?\"\nwithdraw = \"Tell us.\"\n\
+         refuse = \"Nothing.\"\n"
+    )
 }
 
 /// The line of `key` with another value.

@@ -8,13 +8,13 @@ use prost_types::Timestamp as WireTime;
 use tonic::Status;
 use weir::auth::issuer::Person;
 use weir::domain::{
-    Answer, Approver, Capacity, Choice, ChoiceKind, ConsentEvent, ConsentState, MatchQuality,
-    ObjectionState, Scope,
+    Answer, Approver, Capacity, Choice, ChoiceKind, ConsentEvent, ConsentKind, ConsentState,
+    MatchQuality, ObjectionState, Scope,
 };
 use weir::grpc::pb;
 use weir::policy::scenario::Case;
 
-use crate::support::Place;
+use crate::support::{Place, shown};
 
 /// Why a hub cannot be brought into the state of a case.
 pub(super) struct Impossible(pub(super) String);
@@ -75,6 +75,11 @@ fn day(day: Option<Date>) -> String {
 
 fn fact(kind: pb::fact::Fact) -> pb::Fact {
     pb::Fact { etag: String::new(), fact: Some(kind) }
+}
+
+/// The wording of the folder that asks for everything; implied consent is not asked for.
+fn notice(kind: ConsentKind) -> Option<pb::NoticeShown> {
+    (kind != ConsentKind::ConfidentialityImplied).then(|| shown(super::files::NOTICE)).flatten()
 }
 
 fn scopes(scopes: &Option<Vec<Scope>>) -> Vec<String> {
@@ -345,6 +350,9 @@ impl<'p> Set<'p> {
             gillick: said.gillick,
             freely_given: said.freely_given,
             parts: said.parts.iter().map(ToString::to_string).collect(),
+            notice: notice(said.kind),
+            channel: "in-person".to_owned(),
+            assessment: String::new(),
         };
         let message = pb::RecordConsentRequest {
             resident: resident.to_owned(),
@@ -360,7 +368,8 @@ impl<'p> Set<'p> {
                 by: said.by.to_string(),
                 evidence: said.evidence,
                 gillick: said.gillick,
-                request_id: String::new(),
+                channel: "in-person".to_owned(),
+                ..Default::default()
             };
             self.place.choices().withdraw_consent(self.place.from(FRONT, message)).await?;
         }

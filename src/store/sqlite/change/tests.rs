@@ -106,6 +106,26 @@ async fn a_crash_after_both_commits_appends_nothing_twice() {
 }
 
 #[tokio::test]
+async fn entries_of_one_change_are_all_made_good_in_order() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir).await;
+    let [done, second, third] = [(); 3].map(|()| entry(Kind::Choice));
+    // The log took the first of them; a crash kept the others from it.
+    store.append(vec![done.clone()]).await.unwrap();
+    drop(store);
+    for one in [&done, &second, &third] {
+        left_behind(&dir, one);
+    }
+    let store = open(&dir).await;
+    for (one, index) in [(&done, 1), (&second, 2), (&third, 3)] {
+        assert_eq!(store.entry(one.event).await.unwrap().unwrap().index, index);
+        assert_eq!(times(&dir, one), 1);
+    }
+    assert_eq!((outbox(&dir), store.head().await.unwrap().size), (0, 4));
+    whole(&dir);
+}
+
+#[tokio::test]
 async fn an_outbox_that_cannot_be_read_opens_nothing() {
     let dir = TempDir::new().unwrap();
     drop(open(&dir).await);
