@@ -9,21 +9,24 @@ mod ids;
 mod inquiry;
 mod kept;
 mod nhs;
+mod proxy;
 mod record;
 
 pub use code::{Code, Duty};
 pub use fact::{Fact, FactKind, RecordedFact, Register, about, at_work};
 pub use facts::{
     AgreementAmendment, AgreementStatus, Amendments, Capacity, Choice, ChoiceEvent, ChoiceKind,
-    ConsentEvent, ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts, GatewayAmendment,
-    Giver, Grant, MatchQuality, ObjectionState, RequesterFacts, ResidentFacts, StatutoryPart,
+    ChoiceStep, ConsentEvent, ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts,
+    GatewayAmendment, Giver, Grant, MatchQuality, ObjectionState, RequesterFacts, ResidentFacts,
+    StatutoryPart,
 };
 pub use function::HubFunction;
 pub use ids::{
-    AgencyId, AgreementId, BasisId, CategoryId, DecisionId, FieldId, FlagId, GatewayId, IdError,
-    OutcomeId, OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
+    AgencyId, AgreementId, BasisId, CategoryId, DecisionId, EvidenceId, FieldId, FlagId, GatewayId,
+    IdError, OutcomeId, OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
 };
 pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
 pub use kept::{KeptKind, RequestKind};
 pub use nhs::nhs_number;
+pub use proxy::ProxyGrant;
 pub use record::{FieldValue, Record};

@@ -113,6 +113,8 @@ word! {
     OverrideId;
     /// What the review of an override found, such as `justified`.
     OutcomeId;
+    /// What was seen of somebody's authority to speak for another, such as `birth-certificate`.
+    EvidenceId;
 }
 
 impl FieldId {

@@ -5,9 +5,11 @@ mod audit;
 mod candidate;
 mod choice;
 mod fact;
+mod opt_out;
 mod override_review;
 mod policy;
 mod proofs;
+mod proxy;
 mod question;
 mod record;
 mod register;
@@ -27,8 +29,9 @@ pub use audit::{
     search_response,
 };
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
-pub use choice::{TakenObjection, Verdict, choice_name, list_response};
+pub use choice::{Advancing, TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
+pub use opt_out::{BeginCheck, CheckAnswer};
 pub use override_review::{Nothing, ReviewMinutes, figures_response, reviews_response};
 use policy::version_message;
 pub use policy::{
@@ -39,6 +42,7 @@ pub use proofs::{
     WantedConsistency, WantedHeads, WantedInclusion, WantedReceipt, WantedTile,
     consistency_message, inclusion_message, proven_message, tile_message,
 };
+pub use proxy::{ProxyPage, proxies_response, proxy_name};
 pub use question::{Asked, answered_response};
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
@@ -48,6 +52,7 @@ pub use resident::{Link, Unlink};
 pub use review::{TaskPage, obligation_message, referral_message};
 pub use rights::{
     RightsPage, clocked_parts, figures_message, requests_response, sealed_response, seen_response,
+    told_message,
 };
 pub use sharing::{Locating, Questions, answer_message, disclosure_message};
 

@@ -237,7 +237,6 @@ fn check_words(words: &mut Words<'_>, n: usize, fact: &Fact) {
         | Fact::Household { .. }
         | Fact::Factors { .. }
         | Fact::RegisterRead { .. }
-        | Fact::OptOut { .. }
         | Fact::Match { .. } => {}
     }
 }
@@ -285,7 +284,6 @@ fn check_times(words: &mut Words<'_>, n: usize, fact: &Fact, about: &Beside<'_>)
         }
         Fact::Capacity { on, .. } => past("capacity.assess_date", Some(*on)),
         Fact::Gillick { on, .. } => past("gillick.assess_date", Some(*on)),
-        Fact::OptOut { on, .. } => past("opt_out.on_date", Some(*on)),
         Fact::RegisterRead { at: read, .. } => {
             if *read > about.at {
                 words.wrong(&at("register_read.read_time"), "must not be in the future");

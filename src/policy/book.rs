@@ -1,5 +1,6 @@
 //! The rule book as plain data, after the strict loader has accepted every word of it.
 
+mod proxy;
 mod rule;
 mod sight;
 
@@ -12,10 +13,11 @@ use jiff::tz::TimeZone;
 use super::lint::Severity;
 use crate::domain::{
     AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, Code, Duty, FactKind, FieldId,
-    FlagId, GatewayId, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId, RequestKind,
+    FlagId, GatewayId, Giver, HubFunction, KeptKind, OutcomeId, OverrideId, PurposeId, RequestKind,
     RoleId,
 };
 
+pub use proxy::{ProxyAge, ProxyRule, ProxyVoice};
 pub use rule::{Cell, ChoiceForce, Despite, Effect, Ground, Only, Rule, When};
 pub use sight::{RequestRule, Sight, SightRule, Telling, Told, Visibility};
 
@@ -65,6 +67,8 @@ pub struct RuleBook {
     pub telling: Telling,
     /// `words/requests.csv`: what residents may ask for. Empty without the file: nothing here.
     pub requests: BTreeMap<RequestKind, RequestRule>,
+    /// `words/proxies.csv`: who may speak for a resident. Empty without the file: nobody.
+    pub proxies: BTreeMap<Giver, ProxyRule>,
     /// `words/overrides.csv`.
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     /// `words/reviews.csv`: every override exactly once.

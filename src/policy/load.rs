@@ -6,6 +6,7 @@ mod cross;
 mod figures;
 mod lints;
 mod promises;
+mod proxies;
 mod read;
 mod retention;
 mod reviews;
@@ -163,6 +164,7 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             visibility: words.visibility,
             telling: words.telling,
             requests: words.requests,
+            proxies: words.proxies,
             overrides: words.overrides,
             reviews: words.reviews,
             outcomes: words.outcomes,

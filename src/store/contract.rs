@@ -217,6 +217,7 @@ pub(super) fn consent(state: ConsentState, at: &str, purpose: &str) -> ConsentEv
         gillick: false,
         freely_given: true,
         parts: BTreeSet::new(),
+        proxy: None,
     }
 }
 

@@ -376,6 +376,7 @@ async fn consent(place: &Place, state: ConsentState) {
         gillick: false,
         freely_given: true,
         parts: [].into(),
+        proxy: None,
     };
     let choice = StoredChoice {
         id: DecisionId::from_uuid(Uuid::new_v4()),

@@ -3,15 +3,20 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use super::proxy::{proxy_name, proxy_of};
 use super::record::{ResidentPage, read_token, token};
+use super::rights::told_message;
 use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message, words};
 use crate::consent::TakenBack;
+use crate::consent::standing::begin;
 use crate::domain::{
-    AgencyId, Choice, ChoiceKind, ConsentEvent, ConsentKind, ConsentState, DecisionId, Giver,
-    IdError, PurposeId, ResidentId, Scope, StatutoryPart,
+    AgencyId, Choice, ChoiceKind, ChoiceStep, ConsentEvent, ConsentKind, ConsentState, DecisionId,
+    Giver, IdError, PurposeId, ResidentId, Scope, StatutoryPart,
 };
 use crate::grpc::pb;
-use crate::hub::{Finding, NewConsent, NewObjection, NewRestriction, Withdrawal};
+use crate::hub::{
+    Finding, ListedChoice, NewConsent, NewObjection, NewRestriction, Stand, Withdrawal,
+};
 use crate::limits;
 use crate::store::{ChoiceEvent, Receipt, StoredChoice};
 
@@ -64,6 +69,7 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
             gillick,
             freely_given,
             parts,
+            proxy,
         } = consent;
         let kind = check.one_of("consent.kind", &kind, ConsentKind::ALL);
         let state = check.one_of("consent.state", &state, ConsentState::ALL);
@@ -81,6 +87,7 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
             .collect();
         let covered = fields(&mut check, "consent.fields", &covered);
         check.count("consent.parts", parts.len(), 0, StatutoryPart::ALL.len());
+        let proxy = proxy_of(&mut check, "consent.proxy", &proxy, resident);
         let parts = parts
             .iter()
             .take(StatutoryPart::ALL.len())
@@ -98,6 +105,7 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
                 fields: covered,
                 by,
                 evidence,
+                proxy,
                 gillick,
                 freely_given,
                 parts,
@@ -112,16 +120,26 @@ impl TryFrom<pb::WithdrawConsentRequest> for Withdrawal {
     type Error = Violations;
 
     fn try_from(message: pb::WithdrawConsentRequest) -> Result<Self, Violations> {
-        let pb::WithdrawConsentRequest { choice, event_time, by, evidence, gillick, request_id: _ } =
-            message;
+        let pb::WithdrawConsentRequest {
+            choice,
+            event_time,
+            by,
+            evidence,
+            gillick,
+            request_id: _,
+            proxy,
+        } = message;
         let mut check = Check::default();
         let choice = check.choice("choice", &choice);
         let at = check.time("event_time", event_time);
         let by = check.one_of("by", &by, Giver::ALL);
+        let of = choice.map(|(resident, _)| resident);
+        let proxy = proxy_of(&mut check, "proxy", &proxy, of);
         let withdrawal = choice.zip(by).map(|((resident, choice), by)| Self {
             resident,
             choice,
             taken: TakenBack { at, by, evidence, gillick },
+            proxy,
         });
         check.done(withdrawal)
     }
@@ -188,7 +206,7 @@ impl TryFrom<pb::ListChoicesRequest> for ResidentPage {
 #[must_use]
 pub fn list_response(
     page: &ResidentPage,
-    choices: Vec<StoredChoice>,
+    choices: Vec<ListedChoice>,
     receipt: &Receipt,
 ) -> pb::ListChoicesResponse {
     let name = resident_name(page.resident);
@@ -276,13 +294,22 @@ impl TryFrom<pb::WithdrawObjectionRequest> for TakenObjection {
     }
 }
 
-fn choice_message(resident: ResidentId, stored: StoredChoice) -> Option<pb::Choice> {
-    let StoredChoice { id, recorded_by, recorded_at, event } = stored;
+fn choice_message(resident: ResidentId, listed: ListedChoice) -> Option<pb::Choice> {
+    let ListedChoice { choice, stand } = listed;
+    let StoredChoice { id, recorded_by, recorded_at, event } = choice;
     let event = match event {
-        ChoiceEvent::Consent(consent) => pb::choice::Event::Consent(consent_message(consent)),
-        ChoiceEvent::Choice(choice) => pb::choice::Event::Objection(objection_message(choice)),
-        // Put into the objection that they are about: never listed by themselves.
-        ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => return None,
+        ChoiceEvent::Consent(consent) => {
+            pb::choice::Event::Consent(consent_message(resident, consent))
+        }
+        ChoiceEvent::Choice(choice) => {
+            pb::choice::Event::Objection(objection_message(choice, stand))
+        }
+        // Put into the objection that they are about, or listed as proxies: never listed by themselves.
+        ChoiceEvent::Decided { .. }
+        | ChoiceEvent::Lifted { .. }
+        | ChoiceEvent::Stepped { .. }
+        | ChoiceEvent::ProxyGranted(_)
+        | ChoiceEvent::ProxyEnded { .. } => return None,
     };
     Some(pb::Choice {
         name: choice_name(resident, id),
@@ -292,7 +319,7 @@ fn choice_message(resident: ResidentId, stored: StoredChoice) -> Option<pb::Choi
     })
 }
 
-fn consent_message(consent: ConsentEvent) -> pb::Consent {
+fn consent_message(resident: ResidentId, consent: ConsentEvent) -> pb::Consent {
     let ConsentEvent {
         kind,
         state,
@@ -306,6 +333,7 @@ fn consent_message(consent: ConsentEvent) -> pb::Consent {
         gillick,
         freely_given,
         parts,
+        proxy,
     } = consent;
     pb::Consent {
         kind: kind.to_string(),
@@ -320,21 +348,49 @@ fn consent_message(consent: ConsentEvent) -> pb::Consent {
         gillick,
         freely_given,
         parts: words(parts),
+        proxy: proxy.map(|id| proxy_name(resident, id)).unwrap_or_default(),
     }
 }
 
-fn objection_message(choice: Choice) -> pb::Objection {
-    let Choice { kind, on, fields, lifted, purpose, state } = choice;
-    let state = match kind {
-        ChoiceKind::Art21 => state.to_string(),
-        ChoiceKind::DirectCareObjection | ChoiceKind::Ndo | ChoiceKind::Art18 => String::new(),
-    };
-    pb::Objection {
+fn objection_message(choice: Choice, stand: Option<Stand>) -> pb::Objection {
+    let Choice { kind, on, fields, lifted, purpose, state: _ } = choice;
+    let state = stand.as_ref().map_or(begin(kind), |stand| stand.course.state);
+    let mut message = pb::Objection {
         kind: kind.to_string(),
         on_date: on.to_string(),
         fields: words(fields.unwrap_or_default()),
         purpose: purpose.map(String::from).unwrap_or_default(),
-        state,
+        state: state.as_str().to_owned(),
         lifted_time: lifted.map(time_message),
+        ..Default::default()
+    };
+    if let Some(Stand { course, decide_by, overdue, reason, complaint }) = stand {
+        message.decide_by_date = decide_by.map(|day| day.to_string()).unwrap_or_default();
+        message.overdue = overdue;
+        message.extended = course.extended;
+        message.told_time = course.told.map(time_message);
+        message.decision_reason = reason.unwrap_or_default();
+        message.complaint_route = complaint.map(told_message);
+    }
+    message
+}
+
+/// What becomes of an objection or a restriction.
+pub struct Advancing {
+    /// Which, and why.
+    pub finding: Finding,
+    /// What.
+    pub step: ChoiceStep,
+}
+
+impl TryFrom<pb::AdvanceChoiceRequest> for Advancing {
+    type Error = Violations;
+
+    fn try_from(message: pb::AdvanceChoiceRequest) -> Result<Self, Violations> {
+        let pb::AdvanceChoiceRequest { choice, step, reason, request_id: _ } = message;
+        let mut check = Check::default();
+        let finding = finding(&mut check, &choice, reason);
+        let step = check.one_of("step", &step, ChoiceStep::ALL);
+        check.done(finding.zip(step).map(|(finding, step)| Self { finding, step }))
     }
 }

@@ -69,6 +69,8 @@ pub struct Telling {
     pub and: Option<Told>,
     /// In place of a law where there is none.
     pub no_law: Option<Told>,
+    /// Where to complain, for whom an objection was rejected (UK GDPR Art 12(4)).
+    pub complaint: Option<Told>,
     /// Every purpose.
     pub purposes: BTreeMap<PurposeId, Told>,
     /// Every category.
@@ -95,8 +97,13 @@ impl Telling {
     /// The lines of the table, by what they are about.
     #[must_use]
     pub fn lines(&self) -> BTreeMap<String, Told> {
-        let Self { sentence, and, no_law, purposes, categories, agencies } = self;
-        let single = [("sentence", sentence), ("list-and", and), ("no-law", no_law)];
+        let Self { sentence, and, no_law, complaint, purposes, categories, agencies } = self;
+        let single = [
+            ("sentence", sentence),
+            ("list-and", and),
+            ("no-law", no_law),
+            ("complaint-route", complaint),
+        ];
         let single =
             single.into_iter().filter_map(|(name, told)| Some((name.to_owned(), told.clone()?)));
         let purposes = purposes.iter().map(|(id, told)| (format!("purpose:{id}"), told.clone()));

@@ -16,8 +16,8 @@ use crate::domain::{
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
     FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Involvement, Lifts, OverrideRule,
-    OverrideTest, Purpose, ReferralRule, RequestRule, ReviewOutcome, ReviewRule, Telling,
-    Visibility,
+    OverrideTest, ProxyRule, Purpose, ReferralRule, RequestRule, ReviewOutcome, ReviewRule,
+    Telling, Visibility,
 };
 
 /// All vocabularies.
@@ -39,6 +39,7 @@ pub(super) struct Words {
     pub visibility: Visibility,
     pub telling: Telling,
     pub requests: BTreeMap<RequestKind, RequestRule>,
+    pub proxies: BTreeMap<Giver, ProxyRule>,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     pub reviews: BTreeMap<OverrideId, ReviewRule>,
     pub outcomes: BTreeMap<OutcomeId, ReviewOutcome>,
@@ -300,6 +301,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     w.visibility = super::sight::visibility(&mut r, &w);
     w.telling = super::sight::telling(&mut r, &w);
     w.requests = super::sight::requests(&mut r);
+    w.proxies = super::proxies::read(&mut r);
     w
 }
 

@@ -372,6 +372,8 @@ fn consent(mut r: Reader<'_>, words: &Words<'_>) -> Result<ConsentEvent, Problem
         gillick: r.flag("gillick", false)?,
         freely_given: r.flag("freely_given", true)?,
         parts,
+        // A case tells by `evidence` that authority was seen: there is no register in it.
+        proxy: None,
     };
     r.done()?;
     Ok(out)

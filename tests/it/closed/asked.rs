@@ -35,6 +35,7 @@ pub(super) async fn enrich(place: &Place) {
             gillick: true,
             freely_given: true,
             parts: [].into(),
+            proxy: None,
         };
         let objection = weir::domain::Choice {
             kind: ChoiceKind::Art21,
