@@ -29,6 +29,8 @@ mod issuers;
 mod keys;
 mod layers;
 mod locate;
+mod objections;
+mod opt_outs;
 mod permissions;
 mod proofs;
 mod proxies;

@@ -224,7 +224,7 @@ async fn who_they_are_stands_in_the_log_alone_and_is_told_to_who_saw_the_evidenc
             .values()
             .any(|bytes| bytes.windows(marker.len()).any(|w| w == marker.as_bytes()));
         assert!(!sealed, "{marker} can be read in the log");
-        for file in ["weir.db", "weir.db-wal"] {
+        for file in ["hub.db", "hub.db-wal"] {
             let bytes = std::fs::read(place.data().join(file)).unwrap_or_default();
             let there = bytes.windows(marker.len()).any(|w| w == marker.as_bytes());
             assert!(!there, "{marker} can be read in {file}");
