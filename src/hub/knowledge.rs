@@ -11,7 +11,7 @@ use super::words::Words;
 use super::{Beside, Hub, HubError};
 use crate::audit::entry::{Facet, Kind};
 use crate::auth::{Caller, HubFunction};
-use crate::domain::{Fact, FactKind, MatchQuality, RecordedFact, ResidentId};
+use crate::domain::{Fact, FactKind, MatchQuality, RecordedFact, Register, ResidentId};
 use crate::policy::PolicySnapshot;
 use crate::policy::book::{FactWriters, RuleBook};
 use crate::store::{FactVersion, FactsAbout, Receipt, Refusal, StoreError};
@@ -228,6 +228,10 @@ fn check_words(words: &mut Words<'_>, n: usize, fact: &Fact) {
         }
         Fact::Match { matched: MatchQuality::None, .. } => {
             words.wrong(&at("match.match"), "must be certain or uncertain");
+        }
+        Fact::RegisterRead { register: Register::OptOuts, .. } => {
+            let text = "is no register that is read: each resident is asked about (BeginOptOutCheck)";
+            words.wrong(&at("register_read.register"), text);
         }
         Fact::Staff { .. }
         | Fact::Relationship { .. }
