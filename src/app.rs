@@ -286,6 +286,7 @@ async fn purge(hub: &Hub) {
     loop {
         turns.tick().await;
         hub.purge_expired().await;
+        hub.forget_checks().await;
     }
 }
 

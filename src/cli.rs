@@ -11,6 +11,7 @@ pub mod facts;
 pub mod import;
 pub mod init;
 pub mod keys;
+pub mod ndo;
 pub mod policy;
 pub mod proofs;
 pub mod serve;
@@ -146,6 +147,9 @@ enum Command {
     /// Facts that decisions rely on: staff, relationships, circumstances.
     #[command(subcommand)]
     Facts(FactsCommand),
+    /// Checks with the National Data Opt-out service, by exchange of lists.
+    #[command(subcommand)]
+    Ndo(NdoCommand),
     /// Tokens of a development issuer, for trying things out.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -323,6 +327,48 @@ enum RecordsCommand {
         #[arg(long)]
         hub_key_file: Option<PathBuf>,
         /// The file, .csv or .ndjson.
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum NdoCommand {
+    /// Writes the NHS numbers to be checked, one a line, from a data folder that no hub has open.
+    #[command(after_help = "Example: weir ndo request --data weir-data --out numbers.dat")]
+    Request {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The policy folder, for its figures.
+        #[arg(long, default_value = "policies")]
+        policies: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// Where to; must not be there.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Takes in the list that came back, whole or not at all, into a data folder that no hub has open.
+    #[command(after_help = "Example: weir ndo apply --data weir-data --reference \
+                      01997c5e-0000-7000-8000-000000000000 returned.dat")]
+    Apply {
+        /// The data folder.
+        #[arg(long, default_value = "weir-data")]
+        data: PathBuf,
+        /// The policy folder, for its figures.
+        #[arg(long, default_value = "policies")]
+        policies: PathBuf,
+        /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+        #[arg(long)]
+        hub_key_file: Option<PathBuf>,
+        /// The reference that `weir ndo request` printed.
+        #[arg(long)]
+        reference: String,
+        /// How many lines the service says that it sent; another number is refused.
+        #[arg(long)]
+        count: Option<usize>,
+        /// The list: NHS numbers of those who have not opted out, one a line.
         file: PathBuf,
     },
 }
@@ -582,6 +628,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Facts(FactsCommand::Import { data, policies, mapping, hub_key_file, file }) => {
             let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
             facts::import(&folder, &policies, mapping.as_deref(), &file)
+        }
+        Command::Ndo(NdoCommand::Request { data, policies, hub_key_file, out }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            ndo::request(&folder, &policies, &out)
+        }
+        Command::Ndo(NdoCommand::Apply {
+            data,
+            policies,
+            hub_key_file,
+            reference,
+            count,
+            file,
+        }) => {
+            let folder = DataFolder::with_key(&data, hub_key_file.as_deref());
+            ndo::apply(&folder, &policies, &reference, count, &file)
         }
         Command::Init { dir, name, agency, kind, nation, zone, operator, listen } => {
             init::run(&init::Wish { dir, name, agency, kind, nation, zone, operator, listen })

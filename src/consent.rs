@@ -1,5 +1,10 @@
 //! Consent events as they may be recorded, and how one is taken back. Pure. Which event counts at
-//! the time of a question is decided in `policy`, not here.
+//! the time of a question is decided in `policy`, not here. [`proxy`] tells who may speak for a resident,
+//! [`standing`] what becomes of objections and restrictions, [`clocks`] what of it falls due.
+
+pub mod clocks;
+pub mod proxy;
+pub mod standing;
 
 pub mod fhir;
 pub mod notices;
@@ -143,6 +148,7 @@ pub fn withdrawal(
             channel: taken.channel,
             assessment: None,
         },
+        proxy: consent.proxy.filter(|_| same),
         ..consent.clone()
     })
 }
@@ -167,23 +173,21 @@ pub fn invalidation(
     Ok(ConsentEvent { state: ConsentState::Invalidated, ..event })
 }
 
-/// Puts what was decided or lifted later into the objections and restrictions that it is about, and
-/// takes those events out. One about something that is not there changes nothing.
+/// Puts what became of them into the objections and restrictions, and takes all other events but consents out.
+/// One about something that is not there changes nothing.
 pub fn put_in(events: &mut Vec<(DecisionId, ChoiceEvent)>) {
-    let later: Vec<ChoiceEvent> = events.iter().map(|(_, event)| event.clone()).collect();
+    let mut stand: std::collections::BTreeMap<DecisionId, Choice> = standing::courses(events)
+        .into_iter()
+        .map(|(id, choice, course)| {
+            (id, Choice { state: course.decision, lifted: course.ended, ..choice })
+        })
+        .collect();
     events.retain(|(_, e)| matches!(e, ChoiceEvent::Consent(_) | ChoiceEvent::Choice(_)));
-    for event in later {
-        let (of, change): (_, &dyn Fn(&mut Choice)) = match &event {
-            ChoiceEvent::Decided { of, state, .. } => (of, &|choice| choice.state = *state),
-            ChoiceEvent::Lifted { of, at } => (of, &|choice| choice.lifted = Some(*at)),
-            ChoiceEvent::Consent(_) | ChoiceEvent::Choice(_) => continue,
-        };
-        for (id, event) in events.iter_mut() {
-            if let ChoiceEvent::Choice(choice) = event
-                && id == of
-            {
-                change(choice);
-            }
+    for (id, event) in events.iter_mut() {
+        if let ChoiceEvent::Choice(choice) = event
+            && let Some(now) = stand.remove(id)
+        {
+            *choice = now;
         }
     }
 }
@@ -191,13 +195,14 @@ pub fn put_in(events: &mut Vec<(DecisionId, ChoiceEvent)>) {
 /// Objections and restrictions as they stand after all events.
 #[must_use]
 pub fn choices_now(events: &[(DecisionId, ChoiceEvent)]) -> Vec<Choice> {
-    let mut events = events.to_vec();
-    put_in(&mut events);
-    let choices = events.into_iter().filter_map(|(_, event)| match event {
-        ChoiceEvent::Choice(choice) => Some(choice),
-        ChoiceEvent::Consent(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => None,
-    });
-    choices.collect()
+    standing::courses(events)
+        .into_iter()
+        .map(|(_, choice, course)| Choice {
+            state: course.decision,
+            lifted: course.ended,
+            ..choice
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -227,6 +232,7 @@ mod tests {
             freely_given: true,
             parts: BTreeSet::new(),
             collected: Collected::default(),
+            proxy: None,
         }
     }
 

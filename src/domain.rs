@@ -10,6 +10,7 @@ mod ids;
 mod inquiry;
 mod kept;
 mod nhs;
+mod proxy;
 mod record;
 
 pub use code::{Code, Duty};
@@ -17,16 +18,18 @@ pub use collected::{Channel, Collected, Language, NoticeShown, Withdrawing};
 pub use fact::{Fact, FactKind, RecordedFact, Register, about, at_work};
 pub use facts::{
     AgreementAmendment, AgreementStatus, Amendments, Capacity, Choice, ChoiceEvent, ChoiceKind,
-    ConsentEvent, ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts, GatewayAmendment,
-    Giver, Grant, MatchQuality, ObjectionState, RequesterFacts, ResidentFacts, StatutoryPart,
+    ChoiceStep, ConsentEvent, ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts,
+    GatewayAmendment, Giver, Grant, MatchQuality, ObjectionState, RequesterFacts, ResidentFacts,
+    StatutoryPart,
 };
 pub use function::HubFunction;
 pub use ids::{
-    AgencyId, AgreementId, AssessmentId, BasisId, CategoryId, DecisionId, ExemptionId, FieldId,
-    FlagId, GatewayId, IdError, NoticeId, OutcomeId, OverrideId, PersonId, PurposeId, ResidentId,
-    RoleId, RuleId, Scope,
+    AgencyId, AgreementId, AssessmentId, BasisId, CategoryId, DecisionId, EvidenceId, ExemptionId,
+    FieldId, FlagId, GatewayId, IdError, NoticeId, OutcomeId, OverrideId, PersonId, PurposeId,
+    ResidentId, RoleId, RuleId, Scope,
 };
 pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
 pub use kept::{KeptKind, RequestKind};
 pub use nhs::nhs_number;
+pub use proxy::ProxyGrant;
 pub use record::{FieldValue, Record};

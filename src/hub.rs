@@ -17,8 +17,10 @@ mod knowledge;
 mod locate;
 mod log;
 mod new_choice;
+mod opt_out;
 pub mod past;
 mod proofs;
+mod proxies;
 mod records;
 mod replays;
 mod reported;
@@ -41,7 +43,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 pub use answer::{Answer, Findings, Question};
-pub use choices::{NewConsent, NewObjection, NewRestriction, Withdrawal};
+pub use choices::{ListedChoice, NewConsent, NewObjection, NewRestriction, Stand, Withdrawal};
 pub use consent_receipts::ConsentReceipt;
 pub use erasing::Authority;
 pub use error::{HubError, Violation};
@@ -54,7 +56,9 @@ pub use log::{
     RegisterFigures, RegisterQuery, Registered, SignedOff, answer_from, figures_from, judged_by,
     registered_from,
 };
+pub use opt_out::{BegunCheck, asking, numbers_of, oldest};
 pub use proofs::{Proof, Verified};
+pub use proxies::{ListedProxies, ListedProxy, NewProxy, Party, ProxyEnd};
 pub use records::{Extract, ExtractRow, Published, may_expire};
 pub use replays::{Replay, ReplayState, Replayed};
 pub use reported::NonDisclosure;

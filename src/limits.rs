@@ -116,6 +116,10 @@ pub const KEY_SET_FETCH: Duration = Duration::from_secs(5);
 pub const KEY_SET_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest time that a published record is kept and released. A newer extract replaces it long before.
 pub const RECORD_LIFE_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(400 * 24);
+/// NHS numbers in one check of opt-outs over a call.
+pub const CHECK_NUMBERS_MAX: usize = 200_000;
+/// Longest message with such a check.
+pub const CHECK_MESSAGE_LEN_MAX: usize = 4 * 1024 * 1024;
 /// Time between two looks for records that have expired. None is released meanwhile.
 pub const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// Records purged in one transaction.

@@ -1,7 +1,7 @@
 //! The rule book: files -> [`book::RuleBook`] -> [`PolicySnapshot`] -> [`PolicySnapshot::decide`].
 //! Pure after load; casbin is used nowhere else.
 
-mod age;
+pub mod age;
 pub mod approval;
 pub mod book;
 pub mod boxes;

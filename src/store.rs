@@ -17,8 +17,8 @@ use jiff::civil::Date;
 
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::domain::{
-    AgencyId, CategoryId, ConsentEvent, DecisionId, FieldId, FieldValue, GatewayId, PersonId,
-    PurposeId, Record, RecordedFact, Register, ResidentId,
+    AgencyId, CategoryId, ConsentEvent, DecisionId, FieldId, FieldValue, FlagId, GatewayId,
+    PersonId, PurposeId, Record, RecordedFact, Register, ResidentId,
 };
 pub use crate::domain::{ChoiceEvent, Fact};
 pub use heads::{Heads, LastSigned, PublishedHead, SplitView};
@@ -136,6 +136,43 @@ pub struct Known {
     pub consents: Vec<ConsentEvent>,
     /// Other choice events of the resident, with their ids, in the order recorded.
     pub choices: Vec<(DecisionId, ChoiceEvent)>,
+    /// The latest check of the resident with the National Data Opt-out service that is not deleted yet.
+    pub check: Option<OptOutCheck>,
+}
+
+/// What the National Data Opt-out service said of a resident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptOutCheck {
+    /// They have opted out.
+    pub opted_out: bool,
+    /// When the check was begun.
+    pub at: Timestamp,
+}
+
+/// Whom a check asks about.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// Above so many people nothing is begun.
+    pub most: usize,
+    /// Flags that do not close a record. Who has another is not asked about: nothing is released of them, and that
+    /// they are registered is nobody's to know.
+    pub open_flags: BTreeSet<FlagId>,
+}
+
+/// Why an answer of the National Data Opt-out service is not taken in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckFault {
+    /// No such check is open: never begun, taken in already, or too old.
+    #[error(
+        "no check with this reference is open: it was taken in already, is too old, or never begun"
+    )]
+    NoCheck,
+    /// Numbers that nobody asked about, by their places in the answer.
+    #[error("numbers in the answer were never asked about")]
+    NeverAsked(Vec<usize>),
+    /// More people than one check may be about.
+    #[error("more people are registered than one call can ask about")]
+    TooMany,
 }
 
 /// The version of a fact: another value, recorder or time is another version. Tells nothing of it.
@@ -507,6 +544,33 @@ pub trait Store: Proofs + Heads + Send + Sync + 'static {
 
     /// All choice events of a resident, in the order recorded.
     async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError>;
+
+    /// Remembers under `reference` that everybody with an NHS number whose record is not closed is asked about as of
+    /// `made`, and gives the numbers, ascending.
+    async fn begin_check(
+        &self,
+        reference: DecisionId,
+        made: Timestamp,
+        asking: Asking,
+        entry: Entry,
+    ) -> Result<Result<(Vec<String>, Receipt), CheckFault>, StoreError>;
+
+    /// The numbers that an open check asks about, ascending; `None`: no such check is open.
+    async fn asked_numbers(&self, reference: DecisionId)
+    -> Result<Option<Vec<String>>, StoreError>;
+
+    /// Takes in what came back of a check begun at `oldest` or later: of those asked about, who is in `clear` has not
+    /// opted out, everybody else has. Whole or not at all; gives when the check was begun.
+    async fn end_check(
+        &self,
+        reference: DecisionId,
+        clear: Vec<String>,
+        oldest: Timestamp,
+        entry: Entry,
+    ) -> Result<Result<(Timestamp, Receipt), CheckFault>, StoreError>;
+
+    /// Deletes checks, open or taken in, that were begun before `oldest`; tells how many rows there were.
+    async fn forget_checks(&self, oldest: Timestamp) -> Result<u64, StoreError>;
 
     /// Deletes what is kept about a resident and destroys their keys, with `entry` in the log, to which are
     /// added how many entries that concerns, and a commitment to which (`audit::erasure`). Refused while a

@@ -186,7 +186,6 @@ fn unknown_words(fact: &Fact, book: &RuleBook, row: usize) -> Vec<String> {
         | Fact::Household { .. }
         | Fact::Factors { .. }
         | Fact::RegisterRead { .. }
-        | Fact::OptOut { .. }
         | Fact::Match { .. } => &[],
     };
     for scope in scopes {

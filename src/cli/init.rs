@@ -45,6 +45,7 @@ const AS_SHIPPED: &[(&str, &str)] = &[
     ("words/givers.csv", include_str!("../../policies/words/givers.csv")),
     ("words/outcomes.csv", include_str!("../../policies/words/outcomes.csv")),
     ("words/overrides.csv", include_str!("../../policies/words/overrides.csv")),
+    ("words/proxies.csv", include_str!("../../policies/words/proxies.csv")),
     ("words/purposes.csv", include_str!("../../policies/words/purposes.csv")),
     ("words/referrals.csv", include_str!("../../policies/words/referrals.csv")),
     ("words/requests.csv", include_str!("../../policies/words/requests.csv")),

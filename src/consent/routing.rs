@@ -115,7 +115,10 @@ fn standing<'e>(
             ChoiceEvent::Consent(_)
             | ChoiceEvent::Choice(_)
             | ChoiceEvent::Decided { .. }
-            | ChoiceEvent::Lifted { .. } => None,
+            | ChoiceEvent::Lifted { .. }
+            | ChoiceEvent::Stepped { .. }
+            | ChoiceEvent::ProxyGranted(_)
+            | ChoiceEvent::ProxyEnded { .. } => None,
         })
     };
     let same = |one: &ConsentEvent, other: &ConsentEvent| {

@@ -40,7 +40,8 @@ closed! {
         Registered = "registered",
         /// A register outside the hub was read whole.
         RegisterRead = "register-read",
-        /// A resident's National Data Opt-out.
+        /// The outcome of a check with the National Data Opt-out service: no fact on record, and forgotten after
+        /// some hours. The policy says who may ask.
         OptOut = "opt-out",
         /// How sure it is that what is linked is one person.
         Match = "match",
@@ -191,16 +192,6 @@ pub enum Fact {
         /// As of when it was complete.
         at: Timestamp,
     },
-    /// A National Data Opt-out.
-    OptOut {
-        /// The resident.
-        resident: ResidentId,
-        /// From this day on.
-        on: Date,
-        /// No force from this time on.
-        #[serde(default)]
-        lifted: Option<Timestamp>,
-    },
     /// How sure it is that what is linked is one person.
     Match {
         /// The resident.
@@ -254,7 +245,6 @@ impl Fact {
             Self::PolicyDocument { .. } => FactKind::PolicyDocument,
             Self::Registered { .. } => FactKind::Registered,
             Self::RegisterRead { .. } => FactKind::RegisterRead,
-            Self::OptOut { .. } => FactKind::OptOut,
             Self::Match { .. } => FactKind::Match,
             Self::Order { .. } => FactKind::Order,
             Self::Release { .. } => FactKind::Release,
@@ -273,7 +263,6 @@ impl Fact {
             | Self::Gillick { resident, .. }
             | Self::Household { resident, .. }
             | Self::Factors { resident, .. }
-            | Self::OptOut { resident, .. }
             | Self::Match { resident, .. }
             | Self::Order { resident, .. }
             | Self::Release { resident, .. } => Some(*resident),
@@ -303,7 +292,6 @@ impl Fact {
             | Self::PolicyDocument { .. }
             | Self::Registered { .. }
             | Self::RegisterRead { .. }
-            | Self::OptOut { .. }
             | Self::Match { .. }
             | Self::Order { .. } => None,
         }
@@ -330,7 +318,6 @@ impl Fact {
             Self::Death { resident, .. }
             | Self::Capacity { resident, .. }
             | Self::Factors { resident, .. }
-            | Self::OptOut { resident, .. }
             | Self::Match { resident, .. } => (about(*resident), none()),
             Self::Agency { agency, .. } | Self::PolicyDocument { agency, .. } => {
                 (none(), agency.to_string())

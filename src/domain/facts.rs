@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AgencyId, AgreementId, CategoryId, Code, Collected, DecisionId, FieldId, FlagId, GatewayId,
-    PersonId, PurposeId, RoleId, Scope,
+    PersonId, ProxyGrant, PurposeId, RoleId, Scope,
 };
 
 /// Everything a decision relies on besides the policy, the ask and the time.
@@ -223,6 +223,15 @@ closed! {
         /// Rejected.
         Rejected = "rejected",
     }
+    /// What becomes of an objection or a restriction besides the decision.
+    ChoiceStep {
+        /// It is complex, and takes longer (UK GDPR Art 12(3)).
+        Extended = "extended",
+        /// A restriction stays, after it was looked into.
+        Kept = "kept",
+        /// The resident was told that a restriction will be lifted (Art 18(3)).
+        Told = "told",
+    }
     /// Where an agreement stands.
     AgreementStatus {
         /// In use.
@@ -235,6 +244,12 @@ closed! {
 }
 
 impl ConsentState {
+    /// Somebody said no, or took a yes back.
+    #[must_use]
+    pub const fn is_no(self) -> bool {
+        matches!(self, Self::Refused | Self::Withdrawn)
+    }
+
     /// Only given and renewed are a yes.
     #[must_use]
     pub const fn is_yes(self) -> bool {
@@ -272,6 +287,9 @@ pub struct ConsentEvent {
     /// How it was asked for and said; nothing in older events, and in facts of a decision.
     #[serde(default, skip_serializing_if = "Collected::is_empty")]
     pub collected: Collected,
+    /// The proxy whose authority the event rests on, where not the resident spoke; not in older events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<DecisionId>,
 }
 
 /// An objection, restriction or opt-out.
@@ -310,6 +328,24 @@ pub enum ChoiceEvent {
     /// An objection was taken back, or a restriction lifted.
     Lifted {
         /// The objection or restriction.
+        of: DecisionId,
+        /// From when on.
+        at: Timestamp,
+    },
+    /// What else became of an objection or a restriction.
+    Stepped {
+        /// The objection or restriction.
+        of: DecisionId,
+        /// What.
+        step: ChoiceStep,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody may speak for the resident; the proxy's id is the event's.
+    ProxyGranted(ProxyGrant),
+    /// A proxy may no longer.
+    ProxyEnded {
+        /// The proxy.
         of: DecisionId,
         /// From when on.
         at: Timestamp,

@@ -119,6 +119,8 @@ word! {
     NoticeId;
     /// The reference of an assessment of capacity or competence, as its agency files it.
     AssessmentId;
+    /// What was seen of somebody's authority to speak for another, such as `birth-certificate`.
+    EvidenceId;
 }
 
 impl FieldId {

@@ -6,9 +6,11 @@ mod candidate;
 mod choice;
 mod exchange;
 mod fact;
+mod opt_out;
 mod override_review;
 mod policy;
 mod proofs;
+mod proxy;
 mod question;
 mod record;
 mod register;
@@ -30,11 +32,12 @@ pub use audit::{
 };
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
 pub use choice::{
-    TakenObjection, Verdict, WantedConsentReceipt, Withdrawn, choice_name, consent_receipt_message,
-    list_response, settled_response,
+    Advancing, TakenObjection, Verdict, WantedConsentReceipt, Withdrawn, choice_name,
+    consent_receipt_message, list_response, settled_response,
 };
 pub use exchange::{Importing, exported_response, imported_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
+pub use opt_out::{BeginCheck, CheckAnswer};
 pub use override_review::{Nothing, ReviewMinutes, figures_response, reviews_response};
 use policy::version_message;
 pub use policy::{
@@ -45,6 +48,7 @@ pub use proofs::{
     WantedConsistency, WantedHeads, WantedInclusion, WantedReceipt, WantedTile,
     consistency_message, inclusion_message, proven_message, tile_message,
 };
+pub use proxy::{ProxyPage, proxies_response, proxy_name};
 pub use question::{Asked, answered_response};
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
@@ -54,6 +58,7 @@ pub use resident::{Link, Unlink};
 pub use review::{TaskPage, obligation_message, referral_message};
 pub use rights::{
     RightsPage, clocked_parts, figures_message, requests_response, sealed_response, seen_response,
+    told_message,
 };
 pub use sharing::{Locating, Questions, answer_message, disclosure_message};
 pub use subject::{

@@ -149,6 +149,10 @@ pub async fn serve(
         .max_decoding_message_size(limits::POLICY_MESSAGE_LEN_MAX)
         .max_encoding_message_size(limits::REPLY_LEN_MAX)
         .accept_compressed(Gzip);
+    let facts = FactServiceServer::new(desk.clone())
+        .max_decoding_message_size(limits::CHECK_MESSAGE_LEN_MAX)
+        .max_encoding_message_size(limits::REPLY_LEN_MAX)
+        .accept_compressed(Gzip);
     let serving = Server::builder()
         .max_concurrent_streams(limits::STREAMS_MAX)
         .http2_max_header_list_size(limits::HEADERS_LEN_MAX)
@@ -171,7 +175,7 @@ pub async fn serve(
         .add_service(publishing)
         .add_service(unary!(ResidentServiceServer))
         .add_service(unary!(ChoiceServiceServer))
-        .add_service(unary!(FactServiceServer))
+        .add_service(facts)
         .add_service(unary!(AuditServiceServer))
         .add_service(policy)
         .add_service(unary!(ReviewServiceServer))

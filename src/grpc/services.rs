@@ -70,6 +70,17 @@ impl Desk {
 }
 
 impl Desk {
+    /// As [`Desk::write`], for a message with a list of NHS numbers.
+    async fn write_list<M, T>(&self, request: Request<M>) -> Result<(Caller, T), Status>
+    where
+        M: Repeatable,
+        T: TryFrom<M, Error = Violations>,
+    {
+        let key = key_of(request.get_ref().request_id(), &request.get_ref().encode_to_vec());
+        let (caller, wanted) = self.open_folder(request).await?;
+        Ok((caller.under(key?), wanted))
+    }
+
     /// As [`Desk::open`], for a call that writes: under its request id, where it has one.
     async fn write<M, T>(&self, request: Request<M>) -> Result<(Caller, T), Status>
     where
@@ -132,6 +143,7 @@ macro_rules! paged {
 }
 paged!(SearchEntriesRequest, ListChoicesRequest, ListFactsRequest, ListHeldRecordsRequest);
 paged!(ExportConsentsRequest, ListDisclosuresRequest, ListRequestsRequest, ListSealedRequest);
+paged!(ListProxiesRequest);
 paged!(ListReferralsRequest, ListObligationsRequest, ListNonDisclosuresRequest);
 
 /// A message of a call that may be repeated.
@@ -152,7 +164,9 @@ repeatable!(ImportConsentsRequest);
 repeatable!(RecordConsentRequest, WithdrawConsentRequest, InvalidateConsentRequest);
 repeatable!(RecordObjectionRequest, DecideObjectionRequest, WithdrawObjectionRequest);
 repeatable!(SetRestrictionRequest, LiftRestrictionRequest);
+repeatable!(AdvanceChoiceRequest, GrantProxyRequest, EndProxyRequest);
 repeatable!(RecordFactsRequest, RetractRecordsRequest);
+repeatable!(BeginOptOutCheckRequest, ApplyOptOutCheckRequest);
 repeatable!(ReportNonDisclosureRequest);
 repeatable!(ApproveOverrideRequest, DecideReferralRequest, FulfilObligationRequest);
 repeatable!(CloseReviewRequest, ReviewVisibilityRequest);

@@ -6,19 +6,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::entry::{Call, fresh_id};
+use super::entry::{Asker, Call, fresh_id};
 use super::new_choice::NewChoice;
 use super::words::Words;
 use super::{Beside, Hub, HubError};
-use crate::audit::entry::{Facet, Kind};
+use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::auth::Caller;
 use crate::consent::notices::{self, NoticeError, NoticeRef};
+use crate::consent::proxy::Unbacked;
+use crate::consent::standing::{Course, State, courses};
 use crate::consent::{self, TakenBack};
 use crate::domain::{
     AgencyId, AssessmentId, Channel, Choice, ChoiceKind, Collected, ConsentEvent, ConsentKind,
-    ConsentState, DecisionId, Giver, ObjectionState, PurposeId, ResidentId, Scope, StatutoryPart,
+    ConsentState, DecisionId, Giver, ObjectionState, PurposeId, RequestKind, ResidentId, Scope,
+    StatutoryPart,
 };
 use crate::policy::PolicySnapshot;
+use crate::policy::book::{RequestRule, RuleBook, Told};
 use crate::store::{ChoiceEvent, Receipt, StoredChoice};
 
 /// What was said to a question about consent.
@@ -42,8 +46,10 @@ pub struct NewConsent {
     pub fields: Option<Vec<Scope>>,
     /// Who spoke.
     pub by: Giver,
-    /// Evidence of authority was seen.
+    /// Evidence of authority was seen; for anybody but the resident it follows from the proxy.
     pub evidence: bool,
+    /// The proxy on whose authority it rests.
+    pub proxy: Option<DecisionId>,
     /// Gillick competence is recorded.
     pub gillick: bool,
     /// Not tied to a service.
@@ -67,6 +73,8 @@ pub struct Withdrawal {
     pub choice: DecisionId,
     /// Who takes it back, and when.
     pub taken: TakenBack,
+    /// The proxy who does; `None`: the one who gave it.
+    pub proxy: Option<DecisionId>,
 }
 
 /// An objection.
@@ -95,35 +103,61 @@ pub struct NewRestriction {
     pub on: Option<Date>,
 }
 
+/// A choice as it is listed.
+pub struct ListedChoice {
+    /// The choice, as it stands.
+    pub choice: StoredChoice,
+    /// Objections and restrictions: how it stands.
+    pub stand: Option<Stand>,
+}
+
+/// How an objection or a restriction stands.
+pub struct Stand {
+    /// What became of it.
+    pub course: Course,
+    /// The last day to decide.
+    pub decide_by: Option<Date>,
+    /// That day is past.
+    pub overdue: bool,
+    /// Why it was decided so. May name people: never logged.
+    pub reason: Option<String>,
+    /// Where the resident can complain, where it was rejected.
+    pub complaint: Option<Told>,
+}
+
 impl Hub {
-    /// Records a consent event.
+    /// Records a consent event, and tells why one of a proxy counts for nothing.
     ///
     /// # Errors
-    /// When a word is unknown, the event is not sound, or the resident is not to be known.
+    /// When a word is unknown, the event is not sound, the proxy is not on record, or the resident is not to be
+    /// known.
     pub async fn record_consent(
         &self,
         caller: &Caller,
         new: NewConsent,
-    ) -> Result<(DecisionId, Receipt), HubError> {
+    ) -> Result<(DecisionId, Receipt, Option<Unbacked>), HubError> {
         let at = self.clock.now();
         let policy = self.policy()?;
         let call = self.call("weir.hub.v1.ChoiceService/RecordConsent", caller, &policy, at);
         let beside = self.require_visible(&call, &policy, new.resident).await?;
         let (mut words, resident) = (Words::of(policy.book()), new.resident);
-        let event = checked(&beside, &mut words, "consent", new, at);
+        let mut event = checked(&beside, &mut words, "consent", new, at);
         words.done()?;
-        self.record_consent_event(&call, &beside, resident, event, None).await
+        let unbacked = beside.evidenced(&mut event, "consent.proxy")?;
+        let (id, receipt) =
+            self.record_consent_event(&call, &beside, resident, event, None).await?;
+        Ok((id, receipt, unbacked))
     }
 
-    /// Takes a consent back.
+    /// Takes a consent back, and tells why a proxy's word counts for nothing.
     ///
     /// # Errors
-    /// When there is no such consent, or the resident is not to be known.
+    /// When there is no such consent, the proxy is not on record, or the resident is not to be known.
     pub async fn withdraw_consent(
         &self,
         caller: &Caller,
         withdrawal: Withdrawal,
-    ) -> Result<(DecisionId, Receipt), HubError> {
+    ) -> Result<(DecisionId, Receipt, Option<Unbacked>), HubError> {
         let at = self.clock.now();
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/WithdrawConsent";
@@ -137,19 +171,29 @@ impl Hub {
         let consent = match event {
             Some(ChoiceEvent::Consent(consent)) => consent,
             Some(
-                ChoiceEvent::Choice(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. },
+                ChoiceEvent::Choice(_)
+                | ChoiceEvent::Decided { .. }
+                | ChoiceEvent::Lifted { .. }
+                | ChoiceEvent::Stepped { .. }
+                | ChoiceEvent::ProxyGranted(_)
+                | ChoiceEvent::ProxyEnded { .. },
             )
             | None => {
                 return Err(self.nobody(&call, withdrawal.resident).await);
             }
         };
         let zone = &policy.book().place.zone;
-        let event = consent::withdrawal(&consent, withdrawal.taken, zone, at).map_err(
+        let mut event = consent::withdrawal(&consent, withdrawal.taken, zone, at).map_err(
             |(field, error)| {
                 HubError::Invalid(vec![super::Violation::new(field, error.to_string())])
             },
         )?;
-        self.record_consent_event(&call, &beside, withdrawal.resident, event, None).await
+        event.proxy = withdrawal.proxy.or(event.proxy);
+        let unbacked = beside.evidenced(&mut event, "proxy")?;
+        let resident = withdrawal.resident;
+        let (id, receipt) =
+            self.record_consent_event(&call, &beside, resident, event, None).await?;
+        Ok((id, receipt, unbacked))
     }
 
     /// Records an objection.
@@ -237,7 +281,7 @@ impl Hub {
         &self,
         caller: &Caller,
         resident: ResidentId,
-    ) -> Result<(Vec<StoredChoice>, Receipt), HubError> {
+    ) -> Result<(Vec<ListedChoice>, Receipt), HubError> {
         let at = self.clock.now();
         let policy = self.policy()?;
         let call = self.call("weir.hub.v1.ChoiceService/ListChoices", caller, &policy, at);
@@ -248,12 +292,45 @@ impl Hub {
         let none = BTreeMap::new();
         let entry = call.entry(fresh_id(at), Kind::Query, facets, about, none, &request);
         let receipt = self.append_one(entry).await?;
-        let mut choices = as_they_stand(self.store.choices(resident).await?);
+        let stored = self.store.choices(resident).await?;
         if beside.is_closed() {
             return Err(HubError::NotFound);
         }
-        choices.retain(|choice| concerns(choice, caller.agency()));
-        Ok((choices, receipt))
+        let events: Vec<_> = stored.iter().map(|s| (s.id, s.event.clone())).collect();
+        let mut courses: BTreeMap<DecisionId, Course> =
+            courses(&events).into_iter().map(|(id, _, course)| (id, course)).collect();
+        let mut listed = Vec::new();
+        for choice in as_they_stand(stored).into_iter().filter(|c| concerns(c, caller.agency())) {
+            let stand = match (&choice.event, courses.remove(&choice.id)) {
+                (ChoiceEvent::Choice(one), Some(course)) => {
+                    Some(self.stand(&policy, one, course, at).await?)
+                }
+                (_, _) => None,
+            };
+            listed.push(ListedChoice { choice, stand });
+        }
+        Ok((listed, receipt))
+    }
+
+    /// How an objection or a restriction stands, with the words of who decided it.
+    async fn stand(
+        &self,
+        policy: &PolicySnapshot,
+        choice: &Choice,
+        course: Course,
+        now: Timestamp,
+    ) -> Result<Stand, HubError> {
+        let book = policy.book();
+        let decide_by = course.decide_by(clock_of(book, choice.kind), choice);
+        let today = now.to_zoned(book.place.zone.clone()).date();
+        let reason = match course.decided {
+            Some(decided) => self.store.entry(decided).await?.and_then(|e| reason(&e.entry)),
+            None => None,
+        };
+        let rejected = course.state == State::Rejected;
+        let complaint = book.telling.complaint.clone().filter(|_| rejected);
+        let overdue = decide_by.is_some_and(|by| today > by);
+        Ok(Stand { course, decide_by, overdue, reason, complaint })
     }
 
     /// Lets through staff who may know of the resident.
@@ -315,9 +392,12 @@ impl Hub {
     ) -> Result<(DecisionId, Receipt), HubError> {
         let request = match &event {
             ChoiceEvent::Choice(choice) => serde_json::to_value(choice),
-            ChoiceEvent::Consent(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => {
-                serde_json::to_value(&event)
-            }
+            ChoiceEvent::Consent(_)
+            | ChoiceEvent::Decided { .. }
+            | ChoiceEvent::Lifted { .. }
+            | ChoiceEvent::Stepped { .. }
+            | ChoiceEvent::ProxyGranted(_)
+            | ChoiceEvent::ProxyEnded { .. } => serde_json::to_value(&event),
         }
         .map_err(|_| HubError::Broken)?;
         let id = call.event();
@@ -362,6 +442,7 @@ pub(super) fn checked(
         freely_given: new.freely_given,
         parts: new.parts,
         collected: Collected { notice: None, channel: new.channel, assessment: new.assessment },
+        proxy: new.proxy,
     };
     for (n, purpose) in event.purposes.iter().enumerate() {
         words.purpose(&format!("{at}.purposes[{n}]"), purpose);
@@ -403,6 +484,23 @@ fn refuse_notice(
     }
 }
 
+/// The policy's figures for how long a decision may take.
+pub(super) fn clock_of(book: &RuleBook, kind: ChoiceKind) -> Option<&RequestRule> {
+    let asked = match kind {
+        ChoiceKind::Art18 => RequestKind::Restrict,
+        ChoiceKind::Art21 | ChoiceKind::DirectCareObjection | ChoiceKind::Ndo => {
+            RequestKind::Object
+        }
+    };
+    book.requests.get(&asked)
+}
+
+/// What an officer wrote; `None` where it cannot be read any more.
+fn reason(entry: &Entry) -> Option<String> {
+    let asker: Asker = serde_json::from_slice(entry.slots.get(&SlotId::Asker)?).ok()?;
+    asker.words.get("reason").cloned()
+}
+
 fn check_scopes(words: &mut Words<'_>, name: &str, scopes: Option<&[Scope]>) {
     for (n, scope) in scopes.unwrap_or_default().iter().enumerate() {
         words.scope(&format!("{name}[{n}]"), scope);
@@ -425,7 +523,12 @@ pub(super) fn as_they_stand(stored: Vec<StoredChoice>) -> Vec<StoredChoice> {
 pub(super) fn concerns(choice: &StoredChoice, agency: &AgencyId) -> bool {
     let named = match &choice.event {
         ChoiceEvent::Consent(consent) => consent.recipients.contains(agency),
-        ChoiceEvent::Choice(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => false,
+        ChoiceEvent::Choice(_)
+        | ChoiceEvent::Decided { .. }
+        | ChoiceEvent::Lifted { .. }
+        | ChoiceEvent::Stepped { .. }
+        | ChoiceEvent::ProxyGranted(_)
+        | ChoiceEvent::ProxyEnded { .. } => false,
     };
     named || choice.recorded_by == *agency
 }

@@ -44,7 +44,8 @@ impl Hub {
             let resident = one.resident;
             let beside = self.require_visible(&call, &policy, resident).await?;
             let mut words = Words::of(policy.book());
-            let event = checked(&beside, &mut words, "", new(one), at);
+            let mut event = checked(&beside, &mut words, "", new(one), at);
+            beside.evidenced(&mut event, "by")?;
             match words.done() {
                 Ok(()) => events.push((resident, beside, event)),
                 Err(HubError::Invalid(found)) => {
@@ -159,6 +160,9 @@ fn new(said: Said) -> NewConsent {
         notice,
         channel,
         assessment,
+        // A resource names nobody on record: what another than the resident said is recorded and counts for
+        // nothing.
+        proxy: None,
     }
 }
 

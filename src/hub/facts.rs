@@ -12,18 +12,18 @@ pub use judge::Judge;
 use crate::auth::Caller;
 use crate::consent;
 use crate::domain::{
-    AgencyId, Amendments, Collected, ConsentEvent, Facts, GatewayId, MatchQuality, Register,
-    RequesterFacts, ResidentFacts, RoleId,
+    AgencyId, Amendments, ChoiceKind, Collected, ConsentEvent, Facts, GatewayId, MatchQuality,
+    PurposeId, RequesterFacts, ResidentFacts, RoleId,
 };
-use crate::policy::book::RuleBook;
+use crate::policy::book::{ChoiceForce, RuleBook};
 use crate::store::{Known, Standing};
 
-/// The facts of one question by `caller` in `role` as of `at`.
+/// The facts of one question by `caller` in `role` for `purpose` as of `at`.
 #[must_use]
 pub fn gather(
     book: &RuleBook,
     caller: &Caller,
-    role: &RoleId,
+    (role, purpose): (&RoleId, &PurposeId),
     known: Known,
     standing: &Standing,
     at: Timestamp,
@@ -45,7 +45,10 @@ pub fn gather(
         Some(_) => judge.matched(&known),
         None => MatchQuality::None,
     };
-    let opt_out = judge.opt_out(&known);
+    // Where no rule asks for it, nothing of a check is said, and so nothing of it stands in the log.
+    let asked = asks_for_opt_outs(book, purpose);
+    let opt_out = judge.opt_out(&known).filter(|_| asked);
+    let checked_at = judge.checked_at(&known).filter(|_| asked);
     let mut resident = ResidentFacts {
         born: None,
         nation: nation_of(book, caller.agency()),
@@ -61,22 +64,31 @@ pub fn gather(
     if let Some(registered) = known.resident {
         (resident.born, resident.nation) = (registered.born, registered.nation);
     }
+    let proxies = consent::proxy::proxies(&known.choices);
+    let mut consents = known.consents;
+    consent::proxy::weigh(book, &proxies, &mut consents, resident.born, resident.died);
     let mut choices = consent::choices_now(&known.choices);
     choices.extend(opt_out);
     Facts {
         requester,
         resident,
-        consents: known.consents.into_iter().map(without_evidence).collect(),
+        consents: consents.into_iter().map(without_evidence).collect(),
         choices,
         suspended: book.agencies.keys().filter(|a| !judge.is_active(a)).cloned().collect(),
         apd_lapsed: book.agencies.keys().filter(|a| !judge.has_document(a)).cloned().collect(),
         registered: registered(&judge, standing),
-        ndo_checked_at: standing.registers.get(&Register::OptOuts).copied(),
+        ndo_checked_at: checked_at,
         order,
         custodian_releases,
         amendments: Amendments::default(),
         grant: None,
     }
+}
+
+/// Whether a rule for the purpose lets an opt-out stop anything.
+fn asks_for_opt_outs(book: &RuleBook, purpose: &PurposeId) -> bool {
+    let stops = ChoiceForce::Stops(ChoiceKind::Ndo);
+    book.rules.iter().any(|rule| rule.purposes.has(purpose) && rule.choices.contains(&stops))
 }
 
 /// What was shown and how is evidence; decisions neither use nor repeat it.

@@ -11,7 +11,7 @@ use super::words::Words;
 use super::{Beside, Hub, HubError};
 use crate::audit::entry::{Facet, Kind};
 use crate::auth::{Caller, HubFunction};
-use crate::domain::{Fact, FactKind, MatchQuality, RecordedFact, ResidentId};
+use crate::domain::{Fact, FactKind, MatchQuality, RecordedFact, Register, ResidentId};
 use crate::policy::PolicySnapshot;
 use crate::policy::book::{FactWriters, RuleBook};
 use crate::store::{FactVersion, FactsAbout, Receipt, Refusal, StoreError};
@@ -229,6 +229,11 @@ fn check_words(words: &mut Words<'_>, n: usize, fact: &Fact) {
         Fact::Match { matched: MatchQuality::None, .. } => {
             words.wrong(&at("match.match"), "must be certain or uncertain");
         }
+        Fact::RegisterRead { register: Register::OptOuts, .. } => {
+            let text =
+                "is no register that is read: each resident is asked about (BeginOptOutCheck)";
+            words.wrong(&at("register_read.register"), text);
+        }
         Fact::Staff { .. }
         | Fact::Relationship { .. }
         | Fact::Conflict { .. }
@@ -237,7 +242,6 @@ fn check_words(words: &mut Words<'_>, n: usize, fact: &Fact) {
         | Fact::Household { .. }
         | Fact::Factors { .. }
         | Fact::RegisterRead { .. }
-        | Fact::OptOut { .. }
         | Fact::Match { .. } => {}
     }
 }
@@ -285,7 +289,6 @@ fn check_times(words: &mut Words<'_>, n: usize, fact: &Fact, about: &Beside<'_>)
         }
         Fact::Capacity { on, .. } => past("capacity.assess_date", Some(*on)),
         Fact::Gillick { on, .. } => past("gillick.assess_date", Some(*on)),
-        Fact::OptOut { on, .. } => past("opt_out.on_date", Some(*on)),
         Fact::RegisterRead { at: read, .. } => {
             if *read > about.at {
                 words.wrong(&at("register_read.read_time"), "must not be in the future");

@@ -181,6 +181,13 @@ impl Hub {
         let (agency, person) = (call.caller.agency().clone(), call.caller.person().clone());
         let standing = self.store.standing().await?;
         let known = self.store.known(agency, person, resident, ask.purpose.clone()).await?;
-        Ok(facts::gather(policy.book(), call.caller, role, known, &standing, call.at))
+        Ok(facts::gather(
+            policy.book(),
+            call.caller,
+            (role, &ask.purpose),
+            known,
+            &standing,
+            call.at,
+        ))
     }
 }

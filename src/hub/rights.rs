@@ -1,12 +1,15 @@
 //! What becomes of choices: objections decided or taken back, restrictions lifted, consents found invalid.
 //! An event each; what was said before stands in the log.
 
+use super::choices::clock_of;
 use super::entry::Call;
 use super::{Beside, Hub, HubError, Violation};
 use crate::auth::{Caller, HubFunction};
 use crate::consent;
-use crate::domain::{ChoiceEvent, ChoiceKind, DecisionId, ObjectionState, ResidentId};
+use crate::consent::standing::{Change, Course, courses, next};
+use crate::domain::{Choice, ChoiceEvent, ChoiceStep, DecisionId, ObjectionState, ResidentId};
 use crate::policy::PolicySnapshot;
+use crate::policy::book::Told;
 use crate::store::Receipt;
 
 /// What a privacy officer says of a choice.
@@ -21,27 +24,71 @@ pub struct Finding {
 }
 
 impl Hub {
-    /// Upholds or rejects an objection (UK GDPR Art 21).
+    /// Upholds or rejects an objection (UK GDPR Art 21), once. Gives where the resident can complain, where it is
+    /// rejected (Art 12(4)).
     ///
     /// # Errors
-    /// When the caller is no privacy officer, or there is no such objection.
+    /// When the caller is no privacy officer, there is no such objection, it is decided or was taken back, or the
+    /// policy does not say where to complain.
     pub async fn decide_objection(
         &self,
         caller: &Caller,
         finding: Finding,
         upheld: bool,
-    ) -> Result<Receipt, HubError> {
+    ) -> Result<(Receipt, Option<Told>), HubError> {
         let at = self.clock.now();
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/DecideObjection";
         let call = self.call(rpc, caller, &policy, at);
-        let kind = self.officer_s(&call, &policy, finding.resident, finding.choice).await?;
-        if kind != ChoiceKind::Art21 {
-            return Err(wrong("must be an objection under art21"));
+        self.require_officer(&call, &policy, finding.resident).await?;
+        let (choice, course) = self.course_of(&call, finding.resident, finding.choice).await?;
+        let complaint = policy.book().telling.complaint.clone().filter(|_| !upheld);
+        if let Some(done) = self.done_before(&call).await? {
+            return Ok((done.receipt, complaint));
+        }
+        let change = if upheld { Change::Uphold } else { Change::Reject };
+        next(course.state, change).map_err(|error| wrong(&error.to_string()))?;
+        if !upheld && complaint.is_none() {
+            let what = "cannot be rejected: words/told.csv of the policy in force has no line complaint-route";
+            return Err(HubError::Invalid(vec![Violation::new("upheld", what)]));
         }
         let state = if upheld { ObjectionState::Upheld } else { ObjectionState::Rejected };
         let event = ChoiceEvent::Decided { of: finding.choice, state, at };
-        let (what, reason) = (format!("{kind}|{state}"), Some(finding.reason));
+        let (what, reason) = (format!("{}|{state}", choice.kind), Some(finding.reason));
+        let made = self.record_event_because(&call, finding.resident, what, event, reason).await;
+        Ok((made?.1, complaint))
+    }
+
+    /// Records what else becomes of an objection or a restriction.
+    ///
+    /// # Errors
+    /// When the caller is no privacy officer, there is no such choice, or the step cannot follow.
+    pub async fn advance_choice(
+        &self,
+        caller: &Caller,
+        finding: Finding,
+        step: ChoiceStep,
+    ) -> Result<Receipt, HubError> {
+        let at = self.clock.now();
+        let policy = self.policy()?;
+        let call = self.call("weir.hub.v1.ChoiceService/AdvanceChoice", caller, &policy, at);
+        self.require_officer(&call, &policy, finding.resident).await?;
+        let (choice, course) = self.course_of(&call, finding.resident, finding.choice).await?;
+        if let Some(done) = self.done_before(&call).await? {
+            return Ok(done.receipt);
+        }
+        let book = policy.book();
+        let possible = match step {
+            ChoiceStep::Extended => {
+                let today = at.to_zoned(book.place.zone.clone()).date();
+                course.may_extend(clock_of(book, choice.kind), &choice, today)
+            }
+            ChoiceStep::Kept => next(course.state, Change::Keep).map(drop),
+            ChoiceStep::Told => next(course.state, Change::Tell).map(drop),
+        };
+        possible.map_err(|error| wrong(&error.to_string()))?;
+        let event = ChoiceEvent::Stepped { of: finding.choice, step, at };
+        let (what, reason) = (format!("{}|{step}", choice.kind), Some(finding.reason));
         let made = self.record_event_because(&call, finding.resident, what, event, reason).await;
         Ok(made?.1)
     }
@@ -49,7 +96,7 @@ impl Hub {
     /// Takes an objection back.
     ///
     /// # Errors
-    /// When there is no such objection, or the resident is not to be known.
+    /// When there is no such objection, it has no force any more, or the resident is not to be known.
     pub async fn withdraw_objection(
         &self,
         caller: &Caller,
@@ -61,18 +108,20 @@ impl Hub {
         let rpc = "weir.hub.v1.ChoiceService/WithdrawObjection";
         let call = self.call(rpc, caller, &policy, at);
         self.require_visible(&call, &policy, resident).await?;
-        let kind = self.kind_of(&call, resident, choice).await?;
-        if !matches!(kind, ChoiceKind::Art21 | ChoiceKind::DirectCareObjection) {
-            return Err(wrong("must be an objection"));
+        let (one, course) = self.course_of(&call, resident, choice).await?;
+        if let Some(done) = self.done_before(&call).await? {
+            return Ok(done.receipt);
         }
+        next(course.state, Change::Withdraw).map_err(|error| wrong(&error.to_string()))?;
         let event = ChoiceEvent::Lifted { of: choice, at };
-        Ok(self.record_event(&call, resident, format!("{kind}|lifted"), event).await?.1)
+        let what = format!("{}|lifted", one.kind);
+        Ok(self.record_event(&call, resident, what, event).await?.1)
     }
 
-    /// Lifts a restriction (UK GDPR Art 18(3)).
+    /// Lifts a restriction of which the resident was told that it will be lifted (UK GDPR Art 18(3)).
     ///
     /// # Errors
-    /// When the caller is no privacy officer, or there is no such restriction.
+    /// When the caller is no privacy officer, there is no such restriction, or telling was not recorded.
     pub async fn lift_restriction(
         &self,
         caller: &Caller,
@@ -82,12 +131,14 @@ impl Hub {
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.ChoiceService/LiftRestriction";
         let call = self.call(rpc, caller, &policy, at);
-        let kind = self.officer_s(&call, &policy, finding.resident, finding.choice).await?;
-        if kind != ChoiceKind::Art18 {
-            return Err(wrong("must be a restriction"));
+        self.require_officer(&call, &policy, finding.resident).await?;
+        let (choice, course) = self.course_of(&call, finding.resident, finding.choice).await?;
+        if let Some(done) = self.done_before(&call).await? {
+            return Ok(done.receipt);
         }
+        next(course.state, Change::Lift).map_err(|error| wrong(&error.to_string()))?;
         let event = ChoiceEvent::Lifted { of: finding.choice, at };
-        let (what, reason) = (format!("{kind}|lifted"), Some(finding.reason));
+        let (what, reason) = (format!("{}|lifted", choice.kind), Some(finding.reason));
         let made = self.record_event_because(&call, finding.resident, what, event, reason).await;
         Ok(made?.1)
     }
@@ -112,7 +163,10 @@ impl Hub {
             ChoiceEvent::Consent(_)
             | ChoiceEvent::Choice(_)
             | ChoiceEvent::Decided { .. }
-            | ChoiceEvent::Lifted { .. } => None,
+            | ChoiceEvent::Lifted { .. }
+            | ChoiceEvent::Stepped { .. }
+            | ChoiceEvent::ProxyGranted(_)
+            | ChoiceEvent::ProxyEnded { .. } => None,
         });
         let Some(consent) = consent else {
             return Err(self.nobody(&call, finding.resident).await);
@@ -139,34 +193,18 @@ impl Hub {
         Ok(beside)
     }
 
-    async fn officer_s(
-        &self,
-        call: &Call<'_>,
-        policy: &PolicySnapshot,
-        resident: ResidentId,
-        choice: DecisionId,
-    ) -> Result<ChoiceKind, HubError> {
-        self.require_officer(call, policy, resident).await?;
-        self.kind_of(call, resident, choice).await
-    }
-
-    /// The kind of an objection or restriction of the resident.
-    async fn kind_of(
+    /// An objection or a restriction of the resident, with what became of it.
+    async fn course_of(
         &self,
         call: &Call<'_>,
         resident: ResidentId,
         choice: DecisionId,
-    ) -> Result<ChoiceKind, HubError> {
+    ) -> Result<(Choice, Course), HubError> {
         let stored = self.store.choices(resident).await?;
-        let found = stored.into_iter().find_map(|stored| match stored.event {
-            ChoiceEvent::Choice(found) if stored.id == choice => Some(found.kind),
-            ChoiceEvent::Consent(_)
-            | ChoiceEvent::Choice(_)
-            | ChoiceEvent::Decided { .. }
-            | ChoiceEvent::Lifted { .. } => None,
-        });
+        let events: Vec<_> = stored.into_iter().map(|one| (one.id, one.event)).collect();
+        let found = courses(&events).into_iter().find(|(id, _, _)| *id == choice);
         match found {
-            Some(kind) => Ok(kind),
+            Some((_, choice, course)) => Ok((choice, course)),
             None => Err(self.nobody(call, resident).await),
         }
     }

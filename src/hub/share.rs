@@ -267,7 +267,8 @@ impl Hub {
         let resident = *resident;
         let known = known.get(&(resident, ask.purpose.clone())).cloned().ok_or(HubError::Broken)?;
         let book = policy.book();
-        let mut facts = facts::gather(book, call.caller, role, known, standing, call.at);
+        let mut facts =
+            facts::gather(book, call.caller, (role, &ask.purpose), known, standing, call.at);
         facts.grant.clone_from(&relied.grant);
         let decision = policy.decide(ask, &facts, call.at);
         if let Some(fault) = &decision.fault {

@@ -462,7 +462,12 @@ fn shows(book: &RuleBook, choice: &StoredChoice) -> bool {
             (consent.recipients.iter().collect(), consent.purposes.iter().collect())
         }
         ChoiceEvent::Choice(choice) => (Vec::new(), choice.purpose.iter().collect()),
-        ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => return false,
+        // What became of choices stands in them; who may speak for the resident is another person's data.
+        ChoiceEvent::Decided { .. }
+        | ChoiceEvent::Lifted { .. }
+        | ChoiceEvent::Stepped { .. }
+        | ChoiceEvent::ProxyGranted(_)
+        | ChoiceEvent::ProxyEnded { .. } => return false,
     };
     let sealed = |purpose: &PurposeId| {
         let rule = book.visibility.purposes.get(purpose);

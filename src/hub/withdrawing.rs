@@ -30,6 +30,8 @@ pub struct PurposeWithdrawal {
     pub purpose: PurposeId,
     /// Who takes it back, and when.
     pub taken: TakenBack,
+    /// The proxy who does; `None`: who gave it, where that is the same.
+    pub proxy: Option<DecisionId>,
 }
 
 /// What became of it.
@@ -82,7 +84,11 @@ impl Hub {
         if let Some(done) = self.done_before(&call).await? {
             return settled_before(done);
         }
-        let routed = self.routed(&call, &beside, &said).await?;
+        let mut routed = self.routed(&call, &beside, &said).await?;
+        for (_, event) in &mut routed.ends {
+            event.proxy = said.proxy.or(event.proxy);
+            routed.unheard |= beside.evidenced(event, "proxy")?.is_some();
+        }
         let (settled, choices) = settle(&call, &beside, &policy, &said, routed)?;
         let entry = {
             let request = Request {

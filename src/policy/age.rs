@@ -5,7 +5,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 /// The day on which `at` falls.
-pub(super) fn day_of(at: Timestamp, zone: &TimeZone) -> Date {
+#[must_use]
+pub fn day_of(at: Timestamp, zone: &TimeZone) -> Date {
     at.to_zoned(zone.clone()).date()
 }
 
@@ -23,12 +24,14 @@ pub fn is_at_least(born: Option<Date>, age: i16, day: Date) -> bool {
 }
 
 /// True when somebody born on `born` is under `age` on `day`; unknown birth fails.
-pub(super) fn is_under(born: Option<Date>, age: i16, day: Date) -> bool {
+#[must_use]
+pub fn is_under(born: Option<Date>, age: i16, day: Date) -> bool {
     born.and_then(|born| birthday(born, age)).is_some_and(|birthday| day < birthday)
 }
 
 /// The last moment of `day` that is still `day`, in whole seconds.
-pub(super) fn end_of(day: Date, zone: &TimeZone) -> Option<Timestamp> {
+#[must_use]
+pub fn end_of(day: Date, zone: &TimeZone) -> Option<Timestamp> {
     let next = day.tomorrow().ok()?.to_zoned(zone.clone()).ok()?;
     next.timestamp().checked_sub(jiff::SignedDuration::from_secs(1)).ok()
 }

@@ -1,6 +1,7 @@
 //! The rule book as plain data, after the strict loader has accepted every word of it.
 
 mod notice;
+mod proxy;
 mod rule;
 mod sight;
 
@@ -13,11 +14,12 @@ use jiff::tz::TimeZone;
 use super::lint::Severity;
 use crate::domain::{
     AgencyId, AgreementId, AgreementStatus, BasisId, CategoryId, Code, Duty, ExemptionId, FactKind,
-    FieldId, FlagId, GatewayId, HubFunction, KeptKind, NoticeId, OutcomeId, OverrideId, PurposeId,
-    RequestKind, RoleId,
+    FieldId, FlagId, GatewayId, Giver, HubFunction, KeptKind, NoticeId, OutcomeId, OverrideId,
+    PurposeId, RequestKind, RoleId,
 };
 
 pub use notice::{Notice, NoticeVersion, Parties, Party, Wording};
+pub use proxy::{ProxyAge, ProxyRule, ProxyVoice};
 pub use rule::{Cell, ChoiceForce, Despite, Effect, Ground, Only, Rule, When};
 pub use sight::{
     Exemption, ExemptionUse, RequestRule, Sight, SightRule, Telling, Told, Visibility,
@@ -72,6 +74,8 @@ pub struct RuleBook {
     /// `words/exemptions.csv`: why something is not given to its own resident, or not erased. Empty without the
     /// file: there is no such reason.
     pub exemptions: BTreeMap<ExemptionId, Exemption>,
+    /// `words/proxies.csv`: who may speak for a resident. Empty without the file: nobody.
+    pub proxies: BTreeMap<Giver, ProxyRule>,
     /// `words/overrides.csv`.
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     /// `words/reviews.csv`: every override exactly once.

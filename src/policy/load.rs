@@ -8,6 +8,7 @@ mod figures;
 mod lints;
 mod notices;
 mod promises;
+mod proxies;
 mod read;
 mod retention;
 mod reviews;
@@ -167,6 +168,7 @@ pub fn load(files: &Files) -> Result<RuleBook, Vec<Finding>> {
             telling: words.telling,
             requests: words.requests,
             exemptions: words.exemptions,
+            proxies: words.proxies,
             overrides: words.overrides,
             reviews: words.reviews,
             outcomes: words.outcomes,

@@ -1,6 +1,7 @@
 //! What every engine of the store must do, as cases that run on each of them. A further engine is an
 //! [`Engine`] and one line at the end of this file.
 
+mod checks;
 pub(super) mod knowledge;
 mod log;
 mod people;
@@ -218,6 +219,7 @@ pub(super) fn consent(state: ConsentState, at: &str, purpose: &str) -> ConsentEv
         freely_given: true,
         parts: BTreeSet::new(),
         collected: Default::default(),
+        proxy: None,
     }
 }
 
@@ -241,6 +243,8 @@ macro_rules! engine {
                 a_release_is_taken_back_scope_by_scope,
                 standing_is_what_was_said_last, consents_come_by_purpose_and_whole,
                 a_choice_is_of_somebody_and_once, choices_of_one_call_are_all_or_none;
+            checks: a_check_says_of_everybody_asked_and_nobody_else,
+                an_answer_that_is_wrong_changes_nothing, a_check_that_is_too_old_is_gone;
             shelf: shelving_is_all_or_none, a_row_replaces_its_category_and_nothing_else,
                 of_two_local_ids_the_later_publication_wins, what_is_retracted_is_gone,
                 what_is_held_comes_page_by_page;

@@ -8,6 +8,7 @@ pub mod heads;
 pub mod keys;
 mod known;
 pub mod log;
+mod opt_out;
 mod people;
 pub mod policies;
 mod proofs;
@@ -31,9 +32,9 @@ use self::keys::Keyring;
 use self::log::{Log, sqlite};
 use self::readers::Readers;
 use super::{
-    Candidate, Erased, FactVersion, FactsAbout, HeldRecord, KeptPolicy, Known, LegalHold, LocalId,
-    Page, Receipt, Resident, Search, ShelfReport, ShelfRow, SignedHead, Standing, Store,
-    StoreError, StoredChoice, StoredEntry,
+    Asking, Candidate, CheckFault, Erased, FactVersion, FactsAbout, HeldRecord, KeptPolicy, Known,
+    LegalHold, LocalId, Page, Receipt, Resident, Search, ShelfReport, ShelfRow, SignedHead,
+    Standing, Store, StoreError, StoredChoice, StoredEntry,
 };
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{
@@ -44,7 +45,7 @@ use crate::domain::{
 /// The operational file.
 const FILE: &str = "hub.db";
 /// The schema that this program writes.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// The store of one hub in one folder.
 pub struct SqliteStore {
@@ -157,10 +158,11 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// What makes each version of the one before.
-const SCHEMAS: [(i64, &str); 3] = [
+const SCHEMAS: [(i64, &str); 4] = [
     (2, include_str!("sqlite/schema.sql")),
     (3, include_str!("sqlite/schema-3.sql")),
     (4, include_str!("sqlite/schema-4.sql")),
+    (5, include_str!("sqlite/schema-5.sql")),
 ];
 
 /// A step, whole or not at all.
@@ -419,6 +421,53 @@ impl Store for SqliteStore {
     async fn holds(&self, limit: usize) -> Result<Vec<LegalHold>, StoreError> {
         let keys = self.keys();
         self.read(move |c| erasing::holds(c, &keys, limit)).await
+    }
+
+    async fn begin_check(
+        &self,
+        reference: DecisionId,
+        made: Timestamp,
+        asking: Asking,
+        entry: Entry,
+    ) -> Result<Result<(Vec<String>, Receipt), CheckFault>, StoreError> {
+        let keys = self.keys();
+        self.changes
+            .make_if(entry, move |t| opt_out::begin(t, &keys, reference, made, &asking))
+            .await
+    }
+
+    async fn asked_numbers(
+        &self,
+        reference: DecisionId,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let keys = self.keys();
+        self.read(move |c| opt_out::numbers(c, &keys, reference)).await
+    }
+
+    async fn end_check(
+        &self,
+        reference: DecisionId,
+        clear: Vec<String>,
+        oldest: Timestamp,
+        entry: Entry,
+    ) -> Result<Result<(Timestamp, Receipt), CheckFault>, StoreError> {
+        let keys = self.keys();
+        self.changes
+            .make_if(entry, move |t| opt_out::end(t, &keys, reference, &clear, oldest))
+            .await
+    }
+
+    async fn forget_checks(&self, oldest: Timestamp) -> Result<u64, StoreError> {
+        if !self.read(move |c| opt_out::is_due(c, oldest)).await? {
+            return Ok(0);
+        }
+        // No entry: how many there were, and when, is no business of a log that is kept for years.
+        let changes = Arc::clone(&self.changes);
+        self.changes
+            .in_turn(async move {
+                changes.write(move |t| opt_out::forget(t, oldest).map(|gone| (true, gone))).await
+            })
+            .await
     }
 
     async fn purge_expired(&self, limit: usize) -> Result<u64, StoreError> {

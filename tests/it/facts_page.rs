@@ -26,10 +26,14 @@ const SOURCES: &[(&str, &str)] = &[
     ("resident.parent_of_case", "`household`"),
     ("resident.disadvantages", "`factors`"),
     ("consents", "ChoiceService.RecordConsent, WithdrawConsent, InvalidateConsent"),
+    (
+        "consents.evidence",
+        "a proxy on record who could speak so (ChoiceService.GrantProxy, EndProxy)",
+    ),
     ("consents.gillick", "`gillick`: a child's own yes is recorded as competent only with it"),
     (
         "choices",
-        "ChoiceService.RecordObjection, DecideObjection, WithdrawObjection, SetRestriction, LiftRestriction; `opt-out`",
+        "ChoiceService.RecordObjection, DecideObjection, WithdrawObjection, SetRestriction, AdvanceChoice, LiftRestriction; `opt-out`",
     ),
     ("agreements", "the policy folder, `agreements/*.toml`"),
     ("gateways", "the policy folder, `words/gateways.csv`"),
@@ -37,7 +41,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("suspended", "`agency`"),
     ("apd_lapsed", "`policy-document`"),
     ("registered", "`registered`"),
-    ("ndo_checked_at", "`register-read` of `opt-outs`"),
+    ("ndo_checked_at", "FactService.BeginOptOutCheck, ApplyOptOutCheck; `weir ndo`"),
     ("order", "`order`"),
     ("custodian_release", "`release`: every custodian who has closed the location must let it out"),
 ];
@@ -84,7 +88,7 @@ const IMPORT: &str = r#"
 | `agency` | `agency`, `active` |
 | `policy-document` | `agency`, `until` (day) |
 | `registered` | `gateway`, `registered` |
-| `register-read` | `register` (opt-outs, flags, deaths), `at` (time) |
+| `register-read` | `register` (flags, deaths), `at` (time) |
 | `opt-out` | `resident`, `on` (day), `lifted` (time) |
 | `match` | `resident`, `matched` (certain, uncertain) |
 | `order` | `resident`, `order` (`id`, `to`, `fields`, `from`, `until`, `sealed_copy`), `copy_sha256` |

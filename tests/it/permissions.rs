@@ -240,6 +240,44 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             .encode_to_vec(),
         ),
         (
+            "ChoiceService/AdvanceChoice",
+            pb::AdvanceChoiceRequest {
+                choice: choice.clone(),
+                step: "told".to_owned(),
+                reason: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "ChoiceService/GrantProxy",
+            pb::GrantProxyRequest {
+                resident: AISHA.path(),
+                proxy: Some(pb::Proxy {
+                    kind: "advocate".to_owned(),
+                    person_name: "Somebody Close".to_owned(),
+                    evidence: "written-authority".to_owned(),
+                    ..Default::default()
+                }),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "ChoiceService/EndProxy",
+            pb::EndProxyRequest {
+                proxy: format!("{}/proxies/{id}", AISHA.path()),
+                end_time: None,
+                reason: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "ChoiceService/ListProxies",
+            pb::ListProxiesRequest { resident: AISHA.path(), ..Default::default() }.encode_to_vec(),
+        ),
+        (
             "ChoiceService/InvalidateConsent",
             pb::InvalidateConsentRequest {
                 choice: choice.clone(),
@@ -271,6 +309,12 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             pb::RecordFactsRequest { facts: vec![fact], request_id: none() }.encode_to_vec(),
         ),
         ("FactService/ListFacts", vec![]),
+        ("FactService/BeginOptOutCheck", vec![]),
+        (
+            "FactService/ApplyOptOutCheck",
+            pb::ApplyOptOutCheckRequest { reference: id.to_owned(), ..Default::default() }
+                .encode_to_vec(),
+        ),
         ("AuditService/SearchEntries", vec![]),
         (
             "AuditService/GetEntry",

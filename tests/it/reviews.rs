@@ -377,6 +377,7 @@ async fn consent(place: &Place, state: ConsentState) {
         freely_given: true,
         parts: [].into(),
         collected: Default::default(),
+        proxy: None,
     };
     let choice = StoredChoice {
         id: DecisionId::from_uuid(Uuid::new_v4()),

@@ -43,6 +43,7 @@ prop_compose! {
             gillick,
             freely_given: free,
             parts,
+            proxy: None,
             collected: Collected {
                 notice: language.map(|language| NoticeShown {
                     id: "befriending".parse().unwrap(),

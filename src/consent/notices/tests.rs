@@ -34,6 +34,7 @@ fn yes() -> ConsentEvent {
         gillick: false,
         freely_given: true,
         parts: [].into(),
+        proxy: None,
         collected: Collected::default(),
     }
 }

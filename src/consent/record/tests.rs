@@ -25,6 +25,7 @@ fn yes(book: &RuleBook) -> ConsentEvent {
         gillick: false,
         freely_given: true,
         parts: [].into(),
+        proxy: None,
         collected: Collected {
             notice: None,
             channel: Some(Channel::Telephone),

@@ -30,6 +30,7 @@ fn yes(by: Giver, when: &str) -> ConsentEvent {
         gillick: false,
         freely_given: true,
         parts: [].into(),
+        proxy: None,
         collected: Collected::default(),
     }
 }

@@ -3,18 +3,22 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use super::proxy::{proxy_name, proxy_of};
 use super::record::{ResidentPage, read_token, token};
+use super::rights::told_message;
 use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message, words};
 use crate::consent::TakenBack;
 use crate::consent::notices::NoticeRef;
+use crate::consent::standing::begin;
 use crate::domain::{
-    AgencyId, Channel, Choice, ChoiceKind, Collected, ConsentEvent, ConsentKind, ConsentState,
-    DecisionId, Giver, IdError, Language, NoticeShown, PurposeId, ResidentId, Scope, StatutoryPart,
+    AgencyId, Channel, Choice, ChoiceKind, ChoiceStep, Collected, ConsentEvent, ConsentKind,
+    ConsentState, DecisionId, Giver, IdError, Language, NoticeShown, PurposeId, ResidentId, Scope,
+    StatutoryPart,
 };
 use crate::grpc::pb;
 use crate::hub::{
-    ConsentReceipt, Finding, NewConsent, NewObjection, NewRestriction, PurposeWithdrawal, Settled,
-    Withdrawal,
+    ConsentReceipt, Finding, ListedChoice, NewConsent, NewObjection, NewRestriction,
+    PurposeWithdrawal, Settled, Stand, Withdrawal,
 };
 use crate::limits;
 use crate::store::{ChoiceEvent, Receipt, StoredChoice};
@@ -71,6 +75,7 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
             notice,
             channel,
             assessment,
+            proxy,
         } = consent;
         let kind = check.one_of("consent.kind", &kind, ConsentKind::ALL);
         let state = check.one_of("consent.state", &state, ConsentState::ALL);
@@ -88,6 +93,7 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
             .collect();
         let covered = fields(&mut check, "consent.fields", &covered);
         check.count("consent.parts", parts.len(), 0, StatutoryPart::ALL.len());
+        let proxy = proxy_of(&mut check, "consent.proxy", &proxy, resident);
         let parts = parts
             .iter()
             .take(StatutoryPart::ALL.len())
@@ -108,6 +114,7 @@ impl TryFrom<pb::RecordConsentRequest> for NewConsent {
                 fields: covered,
                 by,
                 evidence,
+                proxy,
                 gillick,
                 freely_given,
                 parts,
@@ -162,6 +169,7 @@ pub fn settled_response(
         objection: objection.map(|one| choice_name(resident, one)).unwrap_or_default(),
         told: Some(pb::Told { en, cy }),
         goes_on_under: goes_on.into_iter().collect(),
+        not_counted: String::new(),
     }
 }
 
@@ -179,6 +187,7 @@ impl TryFrom<pb::WithdrawConsentRequest> for Withdrawn {
             channel,
             resident,
             purpose,
+            proxy,
         } = message;
         let mut check = Check::default();
         let of_purpose = choice.is_empty() && !(resident.is_empty() && purpose.is_empty());
@@ -191,15 +200,18 @@ impl TryFrom<pb::WithdrawConsentRequest> for Withdrawn {
         let taken = by.map(|by| TakenBack { at, by, evidence, gillick, channel });
         if of_purpose {
             let resident = check.resident("resident", &resident);
+            let proxy = proxy_of(&mut check, "proxy", &proxy, resident);
             let purpose = check.word("purpose", &purpose);
             let said = resident.zip(purpose).zip(taken).map(|((resident, purpose), taken)| {
-                Self::Purpose(PurposeWithdrawal { resident, purpose, taken })
+                Self::Purpose(PurposeWithdrawal { resident, purpose, taken, proxy })
             });
             return check.done(said);
         }
         let choice = check.choice("choice", &choice);
+        let of = choice.map(|(resident, _)| resident);
+        let proxy = proxy_of(&mut check, "proxy", &proxy, of);
         let withdrawal = choice.zip(taken).map(|((resident, choice), taken)| {
-            Self::Consent(Withdrawal { resident, choice, taken })
+            Self::Consent(Withdrawal { resident, choice, taken, proxy })
         });
         check.done(withdrawal)
     }
@@ -266,7 +278,7 @@ impl TryFrom<pb::ListChoicesRequest> for ResidentPage {
 #[must_use]
 pub fn list_response(
     page: &ResidentPage,
-    choices: Vec<StoredChoice>,
+    choices: Vec<ListedChoice>,
     receipt: &Receipt,
 ) -> pb::ListChoicesResponse {
     let name = resident_name(page.resident);
@@ -387,13 +399,22 @@ impl TryFrom<pb::WithdrawObjectionRequest> for TakenObjection {
     }
 }
 
-pub(super) fn choice_message(resident: ResidentId, stored: StoredChoice) -> Option<pb::Choice> {
-    let StoredChoice { id, recorded_by, recorded_at, event } = stored;
+pub(super) fn choice_message(resident: ResidentId, listed: ListedChoice) -> Option<pb::Choice> {
+    let ListedChoice { choice, stand } = listed;
+    let StoredChoice { id, recorded_by, recorded_at, event } = choice;
     let event = match event {
-        ChoiceEvent::Consent(consent) => pb::choice::Event::Consent(consent_message(consent)),
-        ChoiceEvent::Choice(choice) => pb::choice::Event::Objection(objection_message(choice)),
-        // Put into the objection that they are about: never listed by themselves.
-        ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => return None,
+        ChoiceEvent::Consent(consent) => {
+            pb::choice::Event::Consent(consent_message(resident, consent))
+        }
+        ChoiceEvent::Choice(choice) => {
+            pb::choice::Event::Objection(objection_message(choice, stand))
+        }
+        // Put into the objection that they are about, or listed as proxies: never listed by themselves.
+        ChoiceEvent::Decided { .. }
+        | ChoiceEvent::Lifted { .. }
+        | ChoiceEvent::Stepped { .. }
+        | ChoiceEvent::ProxyGranted(_)
+        | ChoiceEvent::ProxyEnded { .. } => return None,
     };
     Some(pb::Choice {
         name: choice_name(resident, id),
@@ -403,7 +424,7 @@ pub(super) fn choice_message(resident: ResidentId, stored: StoredChoice) -> Opti
     })
 }
 
-fn consent_message(consent: ConsentEvent) -> pb::Consent {
+fn consent_message(resident: ResidentId, consent: ConsentEvent) -> pb::Consent {
     let ConsentEvent {
         kind,
         state,
@@ -418,6 +439,7 @@ fn consent_message(consent: ConsentEvent) -> pb::Consent {
         freely_given,
         parts,
         collected,
+        proxy,
     } = consent;
     let Collected { notice, channel, assessment } = collected;
     pb::Consent {
@@ -436,6 +458,7 @@ fn consent_message(consent: ConsentEvent) -> pb::Consent {
         notice: notice.map(notice_message),
         channel: channel.map(|channel| channel.to_string()).unwrap_or_default(),
         assessment: assessment.map(String::from).unwrap_or_default(),
+        proxy: proxy.map(|id| proxy_name(resident, id)).unwrap_or_default(),
     }
 }
 
@@ -449,18 +472,45 @@ fn notice_message(shown: NoticeShown) -> pb::NoticeShown {
     }
 }
 
-fn objection_message(choice: Choice) -> pb::Objection {
-    let Choice { kind, on, fields, lifted, purpose, state } = choice;
-    let state = match kind {
-        ChoiceKind::Art21 => state.to_string(),
-        ChoiceKind::DirectCareObjection | ChoiceKind::Ndo | ChoiceKind::Art18 => String::new(),
-    };
-    pb::Objection {
+fn objection_message(choice: Choice, stand: Option<Stand>) -> pb::Objection {
+    let Choice { kind, on, fields, lifted, purpose, state: _ } = choice;
+    let state = stand.as_ref().map_or(begin(kind), |stand| stand.course.state);
+    let mut message = pb::Objection {
         kind: kind.to_string(),
         on_date: on.to_string(),
         fields: words(fields.unwrap_or_default()),
         purpose: purpose.map(String::from).unwrap_or_default(),
-        state,
+        state: state.as_str().to_owned(),
         lifted_time: lifted.map(time_message),
+        ..Default::default()
+    };
+    if let Some(Stand { course, decide_by, overdue, reason, complaint }) = stand {
+        message.decide_by_date = decide_by.map(|day| day.to_string()).unwrap_or_default();
+        message.overdue = overdue;
+        message.extended = course.extended;
+        message.told_time = course.told.map(time_message);
+        message.decision_reason = reason.unwrap_or_default();
+        message.complaint_route = complaint.map(told_message);
+    }
+    message
+}
+
+/// What becomes of an objection or a restriction.
+pub struct Advancing {
+    /// Which, and why.
+    pub finding: Finding,
+    /// What.
+    pub step: ChoiceStep,
+}
+
+impl TryFrom<pb::AdvanceChoiceRequest> for Advancing {
+    type Error = Violations;
+
+    fn try_from(message: pb::AdvanceChoiceRequest) -> Result<Self, Violations> {
+        let pb::AdvanceChoiceRequest { choice, step, reason, request_id: _ } = message;
+        let mut check = Check::default();
+        let finding = finding(&mut check, &choice, reason);
+        let step = check.one_of("step", &step, ChoiceStep::ALL);
+        check.done(finding.zip(step).map(|(finding, step)| Self { finding, step }))
     }
 }

@@ -254,12 +254,6 @@ impl One<'_> {
                 resident: self.resident("factors.resident", &resident)?,
                 count,
             }),
-            Kind::OptOut(pb::OptOutFact { resident, on_date, lifted_time }) => {
-                let resident = self.resident("opt_out.resident", &resident);
-                let on = self.set_day("opt_out.on_date", &on_date);
-                let lifted = self.time("opt_out.lifted_time", lifted_time);
-                Some(Fact::OptOut { resident: resident?, on: on?, lifted })
-            }
             Kind::Match(pb::MatchFact { resident, r#match }) => {
                 let resident = self.resident("match.resident", &resident);
                 let at = self.at("match.match");
@@ -441,11 +435,6 @@ fn fact_message(fact: Fact) -> Kind {
         Fact::RegisterRead { register, at } => Kind::RegisterRead(pb::RegisterReadFact {
             register: register.to_string(),
             read_time: Some(time_message(at)),
-        }),
-        Fact::OptOut { resident, on, lifted } => Kind::OptOut(pb::OptOutFact {
-            resident: resident_name(resident),
-            on_date: on.to_string(),
-            lifted_time: lifted.map(time_message),
         }),
         Fact::Match { resident, matched } => Kind::Match(pb::MatchFact {
             resident: resident_name(resident),

@@ -146,7 +146,9 @@ impl TryFrom<pb::GetVisibilityFiguresRequest> for super::Nothing {
     }
 }
 
-pub(super) fn told_message(told: Told) -> pb::Told {
+/// The same words in each language.
+#[must_use]
+pub fn told_message(told: Told) -> pb::Told {
     let Told { en, cy } = told;
     pb::Told { en, cy }
 }

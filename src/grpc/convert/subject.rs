@@ -7,7 +7,7 @@ use super::rights::{said, seen_message, told_message};
 use super::{Check, Violations, receipt_message, time_message};
 use crate::domain::DecisionId;
 use crate::grpc::pb;
-use crate::hub::{CopyPart, Draft, ReviewingAccess, SettledAccess, Verified};
+use crate::hub::{CopyPart, Draft, ListedChoice, ReviewingAccess, SettledAccess, Verified};
 
 /// Most fields that one review names.
 const ITEMS_MAX: usize = 500;
@@ -160,7 +160,9 @@ pub fn part_message(part: CopyPart) -> Option<pb::ExportSubjectAccessResponse> {
                 categories: categories.into_iter().map(told_message).collect(),
             })
         }
-        CopyPart::Choice(resident, choice) => Part::Choice(choice_message(resident, *choice)?),
+        CopyPart::Choice(resident, choice) => {
+            Part::Choice(choice_message(resident, ListedChoice { choice: *choice, stand: None })?)
+        }
         CopyPart::Released(release) => Part::Disclosure(seen_message(*release)),
         CopyPart::End { parts, receipt } => Part::End(pb::SubjectEnd {
             part_count: i64::try_from(parts).unwrap_or(i64::MAX),

@@ -15,10 +15,11 @@ impl pb::choice_service_server::ChoiceService for Desk {
         let (caller, new): (_, crate::hub::NewConsent) = self.write(request).await?;
         let resident = new.resident;
         let done = self.hub.record_consent(&caller, new).await;
-        let (choice, receipt) = done.map_err(status::of_hub)?;
+        let (choice, receipt, unbacked) = done.map_err(status::of_hub)?;
         Ok(Response::new(pb::RecordConsentResponse {
             choice: convert::choice_name(resident, choice),
             receipt: Some(receipt_message("events", &receipt)),
+            not_counted: unbacked.map(|why| why.to_string()).unwrap_or_default(),
         }))
     }
 
@@ -38,10 +39,11 @@ impl pb::choice_service_server::ChoiceService for Desk {
         };
         let resident = taken.resident;
         let done = self.hub.withdraw_consent(&caller, taken).await;
-        let (choice, receipt) = done.map_err(status::of_hub)?;
+        let (choice, receipt, unbacked) = done.map_err(status::of_hub)?;
         Ok(Response::new(pb::WithdrawConsentResponse {
             choice: convert::choice_name(resident, choice),
             receipt: Some(receipt_message("events", &receipt)),
+            not_counted: unbacked.map(|why| why.to_string()).unwrap_or_default(),
             ..Default::default()
         }))
     }
@@ -66,8 +68,20 @@ impl pb::choice_service_server::ChoiceService for Desk {
     ) -> Reply<pb::DecideObjectionResponse> {
         let (caller, verdict): (_, convert::Verdict) = self.write(request).await?;
         let done = self.hub.decide_objection(&caller, verdict.finding, verdict.upheld).await;
+        let (receipt, complaint) = done.map_err(status::of_hub)?;
+        let receipt = Some(receipt_message("events", &receipt));
+        let complaint_route = complaint.map(convert::told_message);
+        Ok(Response::new(pb::DecideObjectionResponse { receipt, complaint_route }))
+    }
+
+    async fn advance_choice(
+        &self,
+        request: Request<pb::AdvanceChoiceRequest>,
+    ) -> Reply<pb::AdvanceChoiceResponse> {
+        let (caller, wish): (_, convert::Advancing) = self.write(request).await?;
+        let done = self.hub.advance_choice(&caller, wish.finding, wish.step).await;
         let receipt = Some(receipt_message("events", &done.map_err(status::of_hub)?));
-        Ok(Response::new(pb::DecideObjectionResponse { receipt }))
+        Ok(Response::new(pb::AdvanceChoiceResponse { receipt }))
     }
 
     async fn withdraw_objection(
@@ -162,6 +176,43 @@ impl pb::choice_service_server::ChoiceService for Desk {
         let listed = self.hub.list_choices(&caller, page.resident).await;
         let (choices, receipt) = listed.map_err(status::of_hub)?;
         let mut response = convert::list_response(&page, choices, &receipt);
+        response.next_page_token = seal(response.next_page_token);
+        Ok(Response::new(response))
+    }
+
+    async fn grant_proxy(
+        &self,
+        request: Request<pb::GrantProxyRequest>,
+    ) -> Reply<pb::GrantProxyResponse> {
+        let (caller, new): (_, crate::hub::NewProxy) = self.write(request).await?;
+        let resident = new.resident;
+        let done = self.hub.grant_proxy(&caller, new).await;
+        let (proxy, receipt) = done.map_err(status::of_hub)?;
+        Ok(Response::new(pb::GrantProxyResponse {
+            proxy: convert::proxy_name(resident, proxy),
+            receipt: Some(receipt_message("events", &receipt)),
+        }))
+    }
+
+    async fn end_proxy(
+        &self,
+        request: Request<pb::EndProxyRequest>,
+    ) -> Reply<pb::EndProxyResponse> {
+        let (caller, end): (_, crate::hub::ProxyEnd) = self.write(request).await?;
+        let done = self.hub.end_proxy(&caller, end).await;
+        let receipt = Some(receipt_message("events", &done.map_err(status::of_hub)?));
+        Ok(Response::new(pb::EndProxyResponse { receipt }))
+    }
+
+    async fn list_proxies(
+        &self,
+        request: Request<pb::ListProxiesRequest>,
+    ) -> Reply<pb::ListProxiesResponse> {
+        let rpc = "ListProxies";
+        let (caller, page, seal): (_, convert::ProxyPage, _) = self.open_page(request, rpc).await?;
+        let page = page.0;
+        let listed = self.hub.list_proxies(&caller, page.resident, page.skip, page.size).await;
+        let mut response = convert::proxies_response(&page, listed.map_err(status::of_hub)?);
         response.next_page_token = seal(response.next_page_token);
         Ok(Response::new(response))
     }

@@ -32,4 +32,30 @@ impl pb::fact_service_server::FactService for Desk {
         response.next_page_token = seal(response.next_page_token);
         Ok(Response::new(response))
     }
+
+    async fn begin_opt_out_check(
+        &self,
+        request: Request<pb::BeginOptOutCheckRequest>,
+    ) -> Reply<pb::BeginOptOutCheckResponse> {
+        let (caller, _): (_, convert::BeginCheck) = self.write(request).await?;
+        let begun = self.hub.begin_opt_out_check(&caller).await.map_err(status::of_hub)?;
+        Ok(Response::new(pb::BeginOptOutCheckResponse {
+            reference: begun.reference.to_string(),
+            nhs_numbers: begun.numbers,
+            receipt: Some(receipt_message("events", &begun.receipt)),
+        }))
+    }
+
+    async fn apply_opt_out_check(
+        &self,
+        request: Request<pb::ApplyOptOutCheckRequest>,
+    ) -> Reply<pb::ApplyOptOutCheckResponse> {
+        let (caller, answer): (_, convert::CheckAnswer) = self.write_list(request).await?;
+        let done = self.hub.apply_opt_out_check(&caller, answer.reference, answer.clear).await;
+        let (made, receipt) = done.map_err(status::of_hub)?;
+        Ok(Response::new(pb::ApplyOptOutCheckResponse {
+            check_time: Some(convert::time_message(made)),
+            receipt: Some(receipt_message("events", &receipt)),
+        }))
+    }
 }

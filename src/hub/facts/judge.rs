@@ -15,7 +15,7 @@ use crate::domain::{
     FlagId, GatewayId, MatchQuality, ObjectionState, PurposeId, RecordedFact, Register, Scope,
 };
 use crate::policy::book::RuleBook;
-use crate::store::{Known, Standing};
+use crate::store::{Known, OptOutCheck, Standing};
 
 /// Judges the facts of a place at one time.
 #[derive(Clone, Copy)]
@@ -81,10 +81,8 @@ impl<'a> Judge<'a> {
     pub fn is_read(&self, register: Register) -> bool {
         let read = self.standing.registers.get(&register);
         read.is_some_and(|read| match register {
-            Register::OptOuts => {
-                let limit = SignedDuration::from_hours(self.book.figures.ndo_hours);
-                self.at.duration_since(*read) <= limit
-            }
+            // Nobody is opted out for not being in a list: each is asked about (`checked_at`).
+            Register::OptOuts => false,
             Register::Flags | Register::Deaths => self.is_fresh(FactKind::RegisterRead, *read),
         })
     }
@@ -212,11 +210,17 @@ impl<'a> Judge<'a> {
     /// The day of death. While the register of deaths is not read, everybody may be dead.
     #[must_use]
     pub fn died(&self, known: &Known) -> Option<Date> {
-        let died = known.facts.iter().find_map(|fact| match &fact.fact {
+        self.recorded_death(known)
+            .or_else(|| (!self.is_read(Register::Deaths)).then_some(self.today))
+    }
+
+    /// The day of death as recorded, whatever the state of the register.
+    #[must_use]
+    pub fn recorded_death(&self, known: &Known) -> Option<Date> {
+        known.facts.iter().find_map(|fact| match &fact.fact {
             Fact::Death { died, .. } => *died,
             _ => None,
-        });
-        died.or_else(|| (!self.is_read(Register::Deaths)).then_some(self.today))
+        })
     }
 
     /// Presumed where nothing is recorded (Mental Capacity Act 2005 s1(2)). An old finding to the
@@ -271,19 +275,31 @@ impl<'a> Judge<'a> {
         found.unwrap_or(0)
     }
 
-    /// The National Data Opt-out as a choice.
+    /// The time of the resident's check with the National Data Opt-out service, while it is good.
+    #[must_use]
+    pub fn checked_at(&self, known: &Known) -> Option<Timestamp> {
+        self.good_check(known).map(|check| check.at)
+    }
+
+    /// The National Data Opt-out as a choice, while the check that found it is good.
     #[must_use]
     pub fn opt_out(&self, known: &Known) -> Option<Choice> {
-        known.facts.iter().find_map(|fact| match &fact.fact {
-            Fact::OptOut { on, lifted, .. } => Some(Choice {
-                kind: ChoiceKind::Ndo,
-                on: *on,
-                fields: None,
-                lifted: *lifted,
-                purpose: None,
-                state: ObjectionState::Pending,
-            }),
-            _ => None,
+        self.good_check(known).filter(|check| check.opted_out).map(|_| Choice {
+            kind: ChoiceKind::Ndo,
+            on: self.today,
+            fields: None,
+            lifted: None,
+            purpose: None,
+            state: ObjectionState::Pending,
+        })
+    }
+
+    /// What is too old is forgotten, also in the minute before it is deleted; and nothing comes from the future.
+    fn good_check(&self, known: &Known) -> Option<OptOutCheck> {
+        let limit = SignedDuration::from_hours(self.book.figures.ndo_hours);
+        known.check.filter(|check| {
+            let age = self.at.duration_since(check.at);
+            !age.is_negative() && age <= limit
         })
     }
 

@@ -6,10 +6,10 @@ use jiff::civil::date;
 
 use super::*;
 use crate::domain::{
-    Capacity, CourtOrder, CustodianRelease, Fact, FactKind, RecordedFact, ResidentId,
+    Capacity, CourtOrder, CustodianRelease, Fact, FactKind, RecordedFact, Register, ResidentId,
 };
 use crate::policy::load::load_dir;
-use crate::store::Resident;
+use crate::store::{OptOutCheck, Resident};
 
 const NOW: &str = "2026-07-15T09:00:00Z";
 
@@ -162,13 +162,25 @@ fn what_is_missing_or_too_old_refuses() {
 #[test]
 fn the_opt_out_list_has_a_figure_of_its_own() {
     let book = book();
-    let mut standing = standing(0);
-    for (read, good) in [("2026-07-14T09:00:00Z", true), ("2026-07-14T08:59:59Z", false)] {
-        standing.registers.insert(Register::OptOuts, time(read));
-        let judge = Judge::new(&book, &standing, time(NOW));
-        assert_eq!(judge.is_read(Register::OptOuts), good, "{read}");
+    let standing = standing(0);
+    let judge = Judge::new(&book, &standing, time(NOW));
+    for (read, good) in [
+        ("2026-07-14T09:00:00Z", true),
+        ("2026-07-14T08:59:59Z", false),
+        ("2026-07-15T09:00:00.000001Z", false),
+    ] {
+        for opted_out in [false, true] {
+            let check = Some(OptOutCheck { opted_out, at: time(read) });
+            let known = Known { check, ..known(vec![], 0) };
+            assert_eq!(judge.checked_at(&known), good.then(|| time(read)), "{read}");
+            assert_eq!(judge.opt_out(&known).is_some(), good && opted_out, "{read}");
+        }
         assert!(judge.is_read(Register::Flags));
     }
+    // Nobody who was not asked about is anything.
+    let nobody = known(vec![], 0);
+    assert_eq!((judge.checked_at(&nobody), judge.opt_out(&nobody)), (None, None));
+    assert!(!judge.is_read(Register::OptOuts), "a list that is read whole says nothing");
 }
 
 #[test]

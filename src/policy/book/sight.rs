@@ -71,6 +71,8 @@ pub struct Telling {
     pub no_law: Option<Told>,
     /// What residents should know who get a copy of what is kept about them (UK GDPR Art 15(1)).
     pub copy: Option<Told>,
+    /// Where to complain, for whom an objection was rejected (UK GDPR Art 12(4)).
+    pub complaint: Option<Told>,
     /// Every purpose.
     pub purposes: BTreeMap<PurposeId, Told>,
     /// Every category.
@@ -99,11 +101,26 @@ impl Telling {
     /// The lines of the table, by what they are about.
     #[must_use]
     pub fn lines(&self) -> BTreeMap<String, Told> {
-        let Self { sentence, and, no_law, copy, purposes, categories, withdrawal, agencies } = self;
+        let Self {
+            sentence,
+            and,
+            no_law,
+            copy,
+            complaint,
+            purposes,
+            categories,
+            withdrawal,
+            agencies,
+        } = self;
         let withdrawal =
             withdrawal.iter().map(|(word, told)| (format!("withdrawal:{word}"), told.clone()));
-        let single =
-            [("sentence", sentence), ("list-and", and), ("no-law", no_law), ("copy", copy)];
+        let single = [
+            ("sentence", sentence),
+            ("list-and", and),
+            ("no-law", no_law),
+            ("copy", copy),
+            ("complaint-route", complaint),
+        ];
         let single =
             single.into_iter().filter_map(|(name, told)| Some((name.to_owned(), told.clone()?)));
         let purposes = purposes.iter().map(|(id, told)| (format!("purpose:{id}"), told.clone()));

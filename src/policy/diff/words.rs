@@ -9,7 +9,8 @@ use super::notes::{Notes, owed, reverse};
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DutyDue, DutyMeaning, Exemption, FactRule,
     Field, Figures, Flag, Gateway, Involvement, Lifts, Notice, NoticeVersion, OverrideRule, Party,
-    Place, Purpose, ReferralRule, ReviewOutcome, ReviewRule, RuleBook, TermText, Told, Wording,
+    Place, ProxyRule, ProxyVoice, Purpose, ReferralRule, ReviewOutcome, ReviewRule, RuleBook,
+    TermText, Told, Wording,
 };
 
 pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
@@ -36,6 +37,7 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
         telling,
         requests,
         exemptions,
+        proxies,
         overrides,
         reviews,
         outcomes,
@@ -142,6 +144,7 @@ pub(super) fn compare(old: &RuleBook, new: &RuleBook, n: &mut Notes) {
     });
     n.rows("notices", (Widens, Narrows), (&old.notices, notices), notice);
     n.rows("words/parties.csv", (Rewords, Rewords), (&old.parties, parties), party);
+    n.rows("words/proxies.csv", (Widens, Narrows), (&old.proxies, proxies), proxy);
     n.rows("words/overrides.csv", (Widens, Narrows), (&old.overrides, overrides), over);
     n.rows("words/reviews.csv", (Narrows, Widens), (&old.reviews, reviews), |n, key, old, new| {
         let ReviewRule { due_hours, minutes } = new;
@@ -427,6 +430,20 @@ fn fact(n: &mut Notes, key: &str, old: &FactRule, new: &FactRule) {
     }
     n.text((file, &format!("{key}, meaning")), &old.meaning, meaning);
     n.text((file, &format!("{key}, missing")), &old.missing, missing);
+}
+
+fn proxy(n: &mut Notes, key: &str, old: &ProxyRule, new: &ProxyRule) {
+    let ProxyRule { evidence, voice, portal, requests, from_age, until_age, meaning } = new;
+    let file = "words/proxies.csv";
+    n.set(Widens, (file, &format!("{key}, evidence")), &old.evidence, evidence);
+    // A proxy's refusal counts as their yes does: somebody looks at either.
+    let word = |voice: &ProxyVoice| voice.as_str().to_owned();
+    n.value(Widens, (file, &format!("{key}, consents")), (&old.voice, voice), word);
+    n.flag(Widens, (file, &format!("{key}, acts_in_portal")), old.portal, *portal);
+    n.flag(Widens, (file, &format!("{key}, files_requests")), old.requests, *requests);
+    n.value(Widens, (file, &format!("{key}, from_age")), (&old.from_age, from_age), shown);
+    n.value(Widens, (file, &format!("{key}, until_age")), (&old.until_age, until_age), shown);
+    n.text((file, &format!("{key}, meaning")), &old.meaning, meaning);
 }
 
 fn over(n: &mut Notes, key: &str, old: &OverrideRule, new: &OverrideRule) {

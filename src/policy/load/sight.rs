@@ -73,6 +73,8 @@ pub(super) fn telling(r: &mut Reader<'_>, w: &Words) -> Telling {
         and: one(r, file, &mut rows, "list-and"),
         no_law: one(r, file, &mut rows, "no-law"),
         copy: one(r, file, &mut rows, "copy"),
+        // A folder of before has none, and no objection is rejected under it.
+        complaint: rows.remove("complaint-route"),
         purposes,
         categories,
         agencies,

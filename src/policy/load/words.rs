@@ -16,8 +16,8 @@ use crate::domain::{
 use crate::policy::book::{
     Agency, ApproverOf, Basis, Category, CodeMeaning, DataPattern, Disposition, DutyMeaning,
     Exemption, FactRule, FactWriters, Field, Flag, Gateway, GatewayKind, Involvement, Lifts,
-    OverrideRule, OverrideTest, Parties, Purpose, ReferralRule, RequestRule, ReviewOutcome,
-    ReviewRule, Telling, Visibility,
+    OverrideRule, OverrideTest, Parties, ProxyRule, Purpose, ReferralRule, RequestRule,
+    ReviewOutcome, ReviewRule, Telling, Visibility,
 };
 
 /// All vocabularies.
@@ -41,6 +41,7 @@ pub(super) struct Words {
     pub requests: BTreeMap<RequestKind, RequestRule>,
     pub exemptions: BTreeMap<ExemptionId, Exemption>,
     pub parties: Parties,
+    pub proxies: BTreeMap<Giver, ProxyRule>,
     pub overrides: BTreeMap<OverrideId, OverrideRule>,
     pub reviews: BTreeMap<OverrideId, ReviewRule>,
     pub outcomes: BTreeMap<OutcomeId, ReviewOutcome>,
@@ -304,6 +305,7 @@ pub(super) fn read(texts: &Texts, findings: &mut Findings) -> Words {
     w.requests = super::sight::requests(&mut r);
     w.exemptions = super::exemptions::read(&mut r, &w);
     w.parties = super::notices::parties(&mut r, &w.agencies);
+    w.proxies = super::proxies::read(&mut r);
     w
 }
 

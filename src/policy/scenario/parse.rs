@@ -373,6 +373,8 @@ fn consent(mut r: Reader<'_>, words: &Words<'_>) -> Result<ConsentEvent, Problem
         freely_given: r.flag("freely_given", true)?,
         parts,
         collected: Default::default(),
+        // A case tells by `evidence` that authority was seen: there is no register in it.
+        proxy: None,
     };
     r.done()?;
     Ok(out)

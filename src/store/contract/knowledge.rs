@@ -7,7 +7,9 @@ use crate::domain::{
     Capacity, Choice, ChoiceKind, ConsentState, CourtOrder, CustodianRelease, FactKind,
     ObjectionState, Register, ResidentId,
 };
-use crate::store::{ChoiceEvent, Fact, FactVersion, FactsAbout, Refusal, StoreError, StoredChoice};
+use crate::store::{
+    ChoiceEvent, Fact, FactVersion, FactsAbout, Receipt, Refusal, StoreError, StoredChoice,
+};
 
 pub(super) fn staff(agency: &str, person: &str, training_until: Option<&str>) -> Fact {
     Fact::Staff {

@@ -46,6 +46,9 @@ pub fn back_up(data: &Path, out: &Path, mut step: impl FnMut(&str)) -> Result<()
     // Keys first: who destroys one waits until nobody reads the file.
     for (name, source) in pinned.files {
         copied(&source, &out.join(&name))?;
+        if name == FILE {
+            super::opt_out::left_out(&out.join(&name))?;
+        }
         step(&name);
         names.push(name);
     }

@@ -116,6 +116,7 @@ fn erase(t: &Transaction<'_>, resident: ResidentId) -> Result<u64, StoreError> {
     )?;
     run("DELETE FROM identity WHERE resident = ?1", &[&id])?;
     run("DELETE FROM choice WHERE resident = ?1", &[&id])?;
+    super::opt_out::erase(t, resident)?;
     // A fact about somebody else may name the resident, as a child of theirs.
     let (plain, written) = (about(resident), resident.uuid().to_string());
     run(

@@ -137,7 +137,6 @@ pub(super) fn standing(c: &Connection) -> Result<Standing, StoreError> {
             | Fact::Gillick { .. }
             | Fact::Household { .. }
             | Fact::Factors { .. }
-            | Fact::OptOut { .. }
             | Fact::Match { .. }
             | Fact::Order { .. }
             | Fact::Release { .. } => {

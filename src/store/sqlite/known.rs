@@ -7,15 +7,15 @@ use uuid::Uuid;
 use super::facts::recorded;
 use super::keys::Keyring;
 use super::log::sqlite;
-use super::parsed;
 use super::people::{identity, key};
+use super::{at_micros, parsed};
 use crate::domain::{
     AgencyId, ChoiceEvent, DecisionId, PersonId, PurposeId, ResidentId, about, at_work,
 };
-use crate::store::{Known, Resident, StoreError};
+use crate::store::{Known, OptOutCheck, Resident, StoreError};
 
 /// Rows of (tag, then for a resident what is sealed; for a fact: body, by whom, when; for a choice: event,
-/// its id, -). Each part is a look-up by key; a part's own order is kept.
+/// its id, -; for a check: -, whether opted out, when). Each part is a look-up by key; a part's own order is kept.
 const SQL: &str = "\
 SELECT 'resident', sealed, NULL, NULL FROM resident WHERE id = :id \
 UNION ALL SELECT 'fact', body, recorded_by, recorded_us FROM fact \
@@ -26,9 +26,10 @@ UNION ALL SELECT 'fact', body, recorded_by, recorded_us FROM fact \
     WHERE about = :whom AND kind = 'conflict' AND who = :who \
 UNION ALL SELECT * FROM (SELECT 'fact', body, recorded_by, recorded_us FROM fact \
     WHERE about = :whom AND kind IN ('capacity', 'death', 'factors', 'flag', 'gillick', 'household', \
-    'match', 'opt-out', 'order', 'release') ORDER BY kind, who) \
+    'match', 'order', 'release') ORDER BY kind, who) \
 UNION ALL SELECT * FROM (SELECT 'choice', event, id, NULL FROM choice \
-    WHERE resident = :id ORDER BY seq)";
+    WHERE resident = :id ORDER BY seq) \
+UNION ALL SELECT 'check', NULL, opted_out, made_us FROM opt_out_check WHERE resident = :id";
 
 pub(super) fn known(
     c: &Connection,
@@ -56,11 +57,19 @@ pub(super) fn known(
                 ChoiceEvent::Consent(_) => {}
                 other @ (ChoiceEvent::Choice(_)
                 | ChoiceEvent::Decided { .. }
-                | ChoiceEvent::Lifted { .. }) => {
+                | ChoiceEvent::Lifted { .. }
+                | ChoiceEvent::Stepped { .. }
+                | ChoiceEvent::ProxyGranted(_)
+                | ChoiceEvent::ProxyEnded { .. }) => {
                     let id: [u8; 16] = row.get(2).map_err(|e| sqlite(&e))?;
                     known.choices.push((DecisionId::from_uuid(Uuid::from_bytes(id)), other));
                 }
             },
+            "check" => {
+                let opted_out = row.get(2).map_err(|e| sqlite(&e))?;
+                let at = at_micros(row.get(3).map_err(|e| sqlite(&e))?)?;
+                known.check = Some(OptOutCheck { opted_out, at });
+            }
             _ => return Err(StoreError::Corrupt("a stored row".to_owned())),
         }
     }

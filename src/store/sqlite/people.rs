@@ -60,7 +60,7 @@ pub(super) fn register(
         .map_err(|e| sqlite(&e))?;
     for (resident, local_ids) in residents {
         let Resident { id, nhs_number, name, born, nation } = resident.clone();
-        let number = nhs_number.as_ref().map(|n| keys.blind("weir/number/1", &[n.as_bytes()]));
+        let number = nhs_number.as_ref().map(|n| number_tag(keys, n));
         let same = nhs_number.as_ref().zip(born).map(|(n, born)| same(keys, n, &name, born));
         let identity = serde_json::to_vec(&Identity { nhs_number, name, born, nation })
             .map_err(|_| StoreError::Corrupt("an identity cannot be written".to_owned()))?;
@@ -73,6 +73,11 @@ pub(super) fn register(
         }
     }
     Ok(())
+}
+
+/// The blind name of a number.
+pub(super) fn number_tag(keys: &Keyring, nhs_number: &str) -> [u8; 32] {
+    keys.blind("weir/number/1", &[nhs_number.as_bytes()])
 }
 
 /// The blind name of number, name and birth date together.

@@ -36,6 +36,7 @@ pub(super) async fn enrich(place: &Place) {
             freely_given: true,
             parts: [].into(),
             collected: Default::default(),
+            proxy: None,
         };
         let objection = weir::domain::Choice {
             kind: ChoiceKind::Art21,

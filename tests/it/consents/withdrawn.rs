@@ -127,6 +127,7 @@ fn yes_to(purposes: &[&str], recipient: &str) -> ConsentEvent {
         gillick: true,
         freely_given: true,
         parts: [].into(),
+        proxy: None,
         collected: Default::default(),
     }
 }

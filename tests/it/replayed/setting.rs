@@ -1,6 +1,6 @@
 //! Brings a hub into the state that a case gives, through public calls by those who may, and asks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +8,7 @@ use prost_types::Timestamp as WireTime;
 use tonic::Status;
 use weir::auth::issuer::Person;
 use weir::domain::{
-    Answer, Approver, Capacity, Choice, ChoiceKind, ConsentEvent, ConsentKind, ConsentState,
+    Answer, Approver, Capacity, Choice, ChoiceKind, ConsentEvent, ConsentKind, ConsentState, Giver,
     MatchQuality, ObjectionState, Scope,
 };
 use weir::grpc::pb;
@@ -86,6 +86,14 @@ fn scopes(scopes: &Option<Vec<Scope>>) -> Vec<String> {
     scopes.iter().flatten().map(ToString::to_string).collect()
 }
 
+/// A sound NHS number, another for each `n`.
+fn nhs_number(n: usize) -> String {
+    let sound = (0..10).find_map(|check| weir::domain::nhs_number(&format!("{:09}{check}", 2 * n)));
+    let other =
+        (0..10).find_map(|check| weir::domain::nhs_number(&format!("{:09}{check}", 2 * n + 1)));
+    sound.or(other).unwrap()
+}
+
 /// What a case is answered.
 pub(super) enum Told {
     /// With a decision.
@@ -145,6 +153,7 @@ impl<'p> Set<'p> {
         let resident = self.resident(case).await?;
         let name = format!("residents/{resident}");
         self.publish(case, &name).await?;
+        self.checked(case).await?;
         // Of nobody nothing can be said, and the answer is the same.
         if case.facts.resident.matched != MatchQuality::None {
             self.said(case, &name).await?;
@@ -186,14 +195,10 @@ impl<'p> Set<'p> {
                 registered: facts.registered.iter().any(|g| g.as_str() == gateway),
             }));
         }
-        for register in ["flags", "deaths", "opt-outs"] {
-            let read = match register {
-                "opt-outs" => facts.ndo_checked_at.unwrap_or(Timestamp::UNIX_EPOCH),
-                _ => case.at,
-            };
+        for register in ["flags", "deaths"] {
             out.push(pb::fact::Fact::RegisterRead(pb::RegisterReadFact {
                 register: register.to_owned(),
-                read_time: Some(wire(read)),
+                read_time: Some(wire(case.at)),
             }));
         }
         if self.stands.lock().unwrap().as_ref() == Some(&out) {
@@ -220,6 +225,7 @@ impl<'p> Set<'p> {
             name: format!("Somebody {}", self.n),
             birth_date: day(about.born),
             nation: about.nation.clone(),
+            nhs_number: nhs_number(self.n),
             local_id: format!("S-{}", self.n),
             ..Default::default()
         };
@@ -290,6 +296,42 @@ impl<'p> Set<'p> {
         Ok(())
     }
 
+    /// The National Data Opt-out service is asked when the case says so, and answers as the case says.
+    async fn checked(&self, case: &Case) -> Done<()> {
+        let facts = &case.facts;
+        let Some(at) = facts.ndo_checked_at else { return Ok(()) };
+        if facts.resident.matched == MatchQuality::None {
+            return Ok(());
+        }
+        let policy = self.place.app.hub.policy().unwrap();
+        let (zone, figures) = (policy.book().place.zone.clone(), &policy.book().figures);
+        let today = case.at.to_zoned(zone).date();
+        let out = facts.choices.iter().any(|choice| {
+            choice.kind == ChoiceKind::Ndo
+                && choice.on <= today
+                && choice.lifted.is_none_or(|lifted| case.at < lifted)
+        });
+        let age = case.at.duration_since(at);
+        let stale = age > SignedDuration::from_hours(figures.ndo_hours);
+        if out && stale && case.ask.purpose.as_str() == "service_planning" {
+            return Err(Impossible("what a check found is forgotten with it".to_owned()));
+        }
+        self.clock(at);
+        let begin = pb::BeginOptOutCheckRequest::default();
+        let begun = self.place.facts().begin_opt_out_check(self.place.from(CLERK, begin)).await?;
+        let begun = begun.into_inner();
+        let number = nhs_number(self.n);
+        assert!(begun.nhs_numbers.contains(&number));
+        let answer = pb::ApplyOptOutCheckRequest {
+            reference: begun.reference,
+            not_opted_out: if out { Vec::new() } else { vec![number] },
+            request_id: String::new(),
+        };
+        self.place.facts().apply_opt_out_check(self.place.from(CLERK, answer)).await?;
+        self.clock(case.at);
+        Ok(())
+    }
+
     /// What the resident said: consents and choices.
     async fn said(&self, case: &Case, resident: &str) -> Done<()> {
         let staff = pb::fact::Fact::Staff(pb::StaffFact {
@@ -303,9 +345,10 @@ impl<'p> Set<'p> {
             return Ok(());
         }
         self.record(manager, vec![staff]).await?;
+        let proxies = self.proxies(case, resident).await?;
         for consent in &case.facts.consents {
             self.clock(case.at.max(consent.at));
-            self.consent(consent, resident).await?;
+            self.consent(consent, resident, &proxies).await?;
         }
         for choice in &case.facts.choices {
             self.choice(case, choice, resident).await?;
@@ -314,7 +357,57 @@ impl<'p> Set<'p> {
         Ok(())
     }
 
-    async fn consent(&self, said: &ConsentEvent, resident: &str) -> Done<()> {
+    /// Puts on record whoever speaks for the resident with evidence: one of each kind, since its first word. Whose
+    /// authority is over is not put on record, and their word counts for nothing then.
+    async fn proxies(&self, case: &Case, resident: &str) -> Done<BTreeMap<Giver, String>> {
+        let mut first: BTreeMap<Giver, Timestamp> = BTreeMap::new();
+        for said in case.facts.consents.iter().filter(|c| c.by != Giver::Own && c.evidence) {
+            let at = first.entry(said.by).or_insert(said.at);
+            *at = (*at).min(said.at);
+        }
+        let mut granted = BTreeMap::new();
+        for (kind, since) in first {
+            let evidence = match kind {
+                Giver::Parent => "birth-certificate",
+                Giver::AttorneyHw | Giver::AttorneyPf => "registered-lpa",
+                Giver::DeputyHw => "court-order",
+                Giver::Appointee => "dwp-appointment",
+                Giver::Advocate | Giver::Own => "written-authority",
+            };
+            // A word that is taken back was said a second before.
+            let since = since - SignedDuration::from_secs(1);
+            let zone = self.place.app.hub.policy().unwrap().book().place.zone.clone();
+            let proxy = pb::Proxy {
+                kind: kind.to_string(),
+                person_name: "Somebody Close".to_owned(),
+                evidence: evidence.to_owned(),
+                start_date: since.to_zoned(zone).date().to_string(),
+                ..Default::default()
+            };
+            let message = pb::GrantProxyRequest {
+                resident: resident.to_owned(),
+                proxy: Some(proxy),
+                request_id: String::new(),
+            };
+            let made = self.place.choices().grant_proxy(self.place.from(CLERK, message)).await;
+            match made {
+                Ok(made) => {
+                    granted.insert(kind, made.into_inner().proxy);
+                }
+                Err(status) if status.code() == tonic::Code::InvalidArgument => {}
+                Err(status) => return Err(status.into()),
+            }
+        }
+        Ok(granted)
+    }
+
+    async fn consent(
+        &self,
+        said: &ConsentEvent,
+        resident: &str,
+        proxies: &BTreeMap<Giver, String>,
+    ) -> Done<()> {
+        let proxy = proxies.get(&said.by).filter(|_| said.evidence).cloned().unwrap_or_default();
         let (state, at) = match said.state {
             ConsentState::Withdrawn | ConsentState::Invalidated => {
                 (ConsentState::Given, said.at - SignedDuration::from_secs(1))
@@ -353,6 +446,7 @@ impl<'p> Set<'p> {
             notice: notice(said.kind),
             channel: "in-person".to_owned(),
             assessment: String::new(),
+            proxy: proxy.clone(),
         };
         let message = pb::RecordConsentRequest {
             resident: resident.to_owned(),
@@ -369,6 +463,7 @@ impl<'p> Set<'p> {
                 evidence: said.evidence,
                 gillick: said.gillick,
                 channel: "in-person".to_owned(),
+                proxy,
                 ..Default::default()
             };
             self.place.choices().withdraw_consent(self.place.from(FRONT, message)).await?;
@@ -391,17 +486,8 @@ impl<'p> Set<'p> {
         self.clock(self.not_before(case, choice.on));
         let on_date = choice.on.to_string();
         let made = match choice.kind {
-            ChoiceKind::Ndo => {
-                if choice.fields.is_some() {
-                    return Err(Impossible("an opt-out is of everything or of nothing".to_owned()));
-                }
-                let opt_out = pb::fact::Fact::OptOut(pb::OptOutFact {
-                    resident,
-                    on_date,
-                    lifted_time: choice.lifted.map(wire),
-                });
-                return self.record(CLERK, vec![opt_out]).await;
-            }
+            // Nothing of it is recorded: the service says so when it is asked.
+            ChoiceKind::Ndo => return Ok(()),
             ChoiceKind::Art18 => {
                 let message = pb::SetRestrictionRequest {
                     resident,
@@ -439,6 +525,13 @@ impl<'p> Set<'p> {
         if let Some(lifted) = choice.lifted {
             self.clock(lifted);
             if choice.kind == ChoiceKind::Art18 {
+                let told = pb::AdvanceChoiceRequest {
+                    choice: made.clone(),
+                    step: "told".to_owned(),
+                    reason: "By letter".to_owned(),
+                    request_id: String::new(),
+                };
+                self.place.choices().advance_choice(self.place.from(FRONT, told)).await?;
                 let reason = "Told, and checked".to_owned();
                 let message =
                     pb::LiftRestrictionRequest { choice: made, reason, request_id: String::new() };
