@@ -47,6 +47,7 @@ mod rolled_back;
 mod schemas;
 mod scopes;
 mod sharing;
+mod stock_tools;
 mod story;
 mod support;
 mod tls;
