@@ -53,6 +53,7 @@ mod support;
 mod tls;
 mod transport;
 mod values;
+mod verified;
 mod verifiers;
 mod web;
 mod witnessing;
