@@ -35,6 +35,19 @@ pub fn continues(entry: &Entry, before: &Edge) -> bool {
 /// The call of the entry that says that an older copy was accepted.
 pub const ACCEPT_ROLLBACK: &str = "weir audit accept-rollback";
 
+/// What an entry says first when the hub's clock went back; the seconds come second.
+pub const CLOCK_BACK: &str = "clock-back";
+
+/// What an entry says of a clock that went back.
+fn clock_back(entry: &Entry) -> Option<String> {
+    let mut words = entry.words(Facet::What);
+    let back = entry.kind == Kind::Operation && words.next() == Some(CLOCK_BACK);
+    let seconds = words.next().filter(|_| back)?;
+    Some(format!(
+        "the hub's clock went back by {seconds} seconds; times stand still until it caught up"
+    ))
+}
+
 /// What an entry says of an older copy that was accepted.
 fn rollback_accepted(entry: &Entry) -> Option<String> {
     let said = entry.facets.get(&Facet::Previous)?;
@@ -70,6 +83,7 @@ pub struct Verifier {
     /// Sizes and roots that somebody has kept, and what that was.
     kept: Vec<(u64, Hash, [&'static str; 2])>,
     accepted: Vec<String>,
+    notes: Vec<String>,
     policies: Policies,
     /// The next entry is the first of a further file.
     turned: bool,
@@ -88,6 +102,8 @@ pub struct Verdict {
     pub findings: Vec<String>,
     /// Entries that say that an older copy was accepted knowingly.
     pub accepted: Vec<String>,
+    /// What else the log says of itself that whoever reads it should know.
+    pub notes: Vec<String>,
     /// The policies that came into force, in order.
     pub activated: Vec<Activation>,
 }
@@ -114,6 +130,7 @@ impl Verifier {
             later_heads_wrong: None,
             kept: Vec::new(),
             accepted: Vec::new(),
+            notes: Vec::new(),
             policies: Policies::default(),
             turned: false,
         }
@@ -173,6 +190,11 @@ impl Verifier {
                 }
                 if let Some(lost) = rollback_accepted(&decoded.entry) {
                     self.accepted.push(format!("entry {index}: {lost}"));
+                }
+                if let Some(back) = clock_back(&decoded.entry)
+                    && self.notes.len() < FINDINGS_MAX
+                {
+                    self.notes.push(format!("entry {index}: {back}"));
                 }
                 // What an older copy has lost may have brought others into force.
                 if self.policies.take(index, &decoded.entry) && self.accepted.is_empty() {
@@ -314,6 +336,7 @@ impl Verifier {
             tiles,
             findings: self.findings,
             accepted: self.accepted,
+            notes: self.notes,
             activated: self.policies.activated,
         }
     }

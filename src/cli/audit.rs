@@ -104,7 +104,8 @@ fn verified(
     let mut wrong = verdict.findings.len();
     let mut lines: Vec<String> =
         verdict.findings.iter().map(|finding| format!("{name}: {finding}")).collect();
-    lines.extend(verdict.accepted.iter().map(|lost| format!("{name}: note: {lost}")));
+    let notes = verdict.accepted.iter().chain(&verdict.notes);
+    lines.extend(notes.map(|note| format!("{name}: note: {note}")));
     lines.push(format!(
         "{name}: {} entries, {}, root {}\nKeep for next time: --kept {}:{}",
         verdict.entries,

@@ -42,6 +42,9 @@ fn a_policy_that_is_not_the_one_that_came_into_force_is_named() {
     let put = |bytes: &[u8]| file.execute("UPDATE policy_folder SET bytes = ?1", [bytes]).unwrap();
     put(&other_bytes);
     check(dir.path(), 1, &["hub.db: policy 1: its folder is not the one of its hash"]);
+    let (exit, text) = weir(&["audit", "retain", "--data", dir.path().to_str().unwrap()]);
+    assert_eq!(exit, 2, "{text}");
+    assert!(text.contains("not the one that was kept"), "{text}");
     put(b"no folder at all");
     check(dir.path(), 1, &["hub.db: policy 1: its folder is not the one of its hash"]);
     put(&bytes);

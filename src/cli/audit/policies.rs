@@ -5,8 +5,7 @@ use std::path::Path;
 
 use super::index::Compared;
 use crate::audit::verify::{Activation, Verdict};
-use crate::policy::kept::unpack;
-use crate::policy::load::hash;
+use crate::policy::kept::unpack_own;
 use crate::store::sqlite::policies::PolicyReader;
 use crate::store::{KeptPolicy, StoreError};
 
@@ -19,9 +18,9 @@ pub(super) fn kept(data: &Path) -> Kept {
         let Some(reader) = PolicyReader::open(data)? else { return Ok(None) };
         let mut all = Vec::new();
         for policy in reader.listed(usize::MAX)? {
-            let folder = reader.folder(Some(policy.number))?.map(|(_, bytes)| bytes);
-            let own = folder.and_then(|bytes| unpack(&bytes)).map(|files| hash(&files));
-            let sound = own == Some(policy.hash);
+            let folder = reader.folder(Some(policy.number))?;
+            let own = folder.and_then(|(_, bytes)| unpack_own(&bytes, policy.hash));
+            let sound = own.is_some();
             // One that waits for the log is entered at the next opening.
             if !reader.waits(policy.event)? {
                 all.push((policy, sound));

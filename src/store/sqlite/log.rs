@@ -485,9 +485,10 @@ pub(super) fn sqlite(error: &rusqlite::Error) -> StoreError {
     if let Error::FromSqlConversionFailure(..)
     | Error::InvalidColumnType(..)
     | Error::IntegralValueOutOfRange(..)
-    | Error::Utf8Error(..) = error
+    | Error::Utf8Error(..)
+    | Error::SqlInputError { .. } = error
     {
-        // What stands there is nothing that was ever written.
+        // What stands there, or the table that it should stand in, is nothing that was ever written.
         return StoreError::Corrupt(error.to_string());
     }
     match error.sqlite_error_code() {
