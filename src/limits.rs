@@ -154,6 +154,8 @@ pub const REPLAY_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(2
 pub const HOLDS_MAX: usize = 10_000;
 /// Longest reference or reason of an erasure, in bytes.
 pub const AUTHORITY_LEN_MAX: usize = 2_000;
+/// So far a clock goes back before the audit log says so.
+pub const CLOCK_BACK_LEAST: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 /// Time between two writings of the audit log's lock.
 pub const AUDIT_LOCK_EVERY: Duration = Duration::from_secs(1);
 /// How long a backup waits before it looks again whether nobody is changing anything.

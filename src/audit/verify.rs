@@ -1,10 +1,14 @@
 //! Verifies a whole log from its rows, trusting nothing but the verifier key. Every finding names
 //! the entry or the head.
 
+mod policies;
+
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
+pub use self::policies::Activation;
+use self::policies::Policies;
 use super::checkpoint::VerifierKey;
 use super::entry::{Entry, Facet, Kind};
 use super::leaf::{SealedSlot, decode};
@@ -30,6 +34,19 @@ pub fn continues(entry: &Entry, before: &Edge) -> bool {
 
 /// The call of the entry that says that an older copy was accepted.
 pub const ACCEPT_ROLLBACK: &str = "weir audit accept-rollback";
+
+/// What an entry says first when the hub's clock went back; the seconds come second.
+pub const CLOCK_BACK: &str = "clock-back";
+
+/// What an entry says of a clock that went back.
+fn clock_back(entry: &Entry) -> Option<String> {
+    let mut words = entry.words(Facet::What);
+    let back = entry.kind == Kind::Operation && words.next() == Some(CLOCK_BACK);
+    let seconds = words.next().filter(|_| back)?;
+    Some(format!(
+        "the hub's clock went back by {seconds} seconds; times stand still until it caught up"
+    ))
+}
 
 /// What an entry says of an older copy that was accepted.
 fn rollback_accepted(entry: &Entry) -> Option<String> {
@@ -66,6 +83,8 @@ pub struct Verifier {
     /// Sizes and roots that somebody has kept, and what that was.
     kept: Vec<(u64, Hash, [&'static str; 2])>,
     accepted: Vec<String>,
+    notes: Vec<String>,
+    policies: Policies,
     /// The next entry is the first of a further file.
     turned: bool,
 }
@@ -83,6 +102,10 @@ pub struct Verdict {
     pub findings: Vec<String>,
     /// Entries that say that an older copy was accepted knowingly.
     pub accepted: Vec<String>,
+    /// What else the log says of itself that whoever reads it should know.
+    pub notes: Vec<String>,
+    /// The policies that came into force, in order.
+    pub activated: Vec<Activation>,
 }
 
 impl Verifier {
@@ -107,6 +130,8 @@ impl Verifier {
             later_heads_wrong: None,
             kept: Vec::new(),
             accepted: Vec::new(),
+            notes: Vec::new(),
+            policies: Policies::default(),
             turned: false,
         }
     }
@@ -165,6 +190,19 @@ impl Verifier {
                 }
                 if let Some(lost) = rollback_accepted(&decoded.entry) {
                     self.accepted.push(format!("entry {index}: {lost}"));
+                }
+                if let Some(back) = clock_back(&decoded.entry)
+                    && self.notes.len() < FINDINGS_MAX
+                {
+                    self.notes.push(format!("entry {index}: {back}"));
+                }
+                // What an older copy has lost may have brought others into force.
+                if self.policies.take(index, &decoded.entry) && self.accepted.is_empty() {
+                    let hash = hex::encode(decoded.entry.policy);
+                    self.find(format!(
+                        "entry {index}: was made under policy {hash}, which no entry before it brought \
+                         into force"
+                    ));
                 }
                 let begins = decoded.entry.kind == Kind::Genesis;
                 if (self.turned || begins) && !continues(&decoded.entry, &self.edge) {
@@ -273,8 +311,12 @@ impl Verifier {
     #[must_use]
     pub fn finish(mut self) -> Verdict {
         let size = self.edge.size();
-        for ahead in std::mem::take(&mut self.heads).into_keys() {
-            self.find(format!("head {ahead}: covers entries that are not there ({size} are)"));
+        let mut ahead = std::mem::take(&mut self.heads).into_keys();
+        if let Some(first) = ahead.next() {
+            self.find(format!("head {first}: covers entries that are not there ({size} are)"));
+            if let later @ 1.. = ahead.count() {
+                self.find(format!("and {later} later heads cover more"));
+            }
         }
         for (kept, _, [_, when]) in std::mem::take(&mut self.kept) {
             if kept > size {
@@ -288,6 +330,17 @@ impl Verifier {
             self.find(format!("entries {} to {} are under no signed head", self.covered, size - 1));
         }
         let (root, tiles) = (self.edge.root(), self.tiles);
-        Verdict { entries: size, root, tiles, findings: self.findings, accepted: self.accepted }
+        Verdict {
+            entries: size,
+            root,
+            tiles,
+            findings: self.findings,
+            accepted: self.accepted,
+            notes: self.notes,
+            activated: self.policies.activated,
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ pub mod anchor;
 pub mod export;
 mod heads;
 pub mod index;
+mod policies;
 pub mod question;
 pub mod register;
 pub mod retain;
@@ -89,6 +90,7 @@ fn verified(
         return Err(format!("{shown}: there is no audit log here"));
     }
     // Read before the log: a hub that goes on writing makes the log longer, never the lock.
+    let kept_policies = policies::kept(data);
     let locked = lock.map_or_else(|| RollbackLock::beside(data), RollbackLock::at);
     let seen = locked.seen(data, &key).map_err(|e| e.to_string())?;
     if let Some(named) = lock.filter(|_| seen.is_none()) {
@@ -102,7 +104,8 @@ fn verified(
     let mut wrong = verdict.findings.len();
     let mut lines: Vec<String> =
         verdict.findings.iter().map(|finding| format!("{name}: {finding}")).collect();
-    lines.extend(verdict.accepted.iter().map(|lost| format!("{name}: note: {lost}")));
+    let notes = verdict.accepted.iter().chain(&verdict.notes);
+    lines.extend(notes.map(|note| format!("{name}: note: {note}")));
     lines.push(format!(
         "{name}: {} entries, {}, root {}\nKeep for next time: --kept {}:{}",
         verdict.entries,
@@ -111,18 +114,26 @@ fn verified(
         verdict.entries,
         hex::encode(verdict.root)
     ));
-    if let Some(found) = index::compared(data, None)? {
-        wrong += found.findings;
-        lines.extend(found.lines);
+    let beside = [
+        ("index.db", index::compared(data, None)),
+        ("heads.db", heads::compared(data, &key)),
+        ("hub.db", policies::compared(data, kept_policies, &verdict)),
+    ];
+    for (file, found) in beside {
+        // What was found so far is told, whatever became of the rest.
+        let found = found.unwrap_or_else(|why| {
+            let lines = vec![format!("{file}: cannot be held against the log: {why}")];
+            Some(index::Compared { findings: 1, lines })
+        });
+        if let Some(found) = found {
+            wrong += found.findings;
+            lines.extend(found.lines);
+        }
     }
-    if let Some(found) = heads::compared(data, &key)? {
-        wrong += found.findings;
-        lines.extend(found.lines);
-    }
-    lines.push(if wrong == 0 {
-        format!("The log is whole, under the key {}", key.text())
-    } else {
-        format!("{wrong} finding(s): the log is not what was signed")
+    lines.push(match (verdict.findings.len(), wrong) {
+        (_, 0) => format!("The log is whole, under the key {}", key.text()),
+        (0, _) => format!("{wrong} finding(s) beside the log; it is what its own heads say"),
+        (_, _) => format!("{wrong} finding(s): the log is not what was signed"),
     });
     Ok(Outcome { text: lines.join("\n"), exit: u8::from(wrong > 0) })
 }

@@ -75,7 +75,7 @@ impl Hub {
         let (_, bytes) = self.store.kept_policy(Some(number)).await?.ok_or(HubError::NotFound)?;
         let bytes = Arc::new(bytes);
         let built = tokio::task::spawn_blocking(move || {
-            let files = kept::unpack(&bytes)?;
+            let files = kept::unpack_own(&bytes, hash)?;
             kept::build(&files).ok()
         });
         built.await.map_err(|_| HubError::Broken)?.ok_or(HubError::NotFound)

@@ -1,6 +1,6 @@
 //! A policy folder as one piece of bytes, to be kept; and what a folder must show before it goes live.
 
-use super::load::{Files, content, load};
+use super::load::{Files, content, hash, load};
 use super::{PolicySnapshot, scenario};
 use crate::limits::{POLICY_FILE_LEN_MAX, POLICY_FILES_MAX};
 
@@ -35,6 +35,12 @@ pub fn unpack(bytes: &[u8]) -> Option<Files> {
         files.insert(name, bytes);
     }
     Some(files)
+}
+
+/// A folder out of its bytes, if it is the one that has this hash: what is kept may have been swapped.
+#[must_use]
+pub fn unpack_own(bytes: &[u8], own: [u8; 32]) -> Option<Files> {
+    unpack(bytes).filter(|files| hash(files) == own)
 }
 
 fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
@@ -88,7 +94,6 @@ pub fn failing_scenarios(files: &Files, policy: &PolicySnapshot) -> Vec<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::load::hash;
 
     fn files(names: &[(&str, &str)]) -> Files {
         names.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
@@ -108,6 +113,8 @@ mod tests {
         assert_eq!(hash(&folder), hash(&bare), "what explains or approves is not the policy");
         let other = files(&[("model.conf", ""), ("rules/a.csv", "p, è")]);
         assert_ne!(hash(&other), hash(&bare));
+        assert_eq!(unpack_own(&pack(&bare), hash(&bare)).unwrap(), bare);
+        assert!(unpack_own(&pack(&other), hash(&bare)).is_none(), "swapped");
         assert_eq!(unpack(&pack(&Files::new())).unwrap(), Files::new());
     }
 

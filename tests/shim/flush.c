@@ -3,6 +3,7 @@
  * WEIR_SHIM_UNDER    the folder; files elsewhere, and shared memory of SQLite, are left alone.
  * WEIR_SHIM_CONTROL  a folder whose files say what happens, looked at in each call:
  *                      hold     flushes wait until it is gone
+ *                      hold-log flushes of files of the access log do
  *                      eio      flushes fail, from the n-th one on that it says (the first)
  *                      full     writes find no room, from the n-th one on that it says (the first)
  *                      swallow  flushes say that they were done and are not
@@ -61,6 +62,11 @@ static int name_of(int fd, char *path) {
     if (len < 0) return 0;
     path[len] = 0;
     return is_ours(path);
+}
+
+static int is_log(const char *path) {
+    const char *name = strrchr(path, '/');
+    return name && strncmp(name, "/audit-", 7) == 0;
 }
 
 /* What a file of the control folder says: -1 where there is none, 0 where it is empty. */
@@ -205,7 +211,7 @@ static int flushed(int fd, long call) {
     record('B', path, "", fd, 0, 0, 0);
     int bad = fails("eio", &flushes);
     pthread_mutex_unlock(&order);
-    while (told("hold") >= 0) usleep(1000);
+    while (told("hold") >= 0 || (is_log(path) && told("hold-log") >= 0)) usleep(1000);
     int done = bad ? -1 : syscall(call, fd), why = bad ? EIO : errno;
     if (longer > 0) usleep(longer);
     pthread_mutex_lock(&order);

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Fits;
 use crate::policy::PolicySnapshot;
 use crate::policy::approval::{Approved, Before, Change, Side, Trust, between};
-use crate::policy::kept::{build, failing_scenarios, unpack};
+use crate::policy::kept::{build, failing_scenarios, unpack_own};
 use crate::policy::load::{Files, load};
 use crate::store::{KeptPolicy, PolicyNote};
 
@@ -74,7 +74,7 @@ impl Judging {
             .before
             .as_ref()
             .filter(|(kept, _)| !self.trust.required || !kept.note.approved_by.is_empty())
-            .and_then(|(_, bytes)| unpack(bytes))
+            .and_then(|(kept, bytes)| unpack_own(bytes, kept.hash))
             .and_then(|files| Some((load(&files).ok()?, files)));
         between(old.as_ref().map(|(book, files)| Side { files, book, day }), new)
     }

@@ -81,7 +81,8 @@ struct AfterWithdrawal {
     rules: BTreeMap<RuleId, ConsentKind>,
     /// What was said, by resident, kind and purpose, in order.
     said: BTreeMap<(Resident, ConsentKind, PurposeId), Vec<(u64, ConsentState)>>,
-    rows: Vec<Vec<String>>,
+    /// By place: a release under two such rules comes twice.
+    rows: BTreeMap<u64, Vec<String>>,
 }
 
 impl AfterWithdrawal {
@@ -116,7 +117,7 @@ impl Fold for AfterWithdrawal {
             let _other = self.note(seen);
         } else if let Some((rule, index)) = self.broken(seen) {
             let (agency, officer) = seen.who();
-            self.rows.push(vec![
+            let row = vec![
                 seen.name(),
                 seen.at.to_string(),
                 agency,
@@ -125,12 +126,13 @@ impl Fold for AfterWithdrawal {
                 seen.words(Facet::Holder),
                 rule,
                 format!("entries/{index}"),
-            ]);
+            ];
+            self.rows.insert(seen.index, row);
         }
     }
 
     fn rows(self: Box<Self>) -> Vec<Vec<String>> {
-        self.rows
+        self.rows.into_values().collect()
     }
 }
 
@@ -144,9 +146,15 @@ pub(super) fn after_withdrawal(told: &Parameters) -> Plan {
         beyond: true,
         ..Reads::default()
     };
-    let released = Reads { resident: told.resident, ..reads(told, &[Kind::Disclose]) };
-    let fold =
-        AfterWithdrawal { rules: told.consents.clone(), said: BTreeMap::new(), rows: Vec::new() };
+    // Rule by rule, as the index leads to them: most releases rely on no consent.
+    let released = told.consents.keys().map(|rule| Reads {
+        resident: told.resident,
+        facets: vec![(Facet::Rules, rule.to_string())],
+        ..reads(told, &[Kind::Disclose])
+    });
+    let passes = std::iter::once(choices).chain(released).collect();
+    let rules = told.consents.clone();
+    let fold = AfterWithdrawal { rules, said: BTreeMap::new(), rows: BTreeMap::new() };
     Plan {
         columns: &[
             "entry",
@@ -158,7 +166,7 @@ pub(super) fn after_withdrawal(told: &Parameters) -> Plan {
             "rule",
             "withdrawn in",
         ],
-        passes: vec![choices, released],
+        passes,
         fold: Box::new(fold),
     }
 }

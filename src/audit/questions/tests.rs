@@ -159,6 +159,18 @@ fn a_consent_counts_for_its_resident_kind_and_purpose_until_it_is_taken_back() {
         let rows = answer("after-consent-withdrawal", &other, &entries);
         assert!(rows.is_empty(), "{what}: no rule needs a consent");
     }
+    // Only what relied on such a rule is read; what relied on two is one row.
+    let consents = ["N1", "N2"].map(|rule| (rule.parse().unwrap(), kind)).into();
+    let question = Question::named("after-consent-withdrawal").unwrap();
+    let Plan { passes, mut fold, .. } = question.plan(&Parameters { consents, ..told }).unwrap();
+    let rules: Vec<_> = passes.iter().skip(1).map(|reads| reads.facets.clone()).collect();
+    assert_eq!(rules, ["N1", "N2"].map(|rule| vec![(Facet::Rules, rule.to_owned())]));
+    let withdrawn = consent("withdrawn", 1, own, direct);
+    for (pass, entry) in [(0, &withdrawn), (1, &released()), (2, &released())] {
+        let index = u64::from(pass > 0);
+        fold.take(pass, &Seen { index, at: time(day), entry });
+    }
+    assert_eq!(fold.rows().len(), 1);
 }
 
 /// The words of a consent as they are written down.

@@ -14,7 +14,7 @@ use crate::audit::retention::YearOfEntries;
 use crate::domain::KeptKind;
 use crate::hub::entry::subject;
 use crate::limits::HOLDS_MAX;
-use crate::policy::kept::unpack;
+use crate::policy::kept::unpack_own;
 use crate::policy::load::load;
 use crate::store::Store;
 
@@ -49,7 +49,8 @@ async fn retained(folder: &DataFolder, wish: &Wish) -> Result<String, Trouble> {
     // The approved figures, and no others: a folder beside could say anything.
     let kept = store.kept_policy(None).await.map_err(failed)?;
     let (policy, bytes) = kept.ok_or_else(|| failed("no policy was in force here yet"))?;
-    let files = unpack(&bytes).ok_or_else(|| failed("the policy in force cannot be read"))?;
+    let swapped = "the policy in force is not the one that was kept: see `weir audit verify`";
+    let files = unpack_own(&bytes, policy.hash).ok_or_else(|| failed(swapped))?;
     let book = load(&files).map_err(|_| failed("the policy in force does not load any more"))?;
     if book.retention.is_empty() {
         return Ok("words/retention.csv is not in the policy in force: everything is kept.".into());
@@ -96,6 +97,8 @@ enum State {
     Gone,
     Held,
     Due,
+    /// Past its time, but still written to.
+    GoesOn,
     /// From the first day of this year on; `None`: never.
     Later(Option<i16>),
 }
@@ -112,13 +115,9 @@ impl State {
         match due {
             _ if !one.opens => Self::Gone,
             // A year that still goes on is never due, whatever the figures say.
-            Some(due) if as_of.year() >= due && year < today.year() => {
-                if one.held > 0 {
-                    Self::Held
-                } else {
-                    Self::Due
-                }
-            }
+            Some(due) if as_of.year() >= due && year >= today.year() => Self::GoesOn,
+            Some(due) if as_of.year() >= due && one.held > 0 => Self::Held,
+            Some(due) if as_of.year() >= due => Self::Due,
             Some(_) | None => Self::Later(due),
         }
     }
@@ -128,6 +127,7 @@ impl State {
             Self::Gone => "destroyed".to_owned(),
             Self::Held => format!("due, but {} entries are under a legal hold", one.held),
             Self::Due => "due".to_owned(),
+            Self::GoesOn => "due once it is over: it still goes on".to_owned(),
             Self::Later(Some(due)) => format!("kept until the end of {}", due - 1),
             Self::Later(None) => "kept".to_owned(),
         }

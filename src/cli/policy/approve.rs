@@ -11,7 +11,7 @@ use crate::policy::approval::{
     Advice, Bundle, Change, Class, FOLDER, Side, between, file_digests, may_be_one_person, person,
     signature_file,
 };
-use crate::policy::kept::{build, failing_scenarios, unpack};
+use crate::policy::kept::{build, failing_scenarios, unpack_own};
 use crate::policy::load::{Files, load, read_dir};
 use crate::store::sqlite::policies::PolicyReader;
 
@@ -119,7 +119,7 @@ fn served(data: &Path) -> Result<Served, String> {
             number: kept.number,
             hash: Some(kept.hash),
             // Unsigned: for who needs approvals it never was in force.
-            files: unpack(&bytes).filter(|_| !kept.note.approved_by.is_empty()),
+            files: unpack_own(&bytes, kept.hash).filter(|_| !kept.note.approved_by.is_empty()),
         },
     })
 }

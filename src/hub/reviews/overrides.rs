@@ -279,12 +279,12 @@ impl Hub {
         policy: &PolicySnapshot,
         at: Timestamp,
     ) -> Result<(Vec<Used>, u64), HubError> {
-        let search = Search { kinds: vec![Kind::Disclose], ..Search::default() };
+        let has = Some(Facet::Override);
+        let search = Search { kinds: vec![Kind::Disclose], has, ..Search::default() };
         let mut found = Vec::new();
         let size = self
             .each_of(agency, search, |stored| {
-                let asserted = stored.entry.facets.contains_key(&Facet::Override);
-                if asserted && found.len() <= limits::REVIEWS_MAX {
+                if found.len() <= limits::REVIEWS_MAX {
                     found.extend(used(stored));
                 }
             })

@@ -497,7 +497,16 @@ pub(super) fn unavailable(error: &dyn std::fmt::Display) -> StoreError {
 
 /// Takes what SQLite says to what a caller can do about it.
 pub(super) fn sqlite(error: &rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode;
+    use rusqlite::{Error, ErrorCode};
+    if let Error::FromSqlConversionFailure(..)
+    | Error::InvalidColumnType(..)
+    | Error::IntegralValueOutOfRange(..)
+    | Error::Utf8Error(..)
+    | Error::SqlInputError { .. } = error
+    {
+        // What stands there, or the table that it should stand in, is nothing that was ever written.
+        return StoreError::Corrupt(error.to_string());
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

@@ -166,6 +166,15 @@ impl PolicyReader {
         folder(&self.0, number)
     }
 
+    /// Whether the entry of a change is still on its way to the log.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn waits(&self, event: DecisionId) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE event = ?1)";
+        self.0.query_row(sql, [event.uuid().as_bytes()], |row| row.get(0)).map_err(|e| sqlite(&e))
+    }
+
     /// What became of the latest candidate.
     ///
     /// # Errors

@@ -35,6 +35,19 @@ impl Asker {
     }
 }
 
+impl Shim {
+    /// Waits until such a record is in the journal behind a place.
+    fn awaits(&self, call: &str, after: usize, is: impl Fn(&Record) -> bool) {
+        for _ in 0..600 {
+            if self.journal()[after..].iter().any(&is) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{call}: no flush begins");
+    }
+}
+
 fn position(records: &[Record], what: &str, found: impl Fn(&Record) -> bool) -> usize {
     records.iter().position(found).expect(what)
 }
@@ -61,28 +74,21 @@ fn an_answer_is_sent_when_the_flush_of_its_entry_is_over() {
             callers.runtime.block_on(asker.clone().ask(call)).unwrap();
             in_order(call, &shim.journal()[before..]);
         }
-        // A flush that lasts: all that time there is no answer.
+        // A flush that lasts: all that time there is no answer. A change has its own database to
+        // flush first, so the log's is held on its own too before the others are let go.
         let before = shim.journal().len();
         shim.begin("hold", 0);
         let waiting = callers.runtime.spawn(asker.ask(call));
-        let mut tries = 0;
-        while !shim.journal()[before..].iter().any(|r| r.is_of_log(b'B')) {
-            tries += 1;
-            assert!(tries < 600, "{call}: no flush begins");
-            // A change waits for the flush of its own database first.
-            if tries % 10 == 0 && call == "RegisterResident" {
-                shim.end("hold");
-                std::thread::sleep(Duration::from_millis(2));
-                shim.begin("hold", 0);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        shim.awaits(call, before, |r| r.what == b'B');
+        shim.begin("hold-log", 0);
+        shim.end("hold");
+        shim.awaits(call, before, |r| r.is_of_log(b'B'));
         std::thread::sleep(Duration::from_millis(500));
         let held = shim.journal();
         let sent = held[before..].iter().position(Record::is_answer);
         assert_eq!(sent, None, "{call}: answered while the flush lasted");
         assert!(!waiting.is_finished(), "{call}");
-        shim.end("hold");
+        shim.end("hold-log");
         callers.runtime.block_on(waiting).unwrap().unwrap();
         in_order(call, &shim.journal()[before..]);
     }

@@ -52,7 +52,7 @@ impl Shim {
         self.dir.path().join("journal")
     }
 
-    /// From now on: `hold`, `eio`, `full`, `swallow`, with the number that belongs to it.
+    /// From now on: `hold`, `hold-log`, `eio`, `full`, `swallow`, with the number that belongs to it.
     pub(super) fn begin(&self, what: &str, number: u64) {
         // Whole from its first moment on.
         let new = self.dir.path().join("new");

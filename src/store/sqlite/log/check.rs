@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::file::stored_notes;
 use super::parts::snapshots;
 use super::rollback::Seen;
+use super::sqlite;
 use super::tiles::stored;
-use super::{sqlite, stored_heads};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::SlotId;
 use crate::audit::leaf::SealedSlot;
@@ -44,20 +45,50 @@ pub fn verify_files(
     kept: Option<(u64, [u8; 32])>,
     lock: Option<&Seen>,
 ) -> Result<Verdict, StoreError> {
-    let open = snapshots(files)?;
-    let mut heads = Vec::new();
-    for (_, connection) in &open {
-        heads.extend(stored_heads(connection)?);
+    let named = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let seen = lock.map(|seen| (seen.size, seen.root));
+    let begun = |heads| Verifier::new(key, heads).since(kept).locked(seen);
+    let open = match snapshots(files) {
+        // One that is no database any more says nothing, nor where the others stand.
+        Err(StoreError::Corrupt(why)) => {
+            let mut verifier = begun(Vec::new());
+            verifier.find(why);
+            return Ok(verifier.finish());
+        }
+        open => open?,
+    };
+    let (mut heads, mut damaged) = (Vec::new(), Vec::new());
+    for (path, connection) in &open {
+        match heads_of(connection) {
+            Err(StoreError::Corrupt(why)) => {
+                damaged
+                    .push(format!("the heads in the file {} cannot be read: {why}", named(path)));
+            }
+            found => heads.extend(found?),
+        }
     }
-    let mut verifier =
-        Verifier::new(key, heads).since(kept).locked(lock.map(|seen| (seen.size, seen.root)));
-    for (n, (_, connection)) in open.iter().enumerate() {
+    let mut verifier = begun(heads);
+    damaged.into_iter().for_each(|finding| verifier.find(finding));
+    for (n, (path, connection)) in open.iter().enumerate() {
         if n > 0 {
             verifier.next_file();
         }
-        read(connection, &mut verifier)?;
+        match read(connection, &mut verifier) {
+            Err(StoreError::Corrupt(why)) => {
+                let (name, size) = (named(path), verifier.size());
+                verifier
+                    .find(format!("the file {name} cannot be read on from entry {size}: {why}"));
+            }
+            read => read?,
+        }
     }
     Ok(verifier.finish())
+}
+
+/// All heads; one that is no text any more is none that was signed.
+fn heads_of(connection: &Connection) -> Result<Vec<(u64, String)>, StoreError> {
+    let notes = stored_notes(connection)?.into_iter();
+    Ok(notes.map(|(size, note)| (size, String::from_utf8_lossy(&note).into_owned())).collect())
 }
 
 fn read(connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {

@@ -247,6 +247,11 @@ pub fn stored_heads(connection: &Connection) -> Result<Vec<(u64, String)>, Store
     rows(connection, "SELECT size, note FROM head ORDER BY size")
 }
 
+/// All heads in order of size, as bytes.
+pub(super) fn stored_notes(connection: &Connection) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    rows(connection, "SELECT size, CAST(note AS BLOB) FROM head ORDER BY size")
+}
+
 fn rows<T: rusqlite::types::FromSql>(
     connection: &Connection,
     sql: &str,

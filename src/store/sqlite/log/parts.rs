@@ -115,11 +115,21 @@ pub(super) fn snapshots(files: &[PathBuf]) -> Result<Vec<(PathBuf, Connection)>,
     let mut open = Vec::with_capacity(files.len());
     // The newest first: an older one has stopped growing before a newer one begins.
     for path in files.iter().rev() {
-        let connection = reader(path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let named = |error| match error {
+            StoreError::Corrupt(why) => {
+                StoreError::Corrupt(format!("the file {name} cannot be read: {why}"))
+            }
+            StoreError::Unavailable(why) => {
+                StoreError::Unavailable(format!("the file {name} cannot be read: {why}"))
+            }
+            other => other,
+        };
+        let connection = reader(path).map_err(named)?;
         let begun: bool = connection
             .execute_batch("BEGIN")
             .and_then(|()| connection.query_row(BEGUN, [], |row| row.get(0)))
-            .map_err(|e| sqlite(&e))?;
+            .map_err(|e| named(sqlite(&e)))?;
         if begun {
             open.push((path.clone(), connection));
         }

@@ -124,6 +124,31 @@ async fn a_reopened_log_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_clock_that_goes_back_is_entered_once_and_times_stand_still() {
+    let dir = TempDir::new().unwrap();
+    let clock = FixedClock::at("2026-07-15T10:00:00Z".parse().unwrap());
+    let log =
+        Log::open(dir.path(), keys(&dir), ORIGIN, Arc::new(clock.clone()) as SharedClock).unwrap();
+    for at in ["10:30:00", "10:29:01", "09:00:00", "09:01:00", "10:31:00", "10:00:00"] {
+        clock.set(format!("2026-07-15T{at}Z").parse().unwrap());
+        log.append(vec![entry(Kind::Query, "marac")]).await.unwrap();
+    }
+    let page = log.search(Search { limit: 20, ..Search::default() }).await.unwrap();
+    let said: Vec<_> = page
+        .entries
+        .iter()
+        .filter(|stored| stored.entry.kind == Kind::Operation)
+        .map(|stored| (stored.index, stored.entry.facets[&Facet::What].as_str()))
+        .collect();
+    assert_eq!(said, [(3, "clock-back|5400"), (7, "clock-back|1860")], "not for a few seconds");
+    drop(log);
+    let verdict = verify_file(&file(&dir), verifier(&dir), None, None).unwrap();
+    assert_eq!(verdict.findings, Vec::<String>::new());
+    assert_eq!(verdict.notes.len(), 2);
+    assert!(verdict.notes[0].starts_with("entry 3: the hub's clock went back by 5400 seconds"));
+}
+
+#[tokio::test]
 async fn a_second_process_is_turned_away() {
     let dir = TempDir::new().unwrap();
     let _log = open(&dir);

@@ -21,9 +21,10 @@ use crate::audit::entry::{Entry, Facet, Kind};
 use crate::audit::leaf::encode;
 use crate::audit::tile::{RightSide, Tile};
 use crate::audit::tree::{Edge, Hash, leaf_hash};
-use crate::audit::verify::head_before;
+use crate::audit::verify::{CLOCK_BACK, head_before};
 use crate::clock::SharedClock;
 use crate::domain::DecisionId;
+use crate::limits::CLOCK_BACK_LEAST;
 use crate::store::{Receipt, Refusal, SignedHead, StoreError};
 
 pub(super) struct Writer {
@@ -36,6 +37,8 @@ pub(super) struct Writer {
     published: Arc<Mutex<Published>>,
     /// Entries that could not be written since the last commit.
     missed: u64,
+    /// The clock is behind the log, and the log says so.
+    behind: bool,
 }
 
 /// Who waits for a run of so many entries.
@@ -66,7 +69,9 @@ impl Writer {
         published: Arc<Mutex<Published>>,
     ) -> Result<Self, StoreError> {
         let fresh = state.edge.size() == 0;
-        let mut writer = Self { state: Some(state), dir, key, origin, clock, published, missed: 0 };
+        let state = Some(state);
+        let mut writer =
+            Self { state, dir, key, origin, clock, published, missed: 0, behind: false };
         if fresh {
             let genesis = vec![draft(own_entry(Kind::Genesis, BTreeMap::new()), None)?];
             writer.commit(&genesis)?;
@@ -177,12 +182,24 @@ impl Writer {
         fresh
     }
 
-    /// Writes a batch, after an entry about the gap if there was one.
+    /// So many seconds that the clock is behind the log, where they are too many.
+    fn seconds_behind(&self) -> Option<i64> {
+        let behind = self.state.as_ref()?.last_commit.duration_since(self.clock.now());
+        (behind >= CLOCK_BACK_LEAST).then(|| behind.as_secs())
+    }
+
+    /// Writes a batch, after an entry about the gap if there was one, and about a clock that went back.
     fn write(&mut self, mut drafts: Vec<Draft>) -> Result<Vec<Receipt>, StoreError> {
         let wanted = drafts.len();
         if self.missed > 0 {
             let count = BTreeMap::from([(Facet::Count, self.missed.to_string())]);
             drafts.insert(0, draft(own_entry(Kind::Gap, count), None)?);
+        }
+        let behind = self.seconds_behind();
+        if let Some(seconds) = behind.filter(|_| !self.behind) {
+            tracing::error!(seconds, "The clock went back: times in the audit log stand still");
+            let what = BTreeMap::from([(Facet::What, format!("{CLOCK_BACK}|{seconds}"))]);
+            drafts.insert(0, draft(own_entry(Kind::Operation, what), None)?);
         }
         if let Some(before) = self.new_year()? {
             let before = BTreeMap::from([(Facet::Previous, before)]);
@@ -191,6 +208,7 @@ impl Writer {
         let own = drafts.len() - wanted;
         let receipts = self.commit(&drafts)?;
         self.missed = 0;
+        self.behind = behind.is_some();
         Ok(receipts.into_iter().skip(own).collect())
     }
 

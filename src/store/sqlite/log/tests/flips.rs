@@ -124,9 +124,16 @@ fn said(path: &Path) -> Option<Vec<Vec<u8>>> {
     Some(said)
 }
 
+/// Whether a finding says where it is: which entry, head or tile, or at least which file.
+fn is_located(finding: &str) -> bool {
+    ["entry ", "entries ", "head ", "tile ", "audit-2026.db"]
+        .iter()
+        .any(|place| finding.contains(place))
+}
+
 /// In the file as it lies there, and in what SQLite has written beside it and not yet brought over.
 #[tokio::test]
-async fn a_flipped_byte_of_a_file_is_found_or_says_nothing() {
+async fn a_flipped_byte_of_a_file_is_found_and_located_or_says_nothing() {
     let dir = stored().await;
     let (verifier, path) = (verifier(&dir), file(&dir));
     let log = open(&dir);
@@ -160,7 +167,18 @@ async fn a_flipped_byte_of_a_file_is_found_or_says_nothing() {
                     let same = said(&file(&changed)).as_ref() == Some(&meant);
                     assert!(same, "byte {at} of part {part} is not found");
                 }
-                Ok(_) | Err(_) => caught += 1,
+                Ok(findings) => {
+                    let at = format!("byte {at} of part {part}");
+                    assert!(is_located(&findings[0]), "{at}: {findings:?}");
+                    caught += 1;
+                }
+                // No database any more: the file is named, and that is all that can be said.
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(at < 100, "byte {at} of part {part} ends the looking: {error}");
+                    assert!(is_located(&error), "byte {at} of part {part}: {error}");
+                    caught += 1;
+                }
             }
         }
     }
