@@ -29,7 +29,7 @@ pub use ids::{
     ResidentId, RoleId, RuleId, Scope,
 };
 pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
-pub use kept::{KeptKind, RequestKind};
+pub use kept::{KeptKind, NoticeKind, RequestKind};
 pub use nhs::nhs_number;
 pub use proxy::ProxyGrant;
 pub use record::{FieldValue, Record};

@@ -17,6 +17,7 @@ mod knowledge;
 mod locate;
 mod log;
 mod new_choice;
+pub mod notices;
 mod opt_out;
 pub mod past;
 mod proofs;
@@ -55,6 +56,10 @@ pub use log::{
     Answered, Details, EntryQuery, ExportStream, Exporting, Formats, Looked, ONE_RESIDENT, Piece,
     RegisterFigures, RegisterQuery, Registered, SignedOff, answer_from, figures_from, judged_by,
     registered_from,
+};
+pub use notices::{
+    Acknowledging, Chosen, Cursor, Heard, HeardEvent, ListedNotice, NoticePage, NoticeWatch,
+    Notices, OpenedData, OwnCopy, ToldOf,
 };
 pub use opt_out::{BegunCheck, asking, numbers_of, oldest};
 pub use proofs::{Proof, Verified};
@@ -101,6 +106,8 @@ pub struct Hub {
     /// Exports that callers may take at once.
     exports: Arc<Semaphore>,
     witnessing: witnessing::Witnessing,
+    /// Watches of notices at once.
+    notice_watchers: Arc<Semaphore>,
 }
 
 impl Hub {
@@ -118,6 +125,7 @@ impl Hub {
             checking: Semaphore::new(1),
             exports: Arc::new(Semaphore::new(crate::limits::EXPORTS_MAX)),
             witnessing: witnessing::Witnessing::default(),
+            notice_watchers: Arc::new(Semaphore::new(crate::limits::NOTICE_WATCHERS_MAX)),
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod requests;
+pub mod telling;
 
 use std::collections::BTreeSet;
 

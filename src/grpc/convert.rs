@@ -6,6 +6,7 @@ mod candidate;
 mod choice;
 mod exchange;
 mod fact;
+mod notice;
 mod opt_out;
 mod override_review;
 mod policy;
@@ -37,6 +38,7 @@ pub use choice::{
 };
 pub use exchange::{Importing, exported_response, imported_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
+pub use notice::{NoticesPage, WantedWatch, notices_response, watch_response};
 pub use opt_out::{BeginCheck, CheckAnswer};
 pub use override_review::{Nothing, ReviewMinutes, figures_response, reviews_response};
 use policy::version_message;

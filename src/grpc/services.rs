@@ -3,6 +3,7 @@
 mod audit;
 mod choices;
 mod facts;
+mod notices;
 mod policy;
 mod records;
 mod residents;
@@ -145,6 +146,7 @@ paged!(SearchEntriesRequest, ListChoicesRequest, ListFactsRequest, ListHeldRecor
 paged!(ExportConsentsRequest, ListDisclosuresRequest, ListRequestsRequest, ListSealedRequest);
 paged!(ListProxiesRequest);
 paged!(ListReferralsRequest, ListObligationsRequest, ListNonDisclosuresRequest);
+paged!(ListNoticesRequest);
 
 /// A message of a call that may be repeated.
 trait Repeatable: prost::Message {
@@ -170,6 +172,7 @@ repeatable!(BeginOptOutCheckRequest, ApplyOptOutCheckRequest);
 repeatable!(ReportNonDisclosureRequest);
 repeatable!(ApproveOverrideRequest, DecideReferralRequest, FulfilObligationRequest);
 repeatable!(CloseReviewRequest, ReviewVisibilityRequest);
+repeatable!(AcknowledgeNoticeRequest);
 repeatable!(FileRequestRequest, ChallengeEntryRequest, AdvanceRequestRequest);
 repeatable!(ReviewSubjectAccessRequest);
 

@@ -78,9 +78,7 @@ impl Hub {
         ]);
         let none = BTreeMap::new();
         let entry = call.entry(call.event(), Kind::Choice, facets, None, none, &request);
-        let (stored, mut entries) = NewChoice::all(choices, &call);
-        entries.insert(0, entry);
-        let made = match self.store.record_choices(stored, entries).await {
+        let made = match self.record_several(&call, entry, choices).await? {
             Ok(receipts) => Ok((named, receipts.into_iter().next().ok_or(HubError::Broken)?)),
             Err(error) => Err(error),
         };

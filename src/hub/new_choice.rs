@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::entry::Call;
+use super::share::number;
 use super::{Beside, Hub, HubError};
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::consent::record::{self, Entered};
 use crate::domain::{ChoiceEvent, ConsentEvent, DecisionId, ResidentId};
-use crate::store::{Receipt, StoredChoice};
+use crate::limits;
+use crate::store::{Receipt, StoreError, StoredChoice};
 
 /// The member of a request slot that holds the record of a consent event, as text.
 pub const RECORD: &str = "record";
@@ -88,8 +90,49 @@ impl Hub {
         }
         let ((resident, choice), entry) = new.parts(call);
         let id = choice.id;
-        let made = self.store.record_choice(resident, choice, entry).await;
-        let made = made.map(|receipt| (id, receipt));
-        self.once(call, made, |done| Ok((done.receipt.event(), done.receipt))).await
+        // Those who got data are told in the same transaction.
+        let (notices, late) = self.notices_of(call, resident, id, &choice.event).await?;
+        let mut entries = vec![entry];
+        entries.extend(notices);
+        number(&mut entries)?;
+        let made = self.store.record_choice(resident, choice, entries).await;
+        let made = made.map(|receipts| receipts.into_iter().next());
+        let made = self.once(call, made, |done| Ok(Some(done.receipt))).await?;
+        let receipt = made.ok_or(HubError::Broken)?;
+        if let Some(late) = late {
+            self.tell_the_late(call, resident, id, &late, receipt.index()).await?;
+        }
+        Ok((receipt.event(), receipt))
+    }
+
+    /// Records several choices with the entry that says so, all or none, and tells those who got data; the
+    /// receipts, that of the entry first.
+    pub(super) async fn record_several(
+        &self,
+        call: &Call<'_>,
+        entry: Entry,
+        new: Vec<NewChoice>,
+    ) -> Result<Result<Vec<Receipt>, StoreError>, HubError> {
+        let (stored, own) = NewChoice::all(new, call);
+        let (mut entries, mut waiting) = (vec![entry], Vec::new());
+        entries.extend(own);
+        for (resident, choice) in &stored {
+            let (notices, late) =
+                self.notices_of(call, *resident, choice.id, &choice.event).await?;
+            entries.extend(notices);
+            waiting.extend(late.map(|late| (*resident, choice.id, late)));
+        }
+        if entries.len() > limits::AUDIT_BATCH_MAX {
+            return Err(HubError::TooMuch);
+        }
+        number(&mut entries)?;
+        let made = self.store.record_choices(stored, entries).await;
+        if let Ok(receipts) = &made {
+            let index = receipts.first().map_or(0, Receipt::index);
+            for (resident, id, late) in waiting {
+                self.tell_the_late(call, resident, id, &late, index).await?;
+            }
+        }
+        Ok(made)
     }
 }

@@ -275,9 +275,10 @@ impl Hub {
             recorded_at: call.at,
             event,
         };
-        let made = self.store.record_choice(resident, choice, entry).await;
-        let made = made.map(|receipt| (id, receipt));
-        self.once(call, made, |done| Ok((done.receipt.event(), done.receipt))).await
+        let made = self.store.record_choice(resident, choice, vec![entry]).await;
+        let made = made.map(|receipts| receipts.into_iter().next());
+        let receipt = self.once(call, made, |done| Ok(Some(done.receipt))).await?;
+        Ok((id, receipt.ok_or(HubError::Broken)?))
     }
 }
 

@@ -102,9 +102,7 @@ impl Hub {
             let (id, about) = (call.event(), Some(said.resident));
             call.entry(id, Kind::Choice, facets, about, BTreeMap::new(), &request)
         };
-        let (stored, mut entries) = NewChoice::all(choices, &call);
-        entries.insert(0, entry);
-        let made = match self.store.record_choices(stored, entries).await {
+        let made = match self.record_several(&call, entry, choices).await? {
             Ok(receipts) => match receipts.into_iter().next() {
                 Some(receipt) => Ok((settled, receipt)),
                 None => return Err(HubError::Broken),

@@ -127,7 +127,8 @@ impl SqliteStore {
         entry: Entry,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<(T, Receipt), StoreError> {
-        self.changes.make(entry, work).await
+        let (out, receipts) = self.changes.make(vec![entry], work).await?;
+        Ok((out, own(receipts)?))
     }
 }
 
@@ -182,6 +183,22 @@ fn word<T: std::str::FromStr>(text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| StoreError::Corrupt("a stored word".to_owned()))
 }
 
+/// The receipt of the change's own entry.
+fn own(receipts: Vec<Receipt>) -> Result<Receipt, StoreError> {
+    let own = receipts.into_iter().next();
+    own.ok_or_else(|| StoreError::Corrupt("no receipt came back".to_owned()))
+}
+
+/// The same, where there may be no change.
+fn with_own<T, N>(
+    made: Result<(T, Vec<Receipt>), N>,
+) -> Result<Result<(T, Receipt), N>, StoreError> {
+    match made {
+        Ok((out, receipts)) => Ok(Ok((out, own(receipts)?))),
+        Err(not) => Ok(Err(not)),
+    }
+}
+
 #[tonic::async_trait]
 impl Store for SqliteStore {
     async fn append(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError> {
@@ -213,6 +230,10 @@ impl Store for SqliteStore {
 
     async fn head(&self) -> Result<SignedHead, StoreError> {
         Ok(self.log.head())
+    }
+
+    async fn grown(&self, size: u64) -> Result<u64, StoreError> {
+        self.log.grown(size).await
     }
 
     fn blind(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
@@ -250,21 +271,21 @@ impl Store for SqliteStore {
         &self,
         new: Vec<RecordedFact>,
         seen: Vec<(usize, Option<FactVersion>)>,
-        entry: Entry,
-    ) -> Result<Receipt, StoreError> {
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Receipt>, StoreError> {
         let (changes, standing) = (Arc::clone(&self.changes), Arc::clone(&self.standing));
         let change = async move {
             // From here until it is read again everybody reads the file: a failure half-way leaves
             // nothing old in memory.
             standing.store(None);
-            let made = changes.make_now(entry, move |t| {
+            let made = changes.make_now(entries, move |t| {
                 facts::unchanged(t, &new, &seen)?;
                 facts::record(t, &new)?;
                 facts::standing(t).map(Ok::<Standing, Infallible>)
             });
-            let (now, receipt) = made.await?.unwrap_or_else(|never| match never {});
+            let (now, receipts) = made.await?.unwrap_or_else(|never| match never {});
             standing.store(Some(Arc::new(now)));
-            Ok(receipt)
+            Ok(receipts)
         };
         self.changes.in_turn(change).await
     }
@@ -323,11 +344,10 @@ impl Store for SqliteStore {
         &self,
         resident: ResidentId,
         choice: StoredChoice,
-        entry: Entry,
-    ) -> Result<Receipt, StoreError> {
-        let (_, receipt) =
-            self.change(entry, move |t| facts::record_choice(t, resident, &choice)).await?;
-        Ok(receipt)
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let record = move |t: &Transaction<'_>| facts::record_choice(t, resident, &choice);
+        Ok(self.changes.make(entries, record).await?.1)
     }
 
     async fn record_choices(
@@ -338,8 +358,7 @@ impl Store for SqliteStore {
         let work = move |t: &Transaction<'_>| {
             choices.iter().try_for_each(|(of, choice)| facts::record_choice(t, *of, choice))
         };
-        let ((), receipts) = self.changes.make_all(entries, work).await?;
-        Ok(receipts)
+        Ok(self.changes.make(entries, work).await?.1)
     }
 
     async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError> {
@@ -352,12 +371,12 @@ impl Store for SqliteStore {
         category: CategoryId,
         rows: Vec<ShelfRow>,
         times: (Timestamp, Timestamp),
-        entry: Entry,
-    ) -> Result<(ShelfReport, Option<Receipt>), StoreError> {
+        entries: Vec<Entry>,
+    ) -> Result<(ShelfReport, Vec<Receipt>), StoreError> {
         // Looked up where it is written: a link that is undone meanwhile must not leave a row that
         // the next holder of the local id would get.
         let keys = self.keys();
-        let made = self.changes.make_if(entry, move |t| {
+        let made = self.changes.make_if(entries, move |t| {
             let unlinked = shelf::unlinked(t, &holder, &rows)?;
             if unlinked.is_empty() {
                 shelf::shelve(t, &keys, &holder, &category, &rows, times).map(Ok)
@@ -366,8 +385,8 @@ impl Store for SqliteStore {
             }
         });
         Ok(match made.await? {
-            Ok((stored, receipt)) => (ShelfReport { stored, unlinked: Vec::new() }, Some(receipt)),
-            Err(unlinked) => (ShelfReport { stored: 0, unlinked }, None),
+            Ok((stored, receipts)) => (ShelfReport { stored, unlinked: Vec::new() }, receipts),
+            Err(unlinked) => (ShelfReport { stored: 0, unlinked }, Vec::new()),
         })
     }
 
@@ -376,9 +395,10 @@ impl Store for SqliteStore {
         holder: AgencyId,
         category: CategoryId,
         local_ids: Vec<String>,
-        entry: Entry,
-    ) -> Result<(u64, Receipt), StoreError> {
-        self.change(entry, move |t| shelf::retract(t, &holder, &category, &local_ids)).await
+        entries: Vec<Entry>,
+    ) -> Result<(u64, Vec<Receipt>), StoreError> {
+        let retract = move |t: &Transaction<'_>| shelf::retract(t, &holder, &category, &local_ids);
+        self.changes.make(entries, retract).await
     }
 
     async fn held(
@@ -431,9 +451,8 @@ impl Store for SqliteStore {
         entry: Entry,
     ) -> Result<Result<(Vec<String>, Receipt), CheckFault>, StoreError> {
         let keys = self.keys();
-        self.changes
-            .make_if(entry, move |t| opt_out::begin(t, &keys, reference, made, &asking))
-            .await
+        let begin = move |t: &Transaction<'_>| opt_out::begin(t, &keys, reference, made, &asking);
+        with_own(self.changes.make_if(vec![entry], begin).await?)
     }
 
     async fn asked_numbers(
@@ -452,9 +471,8 @@ impl Store for SqliteStore {
         entry: Entry,
     ) -> Result<Result<(Timestamp, Receipt), CheckFault>, StoreError> {
         let keys = self.keys();
-        self.changes
-            .make_if(entry, move |t| opt_out::end(t, &keys, reference, &clear, oldest))
-            .await
+        let end = move |t: &Transaction<'_>| opt_out::end(t, &keys, reference, &clear, oldest);
+        with_own(self.changes.make_if(vec![entry], end).await?)
     }
 
     async fn forget_checks(&self, oldest: Timestamp) -> Result<u64, StoreError> {

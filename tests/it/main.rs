@@ -30,6 +30,7 @@ mod issuers;
 mod keys;
 mod layers;
 mod locate;
+mod notices;
 mod objections;
 mod opt_outs;
 mod permissions;

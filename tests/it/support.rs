@@ -200,7 +200,7 @@ impl Place {
 
     pub(crate) async fn record(&self, facts: Vec<Fact>) {
         let facts = recorded(facts, self.clock.now());
-        self.app.store.record_facts(facts, prepared(Kind::Fact)).await.unwrap();
+        self.app.store.record_facts(facts, vec![prepared(Kind::Fact)]).await.unwrap();
     }
 
     pub(crate) fn sharing(&self) -> pb::sharing_service_client::SharingServiceClient<Channel> {
@@ -223,6 +223,9 @@ impl Place {
     }
     pub(crate) fn rights(&self) -> pb::rights_service_client::RightsServiceClient<Channel> {
         pb::rights_service_client::RightsServiceClient::new(self.channel.clone())
+    }
+    pub(crate) fn notices(&self) -> pb::notice_service_client::NoticeServiceClient<Channel> {
+        pb::notice_service_client::NoticeServiceClient::new(self.channel.clone())
     }
     pub(crate) fn policies(&self) -> pb::policy_service_client::PolicyServiceClient<Channel> {
         pb::policy_service_client::PolicyServiceClient::new(self.channel.clone())

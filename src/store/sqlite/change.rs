@@ -1,4 +1,4 @@
-//! State changes with their entries in the log. WAL commits are not atomic across files, so entries
+//! State changes with their entries in the log. WAL commits are not atomic across files, so the entries
 //! travel with their change in an outbox first, and from there into the log exactly once.
 
 use std::convert::Infallible;
@@ -43,10 +43,10 @@ impl Changes {
     /// Makes a change and enters it in the log.
     pub(super) async fn make<T: Send + 'static>(
         self: &Arc<Self>,
-        entry: Entry,
+        entries: Vec<Entry>,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<(T, Receipt), StoreError> {
-        let made = self.make_if(entry, move |t| work(t).map(Ok::<T, Infallible>)).await?;
+    ) -> Result<(T, Vec<Receipt>), StoreError> {
+        let made = self.make_if(entries, move |t| work(t).map(Ok::<T, Infallible>)).await?;
         Ok(made.unwrap_or_else(|never| match never {}))
     }
 
@@ -54,11 +54,11 @@ impl Changes {
     /// left.
     pub(super) async fn make_if<T: Send + 'static, N: Send + 'static>(
         self: &Arc<Self>,
-        entry: Entry,
+        entries: Vec<Entry>,
         work: impl FnOnce(&Transaction<'_>) -> Result<Result<T, N>, StoreError> + Send + 'static,
-    ) -> Result<Result<(T, Receipt), N>, StoreError> {
+    ) -> Result<Result<(T, Vec<Receipt>), N>, StoreError> {
         let changes = Arc::clone(self);
-        self.in_turn(async move { changes.make_now(entry, work).await }).await
+        self.in_turn(async move { changes.make_now(entries, work).await }).await
     }
 
     /// Runs `change` when it is its turn, and to its end, whether or not the caller still waits: a
@@ -79,54 +79,26 @@ impl Changes {
     /// As [`Changes::make_if`], for who has the turn.
     pub(super) async fn make_now<T: Send + 'static, N: Send + 'static>(
         &self,
-        entry: Entry,
-        work: impl FnOnce(&Transaction<'_>) -> Result<Result<T, N>, StoreError> + Send + 'static,
-    ) -> Result<Result<(T, Receipt), N>, StoreError> {
-        let made = self.make_all_now(vec![entry], work).await?;
-        Ok(match made {
-            Ok((out, mut receipts)) => {
-                let receipt = receipts.pop();
-                Ok((out, receipt.ok_or_else(|| unavailable(&"no receipt came back"))?))
-            }
-            Err(not) => Err(not),
-        })
-    }
-
-    /// Makes a change that several entries tell of, and enters them in the log together; their receipts, in
-    /// order.
-    pub(super) async fn make_all<T: Send + 'static>(
-        self: &Arc<Self>,
-        entries: Vec<Entry>,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<(T, Vec<Receipt>), StoreError> {
-        let changes = Arc::clone(self);
-        let work = move |t: &Transaction<'_>| work(t).map(Ok::<T, Infallible>);
-        let made = self.in_turn(async move { changes.make_all_now(entries, work).await }).await?;
-        Ok(made.unwrap_or_else(|never| match never {}))
-    }
-
-    async fn make_all_now<T: Send + 'static, N: Send + 'static>(
-        &self,
         entries: Vec<Entry>,
         work: impl FnOnce(&Transaction<'_>) -> Result<Result<T, N>, StoreError> + Send + 'static,
     ) -> Result<Result<(T, Vec<Receipt>), N>, StoreError> {
         // What an earlier failure left behind goes first: nothing changes while the log is behind.
         self.flush().await?;
         // What the log would turn down must not be committed: it would stand in the outbox for ever.
-        for entry in &entries {
-            self.log.would_take(entry)?;
-        }
+        self.log.would_take(&entries)?;
         let (log, outgoing) = (Arc::clone(&self.log), entries.clone());
         let out = self
             .write(move |transaction| {
                 let out = work(transaction)?;
-                for entry in outgoing.iter().filter(|_| out.is_ok()) {
-                    transaction
-                        .execute(
-                            "INSERT INTO outbox (event, sealed) VALUES (?1, ?2)",
-                            params![entry.event.uuid().as_bytes(), sealed(&log, entry)?],
-                        )
-                        .map_err(|e| sqlite(&e))?;
+                if out.is_ok() {
+                    for entry in &outgoing {
+                        transaction
+                            .execute(
+                                "INSERT INTO outbox (event, sealed) VALUES (?1, ?2)",
+                                params![entry.event.uuid().as_bytes(), sealed(&log, entry)?],
+                            )
+                            .map_err(|e| sqlite(&e))?;
+                    }
                 }
                 Ok((out.is_ok(), out))
             })
@@ -137,7 +109,7 @@ impl Changes {
         };
         // The change is durable and so are its entries, in the outbox. A crash here costs nothing: they
         // are put into the log when the store is opened, before anything is served.
-        let receipts = self.log.append_all_once(entries).await.map_err(|error| {
+        let receipts = self.log.append_once(entries).await.map_err(|error| {
             self.behind.store(true, Ordering::Release);
             unavailable(&format!("the change is made, but not yet in the log: {error}"))
         })?;
@@ -178,9 +150,7 @@ impl Changes {
             })
             .await?;
         if !waiting.is_empty() {
-            for entry in waiting {
-                self.log.append_once(entry).await?;
-            }
+            self.log.append_once(waiting).await?;
             self.empty_outbox().await?;
         }
         self.behind.store(false, Ordering::Release);

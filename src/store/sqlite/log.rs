@@ -13,7 +13,7 @@ mod rollback;
 mod tiles;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::Timestamp;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use self::file::files_from;
 use self::parts::Parts;
@@ -78,6 +78,8 @@ struct Published {
     places: HashMap<DecisionId, u64>,
     /// The files that hold them.
     parts: Parts,
+    /// Tells the size after each commit.
+    grown: watch::Sender<u64>,
 }
 
 /// The open log.
@@ -153,6 +155,7 @@ impl Log {
             right: Arc::clone(&state.right),
             places,
             parts: state.parts.clone(),
+            grown: watch::Sender::new(state.edge.size()),
         }));
         let (queue, jobs) = mpsc::channel(AUDIT_QUEUE_MAX);
         let writer = writer::Writer::new(
@@ -216,15 +219,23 @@ impl Log {
         written.map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))?
     }
 
-    /// Says beforehand what [`Log::append`] would refuse of an entry.
+    /// Says beforehand what [`Log::append`] would refuse of the entries of one change.
     ///
     /// # Errors
-    /// `Refused` for an entry that is too large or whose id is taken.
-    pub fn would_take(&self, entry: &Entry) -> Result<(), StoreError> {
-        if self.place(entry.event).is_some() {
-            return Err(StoreError::Refused(Refusal::EventTaken));
+    /// `Refused` for an entry that is too large or whose id is taken or comes twice, and for none or more
+    /// than [`AUDIT_BATCH_MAX`] of them.
+    pub fn would_take(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        if entries.is_empty() || entries.len() > AUDIT_BATCH_MAX {
+            return Err(StoreError::Refused(Refusal::EntryTooLarge));
         }
-        fits(entry)
+        let mut events = HashSet::new();
+        for entry in entries {
+            if !events.insert(entry.event) || self.place(entry.event).is_some() {
+                return Err(StoreError::Refused(Refusal::EventTaken));
+            }
+            fits(entry)?;
+        }
+        Ok(())
     }
 
     /// Salts and seals; without leaving the thread where all keys are at hand.
@@ -265,32 +276,31 @@ impl Log {
         self.clock.now()
     }
 
-    /// Appends an entry unless one with its id is in the log: for what is told twice after a crash.
+    /// Appends a run of entries, leaving out those whose ids are in the log: for what is told twice after
+    /// a crash. Receipts come for all of them, in order.
     ///
     /// # Errors
     /// As [`Log::append`].
-    pub async fn append_once(&self, entry: Entry) -> Result<Receipt, StoreError> {
-        let event = entry.event;
-        match self.append(vec![entry]).await {
-            Ok(mut receipts) => receipts.pop(),
-            Err(StoreError::Refused(Refusal::EventTaken)) => self.receipt(event).await?,
-            Err(error) => return Err(error),
+    pub async fn append_once(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError> {
+        let events: Vec<DecisionId> = entries.iter().map(|entry| entry.event).collect();
+        // A commit that comes between looking and appending may take an id: then it is looked for again.
+        for _ in 0..=entries.len() {
+            let missing = |entry: &&Entry| self.place(entry.event).is_none();
+            let new: Vec<Entry> = entries.iter().filter(missing).cloned().collect();
+            let is_all = new.len() == entries.len();
+            match self.append(new).await {
+                Ok(receipts) if is_all => return Ok(receipts),
+                Ok(_) => break,
+                Err(StoreError::Refused(Refusal::EventTaken)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        .ok_or_else(|| StoreError::Corrupt("no receipt came back".to_owned()))
-    }
-
-    /// Appends entries together; those that the log has already are not appended again.
-    ///
-    /// # Errors
-    /// As [`Log::append`].
-    pub async fn append_all_once(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError> {
-        match self.append(entries.clone()).await {
-            Err(StoreError::Refused(Refusal::EventTaken)) => {}
-            done => return done,
-        }
-        let mut receipts = Vec::with_capacity(entries.len());
-        for entry in entries {
-            receipts.push(self.append_once(entry).await?);
+        let mut receipts = Vec::with_capacity(events.len());
+        for event in events {
+            let receipt = self.receipt(event).await?;
+            receipts.push(
+                receipt.ok_or_else(|| StoreError::Corrupt("no receipt came back".to_owned()))?,
+            );
         }
         Ok(receipts)
     }
@@ -317,6 +327,19 @@ impl Log {
     #[must_use]
     pub fn head(&self) -> SignedHead {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).head.clone()
+    }
+
+    /// Waits until the log holds more than `size` entries, and tells how many.
+    ///
+    /// # Errors
+    /// When the log is closed.
+    pub async fn grown(&self, size: u64) -> Result<u64, StoreError> {
+        let mut told = {
+            let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            published.grown.subscribe()
+        };
+        let grown = told.wait_for(|now| *now > size).await;
+        grown.map(|now| *now).map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))
     }
 
     /// The files that hold what the newest head covers, and that head.
