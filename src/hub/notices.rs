@@ -66,7 +66,8 @@ fn notice_id(cause: DecisionId, addressee: &AgencyId, piece: u64) -> DecisionId 
 }
 
 /// The id of the entry in which the addressee says that it knows.
-pub(super) fn acknowledged(notice: DecisionId) -> DecisionId {
+#[must_use]
+pub fn acknowledged(notice: DecisionId) -> DecisionId {
     once("notice-acknowledged", &[notice.uuid().as_bytes()])
 }
 

@@ -72,7 +72,7 @@ impl Site {
              [[issuer]]\nissuer = \"urn:weir:development:{HOLDER}\"\nagency = \"{HOLDER}\"\n\
              audience = \"urn:weir:hub\"\nalgorithm = \"ES256\"\n\
              jwks_file = \"data/issuer/jwks.json\"\nrole_claim = \"roles\"\n\
-             functions = {{ notice-reader = \"notice-reader\" }}\n"
+             roles = {{}}\nfunctions = {{ notice-reader = \"notice-reader\" }}\n"
         );
         let path = self.dir.path().join("weir.toml");
         std::fs::write(&path, text).unwrap();

@@ -105,6 +105,7 @@ async fn restrict(place: &Place, who: Person, about: Inhabitant) -> String {
     reply.unwrap().into_inner().receipt.unwrap().name
 }
 
+/// Waits for so many events; with 0, ends where there is no more.
 async fn watch(
     place: &Place,
     who: Person,
@@ -116,12 +117,13 @@ async fn watch(
         cursor: cursor.to_owned(),
         kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
         events,
+        once: events == 0,
     };
     let mut notices = place.notices();
     notices.watch_disclosures(place.from(who, message)).await
 }
 
-/// So many events from a cursor on, and the last cursor.
+/// So many events from a cursor on, with 0 all of them, and the last cursor.
 async fn hear(
     place: &Place,
     who: Person,
@@ -184,7 +186,7 @@ async fn acknowledge(
 async fn a_holder_hears_that_its_data_were_opened() {
     let place = place().await;
     let first = opened(&place, NURSE, treatment(AISHA)).await;
-    let (heard, _) = hear(&place, GP, "beginning", &[], 1).await;
+    let (heard, _) = hear(&place, GP, "beginning", &[], 0).await;
     let Some(Event::Opened(told)) = &heard[0].event else { panic!("no data were opened") };
     assert_eq!(told.name, first);
     assert_eq!(told.recipient, "agencies/northfield-hospital");
@@ -246,7 +248,7 @@ async fn a_recipient_is_told_of_a_withdrawal_with_it() {
     withdraw(&place, &given, id).await;
     assert_eq!(place.entries(before).len(), 2);
 
-    let (heard, _) = hear(&place, HOUSING_READER, "beginning", &["withdrawal"], 1).await;
+    let (heard, _) = hear(&place, HOUSING_READER, "beginning", &["withdrawal"], 0).await;
     let told = notice(&heard[0]).clone();
     assert_eq!((told.kind.as_str(), told.cause.as_str()), ("withdrawal", cause.as_str()));
     assert_eq!(told.fields, ["health/support.mobility"]);
@@ -302,7 +304,7 @@ async fn a_notice_is_acknowledged_once_by_who_was_told() {
     assert_eq!(standing[0].recipient, "agencies/northfield-council-housing");
     assert!(standing[0].acknowledge_time.is_some());
     // An acknowledgement is no event to who watches.
-    let (heard, _) = hear(&place, HOUSING_READER, "beginning", &[], 1).await;
+    let (heard, _) = hear(&place, HOUSING_READER, "beginning", &[], 0).await;
     assert_eq!(names(&heard), [told.name]);
 }
 
@@ -342,10 +344,11 @@ async fn nobody_learns_by_a_notice_what_others_got() {
     let consent = consent(&place).await;
     let got = opened(&place, HOUSING, mobility()).await;
     withdraw(&place, &consent, "").await;
-    let (heard, _) = hear(&place, GP, "beginning", &[], 2).await;
+    let (heard, _) = hear(&place, GP, "beginning", &[], 0).await;
     assert_eq!(names(&heard), [hospital, got]);
-    let (heard, _) = hear(&place, HOUSING_READER, "beginning", &[], 1).await;
-    assert_eq!(notice(&heard[0]).kind, "withdrawal");
+    let (heard, _) = hear(&place, HOUSING_READER, "beginning", &[], 0).await;
+    assert_eq!((heard.len(), notice(&heard[0]).kind.as_str()), (1, "withdrawal"));
+    assert!(hear(&place, POLICE, "beginning", &[], 0).await.0.is_empty());
 }
 
 /// Who is hidden after data went out: those who gave and got still hear of their own, and of nothing else.
@@ -362,7 +365,7 @@ async fn of_somebody_who_is_hidden_each_hears_of_its_own() {
         set: true,
     };
     place.record(vec![flag]).await;
-    let (heard, _) = hear(&place, GP, "beginning", &[], 1).await;
+    let (heard, _) = hear(&place, GP, "beginning", &[], 0).await;
     assert_eq!(names(&heard), [before.clone()]);
     let told = list(&place, HOSPITAL, false).await;
     assert_eq!((told.len(), &told[0].copies[0].disclosure), (1, &before));
@@ -419,7 +422,7 @@ fn renewed(place: &Place) -> Vec<Fact> {
 async fn a_cursor_of_another_log_is_refused() {
     let place = place().await;
     opened(&place, NURSE, treatment(AISHA)).await;
-    let (_, cursor) = hear(&place, GP, "beginning", &[], 1).await;
+    let (_, cursor) = hear(&place, GP, "beginning", &[], 0).await;
     let other = self::place().await;
     let reply = watch(&other, GP, &cursor, &[], 1).await;
     expect_refused("beyond it", reply, Code::InvalidArgument, "REQUEST_INVALID", &["cursor"]);
@@ -460,7 +463,7 @@ async fn who_watches_is_an_agency_s_account_in_good_standing() {
 #[tokio::test]
 async fn a_hub_that_ends_ends_its_watches_well() {
     let mut place = place().await;
-    let stream = watch(&place, GP, "", &[], 0).await.unwrap().into_inner();
+    let stream = watch(&place, GP, "", &[], 5).await.unwrap().into_inner();
     let ended = place.shut_down();
     let all: Vec<_> = stream.collect().await;
     assert!(all.len() >= 2 && all.iter().all(Result::is_ok), "{:?}", all.len());

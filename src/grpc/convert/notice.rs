@@ -23,13 +23,15 @@ pub struct WantedWatch {
     pub chosen: Chosen,
     /// For so many events.
     pub events: usize,
+    /// Until there is nothing more.
+    pub once: bool,
 }
 
 impl TryFrom<pb::WatchDisclosuresRequest> for WantedWatch {
     type Error = Violations;
 
     fn try_from(message: pb::WatchDisclosuresRequest) -> Result<Self, Violations> {
-        let pb::WatchDisclosuresRequest { cursor, kinds, events } = message;
+        let pb::WatchDisclosuresRequest { cursor, kinds, events, once } = message;
         let mut check = Check::default();
         let cursor = match cursor.as_str() {
             "" => None,
@@ -52,7 +54,7 @@ impl TryFrom<pb::WatchDisclosuresRequest> for WantedWatch {
                 limits::NOTICE_EVENTS_MAX
             }
         };
-        check.done(Some(Self { cursor, chosen, events }))
+        check.done(Some(Self { cursor, chosen, events, once }))
     }
 }
 

@@ -20,13 +20,13 @@ impl pb::notice_service_server::NoticeService for Desk {
         request: Request<pb::WatchDisclosuresRequest>,
     ) -> Reply<Self::WatchDisclosuresStream> {
         let (caller, wish): (_, WantedWatch) = self.open(request).await?;
-        let made = self.hub.watch_notices(caller, wish.cursor, wish.chosen).await;
+        let made = self.hub.watch_notices(caller, wish.cursor, wish.chosen, wish.once).await;
         let mut watch = made.map_err(status::of_hub)?;
         let end = tokio::time::Instant::now() + limits::NOTICE_WATCH;
         Ok(Response::new(Box::pin(async_stream::stream! {
             let mut left = wish.events;
             while left > 0 {
-                // Out of time, or the hub ends: both end the stream well.
+                // Out of time, nothing more, or the hub ends: all end the stream well.
                 let Ok(next) = tokio::time::timeout_at(end, watch.next()).await else { break };
                 match next {
                     Ok(Some(heard)) => {

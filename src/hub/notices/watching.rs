@@ -123,6 +123,8 @@ pub struct NoticeWatch {
     hub: Arc<Hub>,
     caller: Arc<Caller>,
     chosen: Chosen,
+    /// It ends where the log ends.
+    once: bool,
     /// What is read from here on.
     next: u64,
     /// What is read and not heard yet.
@@ -139,7 +141,7 @@ impl NoticeWatch {
         self.cursor
     }
 
-    /// What comes next; waits until there is something. `None` when the hub ends. May be dropped while it waits:
+    /// What comes next; waits until there is something, or says `None` where it ends. `None` when the hub ends. May be dropped while it waits:
     /// nothing is lost.
     ///
     /// # Errors
@@ -153,6 +155,9 @@ impl NoticeWatch {
             let is_more = self.read_on().await?;
             if is_more || !self.waiting.is_empty() {
                 continue;
+            }
+            if self.once {
+                return Ok(None);
             }
             // Told of the next commit; looked for anyway after a while, so that the hub's end is noticed.
             let grown = self.hub.store.grown(self.next);
@@ -211,6 +216,7 @@ impl Hub {
         caller: Arc<Caller>,
         cursor: Option<Cursor>,
         chosen: Chosen,
+        once: bool,
     ) -> Result<NoticeWatch, HubError> {
         let at = self.clock.now();
         let policy = self.policy()?;
@@ -228,7 +234,7 @@ impl Hub {
         // The first thing that is heard is where the watch begins: who keeps it loses nothing from here on.
         let waiting = VecDeque::from([Heard { cursor, event: None }]);
         let (hub, next) = (Arc::clone(self), cursor.next);
-        Ok(NoticeWatch { hub, caller, chosen, next, waiting, cursor, _place: place })
+        Ok(NoticeWatch { hub, caller, chosen, once, next, waiting, cursor, _place: place })
     }
 
     /// The cursor behind the first `next` entries.
