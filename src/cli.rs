@@ -71,9 +71,11 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1:50061")]
         listen: std::net::SocketAddr,
     },
-    /// Lists duties of releases that are open or late, in a data folder that no hub has open. Exit code 1
-    /// where one is late.
-    #[command(after_help = "Example: weir due --data weir-data")]
+    /// Lists everything that falls due, by agency and by who there sees to it, in a data folder that no hub has
+    /// open. Exit code 1 where something is late.
+    #[command(
+        after_help = "Example: weir due --data weir-data --agency oakdale-gp --whose rights-officer --within 14"
+    )]
     Due {
         /// The data folder.
         #[arg(long, default_value = "weir-data")]
@@ -84,6 +86,9 @@ enum Command {
         /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
+        /// Which of it.
+        #[command(flatten)]
+        wanted: due::Wanted,
     },
     /// Copies a data folder as of one moment, beside a hub that goes on, and verifies the copy. The hub key is not in it.
     #[command(after_help = "Example: weir backup --data weir-data --out /backup/2026-05-02")]
@@ -647,8 +652,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Init { dir, name, agency, kind, nation, zone, operator, listen } => {
             init::run(&init::Wish { dir, name, agency, kind, nation, zone, operator, listen })
         }
-        Command::Due { data, hub_key_file, json } => {
-            due::run(&DataFolder::with_key(&data, hub_key_file.as_deref()), json)
+        Command::Due { data, hub_key_file, json, wanted } => {
+            due::run(&DataFolder::with_key(&data, hub_key_file.as_deref()), &wanted, json)
         }
         Command::Erase { resident, on } => on.done(&resident, &erase::Wish::Erase),
         Command::Hold(HoldCommand::Place { resident, on }) => {

@@ -1,21 +1,58 @@
-//! `weir due`, on a data folder that no hub has open: which duties of releases are open, which late.
+//! `weir due`, on a data folder that no hub has open: what falls due, for whom, and what is late.
 
-use super::Outcome;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
 use super::import::{Trouble, ended, failed, open, runtime};
+use super::{Outcome, clock_in};
 use crate::app::DataFolder;
-use crate::audit::entry::Kind;
-use crate::hub::{DutyState, ListedDuty, duties};
-use crate::store::{Search, Store};
+use crate::domain::AgencyId;
+use crate::hub::{Due, DueKind, DueWish, Hub, InForce};
+use crate::policy::kept;
+use crate::policy::load::hash;
+use crate::source::Shelf;
+use crate::store::Store;
 
-/// `weir due --data DIR [--json]`. Exit code 1 where something is late.
+/// What to list.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Wanted {
+    /// Only of this agency; may be repeated. Without it: of all.
+    #[arg(long = "agency")]
+    pub agencies: Vec<AgencyId>,
+    /// Only of this kind, such as review or answer; may be repeated.
+    #[arg(long = "kind")]
+    pub kinds: Vec<DueKind>,
+    /// Only what this function or role sees to, such as privacy-officer.
+    #[arg(long)]
+    pub whose: Option<String>,
+    /// Only what is late or falls due in so many days.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub within: Option<u16>,
+    /// The policy folder to judge by, where none was taken up by a hub on this data folder yet.
+    #[arg(long)]
+    pub policies: Option<PathBuf>,
+}
+
+/// `weir due --data DIR [--agency A] [--kind K] [--whose W] [--within DAYS] [--json]`. Exit code 1 where something
+/// is late.
 #[must_use]
-pub fn run(data: &DataFolder, json: bool) -> Outcome {
-    match runtime().and_then(|runtime| runtime.block_on(found(data))) {
-        Ok(all) => {
-            let late = all.iter().filter(|one| one.state == DutyState::Overdue).count();
+pub fn run(data: &DataFolder, wanted: &Wanted, json: bool) -> Outcome {
+    match runtime().and_then(|runtime| runtime.block_on(found(data, wanted))) {
+        Ok((all, judged)) => {
+            let late = all.iter().filter(|one| one.overdue).count();
             let mut lines: Vec<String> = all.iter().map(|one| line(one, json)).collect();
             if !json {
-                lines.push(format!("{} duties are open, {late} of them late.", all.len()));
+                if !judged {
+                    lines.push(
+                        "No policy was in force here yet: requests, sealed releases, choices and agreements are \
+                         left out. --policies DIR names one."
+                            .to_owned(),
+                    );
+                }
+                lines.push(format!("{} fall due, {late} of them late.", all.len()));
             }
             Outcome { text: lines.join("\n"), exit: u8::from(late > 0) }
         }
@@ -23,38 +60,77 @@ pub fn run(data: &DataFolder, json: bool) -> Outcome {
     }
 }
 
-fn line(one: &ListedDuty, json: bool) -> String {
-    let state = if one.state == DutyState::Overdue { "overdue" } else { "open" };
-    let owner = one.task.owner.as_ref().map(|owner| owner.as_str()).unwrap_or_default();
-    let due = one.task.due.map(|due| due.to_string());
+fn line(one: &Due, json: bool) -> String {
+    let Due { at, overdue, kind, owner, whose, name, what } = one;
+    let state = if *overdue { "overdue" } else { "open" };
+    let name = match kind {
+        DueKind::Obligation | DueKind::Review => format!("{name}/obligations/{what}"),
+        DueKind::Reattest
+        | DueKind::Referral
+        | DueKind::Answer
+        | DueKind::Acknowledge
+        | DueKind::LookAgain
+        | DueKind::DecideObjection
+        | DueKind::DecideRestriction
+        | DueKind::ConsentEnds
+        | DueKind::Reconfirm
+        | DueKind::ProxyEnds
+        | DueKind::Notice
+        | DueKind::Agreement => name.clone(),
+    };
+    let due = at.map(|at| at.to_string());
     if json {
-        let name = format!("disclosures/{}/obligations/{}", one.disclosure, one.task.duty);
-        return serde_json::json!({ "name": name, "owner": owner, "due": due, "state": state })
-            .to_string();
+        let (owner, kind) = (owner.as_str(), kind.as_str());
+        return serde_json::json!({
+            "name": name, "kind": kind, "what": what, "owner": owner, "whose": whose, "due": due,
+            "state": state,
+        })
+        .to_string();
     }
-    let due = due.unwrap_or_else(|| "as long as the data are kept".to_owned());
-    format!("{state:8} {due:28} {owner:32} {:24} disclosures/{}", one.task.duty, one.disclosure)
+    let due = due.unwrap_or_else(|| "no time of its own".to_owned());
+    let whose = if whose.is_empty() { "staff" } else { whose };
+    format!("{state:8} {due:28} {owner:32} {whose:24} {kind:20} {what:24} {name}")
 }
 
-async fn found(data: &DataFolder) -> Result<Vec<ListedDuty>, Trouble> {
-    let store = open(data).await?;
-    let at = super::clock_in(&data.dir).now();
-    let mut all = Vec::new();
-    let mut next = Some(0);
-    while let Some(from_index) = next {
-        let search = Search {
-            from_index,
-            limit: crate::limits::PAGE_MAX,
-            kinds: vec![Kind::Disclose],
-            ..Search::default()
-        };
-        let page = store.search(search).await.map_err(failed)?;
-        for stored in &page.entries {
-            let found = duties(&store, stored, at).await.map_err(failed)?;
-            all.extend(found.into_iter().filter(|one| one.state != DutyState::Met));
-        }
-        next = page.next_index;
+async fn found(data: &DataFolder, wanted: &Wanted) -> Result<(Vec<Due>, bool), Trouble> {
+    let store: Arc<dyn Store> = Arc::new(open(data).await?);
+    let policy = policy(store.as_ref(), wanted).await?;
+    let source = Arc::new(Shelf::new(Arc::clone(&store)));
+    let hub = Hub::new(Arc::clone(&store), source, clock_in(&data.dir));
+    let standing = store.standing().await.map_err(failed)?;
+    let mut owners: BTreeSet<AgencyId> = standing.agencies.keys().cloned().collect();
+    owners.extend(policy.iter().flat_map(|policy| policy.book().agencies.keys().cloned()));
+    if let Some(unknown) = wanted.agencies.iter().find(|agency| !owners.contains(*agency)) {
+        return Err(failed(format!("--agency {unknown}: there is no such agency here")));
     }
-    all.sort_by_key(|one| (one.task.due.is_none(), one.task.due));
-    Ok(all)
+    if !wanted.agencies.is_empty() {
+        owners.retain(|owner| wanted.agencies.contains(owner));
+    }
+    let wish = DueWish {
+        kinds: wanted.kinds.iter().copied().collect(),
+        whose: wanted.whose.clone(),
+        within: wanted.within.map(|days| SignedDuration::from_hours(i64::from(days) * 24)),
+        back: None,
+    };
+    let mut all = Vec::new();
+    for owner in &owners {
+        all.extend(hub.due_of(policy.as_ref(), owner, &wish).await.map_err(failed)?);
+    }
+    all.sort_by_key(|one| (one.at.is_none(), one.place(), one.owner.clone()));
+    Ok((all, policy.is_some()))
+}
+
+/// The policy that is in force here, or the one that is named.
+async fn policy(store: &dyn Store, wanted: &Wanted) -> Result<Option<InForce>, Trouble> {
+    if let Some(folder) = &wanted.policies {
+        let policy = super::policy::open(folder).map_err(|found| failed(found.join("\n")))?;
+        return Ok(Some(InForce::new(policy, 0, jiff::Timestamp::MIN)));
+    }
+    let Some((about, bytes)) = store.kept_policy(None).await.map_err(failed)? else {
+        return Ok(None);
+    };
+    let files = kept::unpack(&bytes).filter(|files| hash(files) == about.hash);
+    let files = files.ok_or_else(|| failed("the policy in force cannot be read"))?;
+    let policy = kept::build(&files).map_err(|_| failed("the policy in force does not load"))?;
+    Ok(Some(InForce::new(policy, about.number, about.since)))
 }

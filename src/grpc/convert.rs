@@ -4,6 +4,7 @@
 mod audit;
 mod candidate;
 mod choice;
+mod due;
 mod exchange;
 mod fact;
 mod notice;
@@ -14,6 +15,7 @@ mod proofs;
 mod proxy;
 mod question;
 mod record;
+mod rectify;
 mod register;
 mod resident;
 mod review;
@@ -36,6 +38,7 @@ pub use choice::{
     Advancing, TakenObjection, Verdict, WantedConsentReceipt, Withdrawn, choice_name,
     consent_receipt_message, list_response, settled_response,
 };
+pub use due::{DuePage, due_response};
 pub use exchange::{Importing, exported_response, imported_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
 pub use notice::{NoticesPage, WantedWatch, notices_response, watch_response};
@@ -55,6 +58,7 @@ pub use question::{Asked, answered_response};
 pub use record::{
     Header, Page, ResidentPage, Retraction, held_response, publish_response, read_header, read_row,
 };
+pub use rectify::rectified_parts;
 pub use register::{Figuring, Registering, register_figures_response, register_response};
 pub use resident::{Link, Unlink};
 pub use review::{TaskPage, obligation_message, referral_message};

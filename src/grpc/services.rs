@@ -145,8 +145,8 @@ macro_rules! paged {
 paged!(SearchEntriesRequest, ListChoicesRequest, ListFactsRequest, ListHeldRecordsRequest);
 paged!(ExportConsentsRequest, ListDisclosuresRequest, ListRequestsRequest, ListSealedRequest);
 paged!(ListProxiesRequest);
-paged!(ListReferralsRequest, ListObligationsRequest, ListNonDisclosuresRequest);
 paged!(ListNoticesRequest);
+paged!(ListDueRequest, ListReferralsRequest, ListObligationsRequest, ListNonDisclosuresRequest);
 
 /// A message of a call that may be repeated.
 trait Repeatable: prost::Message {
@@ -174,7 +174,7 @@ repeatable!(ApproveOverrideRequest, DecideReferralRequest, FulfilObligationReque
 repeatable!(CloseReviewRequest, ReviewVisibilityRequest);
 repeatable!(AcknowledgeNoticeRequest);
 repeatable!(FileRequestRequest, ChallengeEntryRequest, AdvanceRequestRequest);
-repeatable!(ReviewSubjectAccessRequest);
+repeatable!(ReviewSubjectAccessRequest, RectifyRecordRequest, EraseResidentRequest);
 
 /// A request id with the digest of what is asked under it.
 fn key_of(id: &str, message: &[u8]) -> Result<Option<RequestKey>, Status> {

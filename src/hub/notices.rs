@@ -223,14 +223,29 @@ impl Hub {
         let Some((kind, concern)) = tells(event, &before) else {
             return Ok((Vec::new(), None));
         };
+        let (entries, _, late) = self.notices_about(call, resident, id, kind, concern).await?;
+        Ok((entries, Some(late)))
+    }
+
+    /// The notices that follow from a change; how many agencies they go to, the caller's own left out; and up to
+    /// which size of the log its recipients were looked for.
+    pub(super) async fn notices_about(
+        &self,
+        call: &Call<'_>,
+        resident: ResidentId,
+        id: DecisionId,
+        kind: NoticeKind,
+        concern: Concern,
+    ) -> Result<(Vec<Entry>, usize, Late), HubError> {
         let (told, is_whole, size) = self.recipients(resident, &concern, 0).await?;
+        let others = told.keys().filter(|agency| *agency != call.caller.agency()).count();
         let cause = cause_of(call, id, kind, resident);
         let mut entries =
             notices(&cause, told, |agency, got| is_known(call, &concern, agency, got));
         if !is_whole && !entries.iter().any(is_incomplete) {
             entries.push(incomplete(&cause));
         }
-        Ok((entries, Some(Late { kind, concern, size })))
+        Ok((entries, others, Late { kind, concern, size }))
     }
 
     /// Tells those who got data while a choice was being recorded: between the look at the log and its entry.

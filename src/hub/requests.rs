@@ -288,21 +288,13 @@ impl Hub {
             return Ok(Clocked { request: wish.request, answer_by, receipt: done.receipt });
         }
         let rule = rule(&policy, now.kind)?;
-        let resident = now.resident;
         let zone = &policy.book().place.zone;
         let today = at.to_zoned(zone.clone()).date();
         if let Err(error) = may(&rule, &now.standing, today, wish.step) {
             return Err(wrong("step", &error.to_string()));
         }
-        let facets = BTreeMap::from([
-            (Facet::What, format!("{STEP}|{}", wish.step.as_str())),
-            (Facet::Holder, caller.agency().to_string()),
-            (Facet::Review, wish.request.to_string()),
-        ]);
         // Two officers at once may say the same twice: of each step the first counts.
-        let place = serde_json::json!({ "request": wish.request.to_string() });
-        let words = BTreeMap::from([(TEXT.to_owned(), wish.text)]);
-        let entry = call.entry(call.event(), Kind::Rights, facets, Some(resident), words, &place);
+        let entry = step_entry(&call, call.event(), &now, wish.step, wish.text);
         let made = self.store.append(vec![entry]).await;
         let made = made.map(|receipts| receipts.into_iter().next());
         let made = self.once(&call, made, |done| Ok(Some(done.receipt))).await?;
@@ -469,6 +461,24 @@ fn listed(
         standing: together(&parts, alone),
         steps,
     }))
+}
+
+/// The entry in which the caller's agency takes a step of a request.
+pub(super) fn step_entry(
+    call: &Call<'_>,
+    event: DecisionId,
+    asked: &ListedRequest,
+    step: Step,
+    text: String,
+) -> Entry {
+    let facets = BTreeMap::from([
+        (Facet::What, format!("{STEP}|{}", step.as_str())),
+        (Facet::Holder, call.caller.agency().to_string()),
+        (Facet::Review, asked.id.to_string()),
+    ]);
+    let place = serde_json::json!({ "request": asked.id.to_string() });
+    let words = BTreeMap::from([(TEXT.to_owned(), text)]);
+    call.entry(event, Kind::Rights, facets, Some(asked.resident), words, &place)
 }
 
 /// The policy's figures for a kind of request.

@@ -203,18 +203,18 @@ pub(super) fn once_for(what: &str, about: DecisionId) -> DecisionId {
 }
 
 /// A refused or answered request that a review is about.
-struct Reviewed {
-    id: DecisionId,
+pub(super) struct Reviewed {
+    pub(super) id: DecisionId,
     resident: ResidentId,
-    ask: Ask,
+    pub(super) ask: Ask,
     asker: AgencyId,
     principal: [u8; 16],
-    recorded: super::entry::Recorded,
+    pub(super) recorded: super::entry::Recorded,
 }
 
 impl Reviewed {
     /// `None` when the entry is no decision about a request.
-    fn read(stored: &StoredEntry) -> Option<Self> {
+    pub(super) fn read(stored: &StoredEntry) -> Option<Self> {
         let entry = &stored.entry;
         let requested = matches!(entry.kind, Kind::Disclose | Kind::Refuse)
             && entry.facets.contains_key(&Facet::Outcome);

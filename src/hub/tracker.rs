@@ -217,6 +217,19 @@ impl Hub {
         Ok(HiddenPage { releases, next, receipt })
     }
 
+    /// Releases of an agency that residents do not see, with what they were for.
+    pub(super) async fn hidden_by(
+        &self,
+        policy: &PolicySnapshot,
+        holder: &AgencyId,
+        now: Timestamp,
+    ) -> Result<Vec<(DecisionId, Option<PurposeId>, Seen)>, HubError> {
+        let facets = vec![(Facet::Holder, holder.to_string())];
+        let (all, _) = self.tracked(policy, Search { facets, ..Search::default() }, now).await?;
+        let hidden = all.into_iter().filter(|one| one.seen != Seen::Visible);
+        Ok(hidden.map(|one| (one.id, one.release.purpose, one.seen)).collect())
+    }
+
     /// Shows a release to its resident, or seals it. The agency that gave decides, by another person than
     /// the one who asked.
     ///

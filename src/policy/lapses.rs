@@ -31,6 +31,19 @@ pub enum Lapsing {
     GatewayEnds,
 }
 
+impl Lapsing {
+    /// The word in lists.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReviewDue => "review-due",
+            Self::GraceEnds => "grace-ends",
+            Self::AgreementEnds => "ends",
+            Self::GatewayEnds => "gateway-ends",
+        }
+    }
+}
+
 impl fmt::Display for Lapse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { on, what, name } = self;

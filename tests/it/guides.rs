@@ -123,6 +123,13 @@ fn data_protection_officers_can_do_what_their_guide_says() {
 }
 
 #[test]
+fn rights_officers_can_do_what_their_guide_says() {
+    if has_python() {
+        check("guide-rights.md", 4);
+    }
+}
+
+#[test]
 fn partners_can_do_what_their_guide_says() {
     if has_python() {
         check("guide-partners.md", 6);

@@ -456,7 +456,7 @@ async fn who_watches_is_an_agency_s_account_in_good_standing() {
     // The board suspends the agency: the watch ends, although the token is still good.
     place.record(vec![Fact::Agency { agency: GP.agency.parse().unwrap(), active: false }]).await;
     let end = stream.next().await.unwrap();
-    let status = end.unwrap_err();
+    let status = end.err().unwrap();
     assert_eq!(status.code(), Code::PermissionDenied);
 }
 
@@ -492,4 +492,92 @@ async fn notices_are_listed_page_by_page() {
     }
     assert!(found == list(&place, HOSPITAL, false).await, "page by page there is something else");
     assert_eq!(found.len(), 5);
+}
+
+/// What goes out while a restriction is being recorded is told of too: everything before it in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_out_beside_a_restriction_is_told_of() {
+    let place = place().await;
+    for round in 0..6 {
+        later(&place, 1);
+        let before = place.log_size();
+        let asking = (0..12).map(|_| {
+            let (mut sharing, message) = (place.sharing(), request(treatment(AISHA)));
+            let asked = place.from(NURSE, message);
+            tokio::spawn(async move { sharing.request_records(asked).await.map(drop) })
+        });
+        let asking: Vec<_> = asking.collect();
+        restrict(&place, NURSE, AISHA).await;
+        for one in asking {
+            one.await.unwrap().unwrap();
+        }
+        let logged = place.entries(before);
+        let choice = logged.iter().find(|one| one.entry.kind == Kind::Choice).unwrap();
+        let mut told = String::new();
+        for one in logged.iter().filter(|one| one.entry.kind == Kind::Notice) {
+            assert_eq!(one.facet(Facet::Review), choice.entry.event.to_string());
+            told.push_str(&String::from_utf8_lossy(&one.slots[&(SlotId::Request as u8)]));
+        }
+        for one in &logged {
+            let went = one.entry.kind == Kind::Disclose && one.index < choice.index;
+            let is_told = told.contains(&one.entry.event.to_string());
+            assert!(!went || is_told, "round {round}: entry {} is not told of", one.index);
+        }
+        lift(&place, &choice.entry.event.to_string()).await;
+    }
+}
+
+/// Lifts a restriction, so that there is something to restrict again.
+async fn lift(place: &Place, choice: &str) {
+    let officer = weir::auth::issuer::Person {
+        agency: "northfield-hospital",
+        person: "privacy-1",
+        roles: &["hub-privacy-officer"],
+    };
+    let message = pb::LiftRestrictionRequest {
+        choice: format!("{}/choices/{choice}", AISHA.path()),
+        reason: "The question is settled".to_owned(),
+        request_id: String::new(),
+    };
+    place.choices().lift_restriction(place.from(officer, message)).await.unwrap();
+}
+
+/// A recall is pushed the same way, and who has acknowledged it stands in the log.
+#[tokio::test]
+async fn a_recall_is_told_and_acknowledged() {
+    let place = place().await;
+    let got = opened(&place, NURSE, treatment(AISHA)).await;
+    let (heard, cursor) = hear(&place, GP, "beginning", &[], 0).await;
+    let Some(Event::Opened(opened)) = &heard[0].event else { panic!("no data were opened") };
+    let rule = opened.rules[0].clone();
+    let (dir, clock) = place.ended().await;
+    let (data, pack) = (dir.path().join("data"), dir.path().join("pack"));
+    let (data, pack) = (data.to_str().unwrap().to_owned(), pack.to_str().unwrap().to_owned());
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let policies = root.to_str().unwrap();
+    let args = ["policy", "recall", policies, "--rule", &rule, "--data", &data, "--out", &pack];
+    let (exit, text) = crate::story::weir(&[&args[..], &["--notify"]].concat());
+    assert_eq!(exit, 0, "{text}");
+    assert!(text.contains("1 notices entered"), "{text}");
+    let ack = ["policy", "recall-ack", &pack, "--data", &data];
+    let (exit, text) = crate::story::weir(&ack);
+    assert_eq!(exit, 0, "{text}");
+    assert!(text.contains("1 recipients have not answered: northfield-hospital"), "{text}");
+
+    let place = Place::at(dir, clock, &root).await;
+    let told = hear(&place, HOSPITAL, "beginning", &["recall"], 0).await.0;
+    let told = notice(&told[0]).clone();
+    assert_eq!((told.kind.as_str(), &told.copies[0].disclosure), ("recall", &got));
+    assert!(hear(&place, GP, &cursor, &[], 0).await.0.is_empty(), "gave it");
+    acknowledge(&place, HOSPITAL, &told.name, "Deleted, ward told").await.unwrap();
+
+    let (dir, _) = place.ended().await;
+    for _ in 0..2 {
+        let (exit, text) = crate::story::weir(&ack);
+        assert_eq!((exit, text.trim()), (0, "Every recipient has answered."), "{text}");
+    }
+    let report = std::fs::read_to_string(dir.path().join("pack/report.md")).unwrap();
+    assert!(report.contains("Deleted, ward told"), "{report}");
+    let rows = std::fs::read_to_string(dir.path().join("pack/acknowledgements.csv")).unwrap();
+    assert_eq!(rows.lines().count(), 2, "taken over once: {rows}");
 }

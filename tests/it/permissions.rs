@@ -465,6 +465,33 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             pb::ExportSubjectAccessRequest { request: format!("requests/{id}") }.encode_to_vec(),
         ),
         (
+            "RightsService/RectifyRecord",
+            pb::RectifyRecordRequest {
+                request: String::new(),
+                local_id: "N-1".to_owned(),
+                category: "health/summary".to_owned(),
+                values: vec![pb::FieldCorrection {
+                    field: "health/summary.allergies".to_owned(),
+                    text: "none known".to_owned(),
+                }],
+                expire_time: Some(prost_types::Timestamp { seconds: 1_798_761_600, nanos: 0 }),
+                reason: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "RightsService/EraseResident",
+            pb::EraseResidentRequest {
+                request: format!("requests/{id}"),
+                exemption: String::new(),
+                text: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
+        ("ReviewService/ListDue", vec![]),
+        (
             "RightsService/VerifyReceipt",
             pb::VerifyReceiptRequest { tlog_proof: why() }.encode_to_vec(),
         ),

@@ -56,7 +56,7 @@ async fn keeps(
     let times = (place.clock.now(), EXPIRES.parse().unwrap());
     let (holder, category) = (holder.parse().unwrap(), category.parse().unwrap());
     let store = &place.app.store;
-    let kept = store.shelve(holder, category, vec![row], times, prepared(Kind::Hold)).await;
+    let kept = store.shelve(holder, category, vec![row], times, vec![prepared(Kind::Hold)]).await;
     assert_eq!(kept.unwrap().0.stored, 1);
 }
 

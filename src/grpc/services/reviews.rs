@@ -4,8 +4,8 @@ use tonic::{Request, Response};
 
 use super::{Desk, Reply};
 use crate::grpc::convert::{
-    Nothing, ReviewMinutes, TaskPage, figures_response, obligation_message, receipt_message,
-    referral_message, reviews_response, time_message,
+    DuePage, Nothing, ReviewMinutes, TaskPage, due_response, figures_response, obligation_message,
+    receipt_message, referral_message, reviews_response, time_message,
 };
 use crate::grpc::{pb, status};
 use crate::hub::{Approving, Closing, Deciding, Fulfilling};
@@ -50,6 +50,14 @@ impl pb::review_service_server::ReviewService for Desk {
             referrals: all.into_iter().map(referral_message).collect(),
             next_page_token: seal(next.map(|next| next.to_string()).unwrap_or_default()),
         }))
+    }
+
+    async fn list_due(&self, request: Request<pb::ListDueRequest>) -> Reply<pb::ListDueResponse> {
+        let (caller, page, seal): (_, DuePage, _) = self.open_page(request, "ListDue").await?;
+        let listed = self.hub.list_due(&caller, &page.wish).await.map_err(status::of_hub)?;
+        let mut response = due_response(listed, page.size, page.after.as_ref());
+        response.next_page_token = seal(response.next_page_token);
+        Ok(Response::new(response))
     }
 
     async fn list_obligations(

@@ -6,11 +6,11 @@ use tonic::{Request, Response};
 use super::{Desk, Reply};
 use crate::grpc::convert::{
     AccessRequest, Nothing, ReceiptText, RightsPage, clocked_parts, draft_response,
-    figures_message, part_message, receipt_message, requests_response, reviewed_access_response,
-    sealed_response, seen_response, verified_response,
+    figures_message, part_message, receipt_message, rectified_parts, requests_response,
+    reviewed_access_response, sealed_response, seen_response, verified_response,
 };
 use crate::grpc::{pb, status};
-use crate::hub::{Advance, Challenge, NewRequest, Reviewing, ReviewingAccess};
+use crate::hub::{Advance, Challenge, Correction, Erasure, NewRequest, Reviewing, ReviewingAccess};
 
 #[tonic::async_trait]
 impl pb::rights_service_server::RightsService for Desk {
@@ -96,6 +96,26 @@ impl pb::rights_service_server::RightsService for Desk {
         let parts = self.hub.export_subject_access(&caller, request).await;
         let parts = parts.map_err(status::of_hub)?.into_iter().filter_map(part_message).map(Ok);
         Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
+    }
+
+    async fn rectify_record(
+        &self,
+        request: Request<pb::RectifyRecordRequest>,
+    ) -> Reply<pb::RectifyRecordResponse> {
+        let (caller, wish): (_, Correction) = self.write(request).await?;
+        let done = self.hub.rectify_record(&caller, wish).await.map_err(status::of_hub)?;
+        let (told_count, receipt) = rectified_parts(&done);
+        Ok(Response::new(pb::RectifyRecordResponse { told_count, receipt }))
+    }
+
+    async fn erase_resident(
+        &self,
+        request: Request<pb::EraseResidentRequest>,
+    ) -> Reply<pb::EraseResidentResponse> {
+        let (caller, wish): (_, Erasure) = self.write(request).await?;
+        let done = self.hub.erase_held(&caller, wish).await.map_err(status::of_hub)?;
+        let (told_count, receipt) = rectified_parts(&done);
+        Ok(Response::new(pb::EraseResidentResponse { told_count, receipt }))
     }
 
     async fn verify_receipt(

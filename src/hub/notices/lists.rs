@@ -149,6 +149,27 @@ impl Hub {
         Ok((own, page.next_index))
     }
 
+    /// Notices to an agency of which it has not said that it knows, oldest first, with when it was told.
+    pub(in crate::hub) async fn unknown_notices(
+        &self,
+        agency: &AgencyId,
+    ) -> Result<Vec<(DecisionId, NoticeKind, Timestamp)>, HubError> {
+        let search = Search {
+            kinds: vec![Kind::Notice],
+            facets: vec![(Facet::Holder, agency.to_string())],
+            ..Search::default()
+        };
+        let mut open = Vec::new();
+        for stored in self.all_of(search).await?.0 {
+            let Some(kind) = notice_kind(&stored.entry) else { continue };
+            let id = stored.entry.event;
+            if self.store.entry(acknowledged(id)).await?.is_none() {
+                open.push((id, kind, stored.committed_at));
+            }
+        }
+        Ok(open)
+    }
+
     /// Who was told of what an agency did, where that agency knows anyway that they got data.
     async fn told_of(&self, cause: DecisionId) -> Result<Vec<ToldOf>, HubError> {
         let search = Search {

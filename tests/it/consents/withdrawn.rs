@@ -140,7 +140,7 @@ async fn store(place: &Place, about: Inhabitant, event: ConsentEvent) {
         event: ChoiceEvent::Consent(event),
     };
     let store = place.app.store.as_ref();
-    store.record_choice(about.resident(), choice, prepared(Kind::Choice)).await.unwrap();
+    store.record_choice(about.resident(), choice, vec![prepared(Kind::Choice)]).await.unwrap();
 }
 
 #[tokio::test]
