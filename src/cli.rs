@@ -453,15 +453,18 @@ enum AuditCommand {
         #[arg(long)]
         key: Option<String>,
         /// SIZE:ROOT that an earlier verification printed and you have kept, or the file of a checkpoint:
-        /// the log may only have grown since.
+        /// the log may only have grown since. May be repeated: then it also grew from the one to the other.
         #[arg(long)]
-        kept: Option<String>,
+        kept: Vec<String>,
         /// The log's lock; without it, DIR.audit-lock beside the data folder, if it is there.
         #[arg(long)]
         lock: Option<PathBuf>,
         /// The folder of an export instead, made by `weir audit export`. Needs no data folder when a key is given.
         #[arg(long, conflicts_with_all = ["kept", "lock"])]
         export: Option<PathBuf>,
+        /// A receipt instead, as `check-receipt` does it. Needs no data folder when a key is given.
+        #[arg(long, conflicts_with_all = ["kept", "lock", "export"])]
+        receipt: Option<PathBuf>,
     },
     /// Says which years of the log are past their time, by words/retention.csv of the policy in force, in a data
     /// folder that no hub has open; and destroys their keys when told so.
@@ -581,10 +584,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Policy(command) => policy::run(command),
-        Command::Audit(AuditCommand::Verify { data, key, kept, lock, export }) => match export {
-            Some(export) => audit::verify_export(&export, &data, key.as_deref()),
-            None => audit::verify(&data, key.as_deref(), kept.as_deref(), lock.as_deref()),
-        },
+        Command::Audit(AuditCommand::Verify { data, key, kept, lock, export, receipt }) => {
+            match (export, receipt) {
+                (Some(export), _) => audit::verify_export(&export, &data, key.as_deref()),
+                (None, Some(receipt)) => audit::verify_receipt(&receipt, &data, key.as_deref()),
+                (None, None) => audit::verify(&data, key.as_deref(), &kept, lock.as_deref()),
+            }
+        }
         Command::Audit(AuditCommand::Export(wish)) => audit::export::run(&wish),
         Command::Audit(AuditCommand::Retain { data, hub_key_file, as_of, destroy }) => {
             let folder = DataFolder::with_key(&data, hub_key_file.as_deref());

@@ -143,7 +143,8 @@ impl Verifier {
 
     /// Holds the log against what somebody kept from an earlier verification: it may only have grown.
     #[must_use]
-    pub fn since(mut self, kept: Option<(u64, Hash)>) -> Self {
+    pub fn since(mut self, kept: impl IntoIterator<Item = (u64, Hash)>) -> Self {
+        let kept = kept.into_iter();
         self.kept
             .extend(kept.map(|(size, root)| (size, root, ["root that was kept", "root was kept"])));
         self

@@ -20,11 +20,11 @@ use crate::audit::tile::TILE_WIDTH;
 use crate::audit::verify::Verdict;
 use crate::store::sqlite::log::{RollbackLock, files_in, verify_files};
 
-/// `weir audit verify --data DIR [--key KEY] [--kept SIZE:ROOT] [--lock FILE]`. Without a key that the auditor has
+/// `weir audit verify --data DIR [--key KEY] [--kept SIZE:ROOT]… [--lock FILE]`. Without a key that the auditor has
 /// kept, the one in the folder is used: that finds every change but a log that was made anew with another key.
 /// Without a lock that is named, the one beside the folder is used, if there is one.
 #[must_use]
-pub fn verify(data: &Path, key: Option<&str>, kept: Option<&str>, lock: Option<&Path>) -> Outcome {
+pub fn verify(data: &Path, key: Option<&str>, kept: &[String], lock: Option<&Path>) -> Outcome {
     match verified(data, key, kept, lock) {
         Ok(outcome) => outcome,
         Err(text) => Outcome { text, exit: 2 },
@@ -36,6 +36,15 @@ pub fn verify(data: &Path, key: Option<&str>, kept: Option<&str>, lock: Option<&
 pub fn verify_export(export: &Path, data: &Path, key: Option<&str>) -> Outcome {
     match key_of(data, key) {
         Ok(key) => export::verify(export, &key),
+        Err(text) => Outcome { text, exit: 2 },
+    }
+}
+
+/// `weir audit verify --receipt FILE [--key KEY]`: a receipt, which verifies alone.
+#[must_use]
+pub fn verify_receipt(receipt: &Path, data: &Path, key: Option<&str>) -> Outcome {
+    match key_of(data, key) {
+        Ok(key) => super::proofs::verify_receipt(receipt, &key),
         Err(text) => Outcome { text, exit: 2 },
     }
 }
@@ -73,18 +82,14 @@ fn kept_checkpoint(path: &str, key: &VerifierKey) -> Result<(u64, [u8; 32]), Str
 fn verified(
     data: &Path,
     key: Option<&str>,
-    kept: Option<&str>,
+    kept: &[String],
     lock: Option<&Path>,
 ) -> Result<Outcome, String> {
     let shown = data.display();
     let key = key_of(data, key)?;
-    let kept = match kept {
-        None => None,
-        Some(text) => match kept_root(text) {
-            Some(kept) => Some(kept),
-            None => Some(kept_checkpoint(text, &key)?),
-        },
-    };
+    let kept =
+        kept.iter().map(|text| kept_root(text).map_or_else(|| kept_checkpoint(text, &key), Ok));
+    let kept: Vec<_> = kept.collect::<Result<_, _>>()?;
     let files = files_in(data).map_err(|e| format!("{shown}: {e}"))?;
     if files.is_empty() {
         return Err(format!("{shown}: there is no audit log here"));

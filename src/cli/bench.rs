@@ -208,7 +208,7 @@ impl Standing {
             running.end().await?;
         }
         self.reloader = None;
-        Ok(super::audit::verify(&self.data, None, None, None))
+        Ok(super::audit::verify(&self.data, None, &[], None))
     }
 }
 

@@ -109,7 +109,7 @@ async fn told(options: &Options) -> Result<Outcome, String> {
         tokio::signal::ctrl_c().await.map_err(|e| e.to_string())?;
     }
     hub.end().await?;
-    let verdict = super::audit::verify(&data, None, None, None);
+    let verdict = super::audit::verify(&data, None, &[], None);
     tell(&verdict.text);
     let text = match (wrong, verdict.exit) {
         (0, 0) => format!(

@@ -69,6 +69,45 @@ fn a_policy_that_is_not_the_one_that_came_into_force_is_named() {
 }
 
 #[test]
+fn a_log_holds_every_head_that_was_kept_or_the_one_that_it_does_not_hold_is_named() {
+    let dir = folder();
+    let data = dir.path().to_str().unwrap();
+    let verify = |kept: &[&str]| {
+        let flags: Vec<&str> = kept.iter().flat_map(|kept| ["--kept", kept]).collect();
+        weir(&[&["audit", "verify", "--data", data], flags.as_slice()].concat())
+    };
+    let kept = |text: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("Keep for next time: --kept "));
+        line.unwrap().to_owned()
+    };
+    let early = kept(&verify(&[]).1);
+    let receipt = dir.path().join("one.tlog-proof");
+    let (exit, text) = weir(&["audit", "receipt", "--data", data, "entries/7"]);
+    assert_eq!(exit, 0, "{text}");
+    std::fs::write(&receipt, text).unwrap();
+    let late = kept(&verify(&[&early]).1);
+    assert_ne!(early, late);
+    let (exit, text) = verify(&[&early, &late]);
+    assert_eq!(exit, 0, "{text}");
+    // The sizes of the one with the root of the other.
+    let (size, (_, root)) = (early.split_once(':').unwrap().0, late.split_once(':').unwrap());
+    let (exit, text) = verify(&[&late, &format!("{size}:{root}")]);
+    assert_eq!(exit, 1, "{text}");
+    assert!(text.contains(&format!("the first {size} entries are not those")), "{text}");
+
+    let receipt = receipt.to_str().unwrap();
+    let check = |exit: i32| {
+        let (found, text) = weir(&["audit", "verify", "--data", data, "--receipt", receipt]);
+        assert_eq!(found, exit, "{text}");
+        text
+    };
+    assert!(check(0).contains("Entry 7 of "), "{}", check(0));
+    let changed = std::fs::read_to_string(receipt).unwrap().replace("index 7", "index 8");
+    std::fs::write(receipt, changed).unwrap();
+    check(1);
+}
+
+#[test]
 fn a_page_of_the_log_that_cannot_be_read_is_named_with_what_is_around_it() {
     let dir = folder();
     let log = dir.path().join("audit-2026.db");

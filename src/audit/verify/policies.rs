@@ -23,10 +23,13 @@ pub struct Activation {
 
 impl Activation {
     fn read(index: u64, entry: &Entry) -> Option<Self> {
+        if entry.kind != Kind::Policy {
+            return None;
+        }
         let mut words = entry.words(Facet::What);
-        let activated = entry.kind == Kind::Policy && words.next() == Some(ACTIVATED);
+        words.next().filter(|what| *what == ACTIVATED)?;
         let number = words.last()?.strip_prefix('v')?.parse().ok()?;
-        activated.then(|| Self { index, event: entry.event, number, hash: entry.policy })
+        Some(Self { index, event: entry.event, number, hash: entry.policy })
     }
 }
 

@@ -115,7 +115,7 @@ fn an_entry_under_a_policy_that_never_came_into_force_is_named_once() {
         "entry 5: was made under policy {}, which no entry before it brought into force",
         hex::encode(OTHER)
     );
-    assert_eq!(found(&made), [says.clone()]);
+    assert_eq!(found(&made), std::slice::from_ref(&says));
     // Only a policy's own entry brings it into force, and only from then on.
     made[4] = under(4, OTHER, "activated|widening|signed|v2");
     assert_eq!(found(&made)[0], says.replace('5', "4"));

@@ -38,13 +38,12 @@ impl Asker {
 impl Shim {
     /// Waits until such a record is in the journal behind a place.
     fn awaits(&self, call: &str, after: usize, is: impl Fn(&Record) -> bool) {
-        for _ in 0..600 {
-            if self.journal()[after..].iter().any(&is) {
-                return;
-            }
+        let mut tries = 0;
+        while !self.journal()[after..].iter().any(&is) {
+            tries += 1;
+            assert!(tries < 600, "{call}: no flush begins");
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("{call}: no flush begins");
     }
 }
 

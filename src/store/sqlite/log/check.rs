@@ -29,7 +29,7 @@ const TILES: &str = "tile";
 pub fn verify_file(
     path: &Path,
     key: VerifierKey,
-    kept: Option<(u64, [u8; 32])>,
+    kept: impl IntoIterator<Item = (u64, [u8; 32])>,
     lock: Option<&Seen>,
 ) -> Result<Verdict, StoreError> {
     verify_files(std::slice::from_ref(&path.to_owned()), key, kept, lock)
@@ -42,7 +42,7 @@ pub fn verify_file(
 pub fn verify_files(
     files: &[PathBuf],
     key: VerifierKey,
-    kept: Option<(u64, [u8; 32])>,
+    kept: impl IntoIterator<Item = (u64, [u8; 32])>,
     lock: Option<&Seen>,
 ) -> Result<Verdict, StoreError> {
     let named = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -116,14 +116,15 @@ pub(super) fn snapshots(files: &[PathBuf]) -> Result<Vec<(PathBuf, Connection)>,
     // The newest first: an older one has stopped growing before a newer one begins.
     for path in files.iter().rev() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let told = |why: String| format!("the file {name} cannot be read: {why}");
         let named = |error| match error {
-            StoreError::Corrupt(why) => {
-                StoreError::Corrupt(format!("the file {name} cannot be read: {why}"))
-            }
-            StoreError::Unavailable(why) => {
-                StoreError::Unavailable(format!("the file {name} cannot be read: {why}"))
-            }
-            other => other,
+            StoreError::Corrupt(why) => StoreError::Corrupt(told(why)),
+            StoreError::Unavailable(why) => StoreError::Unavailable(told(why)),
+            StoreError::Full
+            | StoreError::InUse
+            | StoreError::Keys(_)
+            | StoreError::RolledBack(_)
+            | StoreError::Refused(_) => error,
         };
         let connection = reader(path).map_err(named)?;
         let begun: bool = connection

@@ -89,7 +89,10 @@ impl Adopting {
 
     pub(super) fn finish(self) -> RightSide {
         if self.made > 0 {
-            tracing::info!(tiles = self.made, "Tiles of the audit log were made anew");
+            tracing::warn!(
+                tiles = self.made,
+                "Tiles of the audit log were missing and are made anew"
+            );
         }
         self.right
     }

@@ -157,7 +157,7 @@ async fn a_tile_of_two_years_stands_with_the_entry_that_filled_it() {
     let log = place.open();
     let many = |count| (0..count).map(|_| entry(Kind::Query, "marac")).collect();
     for (year, count) in [(2026, 200), (2027, 100), (2028, 300)] {
-        place.clock.set(at(&format!("{year}-12-01T00:00:00Z")));
+        place.clock.set(at(&format!("{year}-12-31T23:59:59Z")));
         log.append(many(count)).await.unwrap();
     }
     let head = log.head();
