@@ -230,7 +230,8 @@ fn check_words(words: &mut Words<'_>, n: usize, fact: &Fact) {
             words.wrong(&at("match.match"), "must be certain or uncertain");
         }
         Fact::RegisterRead { register: Register::OptOuts, .. } => {
-            let text = "is no register that is read: each resident is asked about (BeginOptOutCheck)";
+            let text =
+                "is no register that is read: each resident is asked about (BeginOptOutCheck)";
             words.wrong(&at("register_read.register"), text);
         }
         Fact::Staff { .. }

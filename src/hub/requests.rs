@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::entry::{Asker, Call, about};
+use super::tracker::Doing;
 use super::words::Words;
 use super::{Hub, HubError, Violation};
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
@@ -108,7 +109,7 @@ impl Hub {
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.RightsService/FileRequest";
         let call = self.call(rpc, caller, &policy, at);
-        let resident = self.require_session(&call, &policy).await?;
+        let resident = self.require_session(&call, &policy, Doing::Asking).await?;
         let mut words = Words::of(policy.book());
         words.agency("agency", &wish.agency);
         if wish.kind == RequestKind::Challenge {
@@ -131,7 +132,7 @@ impl Hub {
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.RightsService/ChallengeEntry";
         let call = self.call(rpc, caller, &policy, at);
-        let resident = self.require_session(&call, &policy).await?;
+        let resident = self.require_session(&call, &policy, Doing::Asking).await?;
         let Some(agency) = self.seen_release(&call, &policy, resident, wish.disclosure).await?
         else {
             return Err(self.nobody(&call, resident).await);
@@ -192,7 +193,7 @@ impl Hub {
         let rpc = "weir.hub.v1.RightsService/ListRequests";
         let call = self.call(rpc, caller, &policy, at);
         let resident = match caller.session() {
-            Some(_) => Some(self.require_session(&call, &policy).await?),
+            Some(_) => Some(self.require_session(&call, &policy, Doing::Looking).await?),
             None => {
                 self.require(&call, &policy, HubFunction::RightsOfficer).await?;
                 None
