@@ -198,6 +198,7 @@ async fn the_giver_takes_back_what_they_gave() {
     without_capacity(&place, AISHA).await;
     let proxy = granted(&place, AISHA, attorney()).await;
     let first = say(&place, AISHA, yes("attorney-hw", &proxy)).await;
+    place.clock.set(place.clock.now() + SignedDuration::from_secs(1));
     let taken = pb::WithdrawConsentRequest {
         choice: first.choice,
         by: "attorney-hw".to_owned(),
