@@ -29,7 +29,7 @@ pub use audit::{
     search_response,
 };
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
-pub use choice::{Advancing, TakenObjection, Verdict, choice_name, list_response};
+pub use choice::{Advancing, TakenObjection, Verdict, choice_name, list_response, route_message};
 pub use fact::{FactsPage, ToldFacts, facts_response};
 pub use opt_out::{BeginCheck, CheckAnswer};
 pub use override_review::{Nothing, ReviewMinutes, figures_response, reviews_response};
@@ -52,7 +52,6 @@ pub use resident::{Link, Unlink};
 pub use review::{TaskPage, obligation_message, referral_message};
 pub use rights::{
     RightsPage, clocked_parts, figures_message, requests_response, sealed_response, seen_response,
-    told_message,
 };
 pub use sharing::{Locating, Questions, answer_message, disclosure_message};
 

@@ -6,7 +6,7 @@ use jiff::civil::date;
 
 use super::*;
 use crate::domain::{
-    Capacity, CourtOrder, CustodianRelease, Fact, FactKind, RecordedFact, ResidentId,
+    Capacity, CourtOrder, CustodianRelease, Fact, FactKind, RecordedFact, Register, ResidentId,
 };
 use crate::policy::load::load_dir;
 use crate::store::{OptOutCheck, Resident};
