@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::SharedClock;
 pub use crate::domain::HubFunction;
-use crate::domain::{AgencyId, PersonId, ResidentId, RoleId};
+use crate::domain::{AgencyId, DecisionId, PersonId, ResidentId, RoleId};
 use crate::limits::{TOKEN_CACHE_MAX, TOKEN_LEN_MAX};
 pub use error::{AuthError, IssuerError};
 pub use keys::KeyPace;
@@ -34,6 +34,7 @@ pub struct Caller {
     functions: BTreeSet<HubFunction>,
     bound_to: Option<[u8; 32]>,
     session: Option<ResidentId>,
+    speaks_for: Option<DecisionId>,
     request: Option<RequestKey>,
 }
 
@@ -95,6 +96,12 @@ impl Caller {
     #[must_use]
     pub const fn session(&self) -> Option<ResidentId> {
         self.session
+    }
+    /// The proxy on record as whom somebody else is logged in for that resident; `None`: they are themselves.
+    /// What the proxy may do is looked up at each call.
+    #[must_use]
+    pub const fn proxy(&self) -> Option<DecisionId> {
+        self.speaks_for
     }
     /// The request id of the call at hand, where it has one.
     #[must_use]

@@ -305,6 +305,7 @@ const fn what(why: &HubError) -> &'static str {
         HubError::RoleNeeded => "role",
         HubError::FunctionNeeded(_) => "function",
         HubError::NotYours => "not-yours",
+        HubError::Powerless => "powerless",
         HubError::AgencyInactive => "agency",
         HubError::AccountInactive => "account",
         HubError::NotFound => "not-found",

@@ -13,7 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{HubFunction, Issuer, KeySource};
-use crate::domain::{AgencyId, ResidentId, RoleId};
+use crate::domain::{AgencyId, DecisionId, ResidentId, RoleId};
 
 /// Issuers whose name begins so are for development only.
 pub const DEVELOPMENT: &str = "urn:weir:development:";
@@ -110,7 +110,7 @@ impl DevelopmentIssuer {
         now: Timestamp,
         minutes: i64,
     ) -> Result<String, DevelopmentError> {
-        self.signed(person, None, now, minutes)
+        self.signed(person, None, "self", now, minutes)
     }
 
     /// As [`DevelopmentIssuer::token`], for a portal at which a resident is logged in.
@@ -124,13 +124,29 @@ impl DevelopmentIssuer {
         now: Timestamp,
         minutes: i64,
     ) -> Result<String, DevelopmentError> {
-        self.signed(portal, Some(resident), now, minutes)
+        self.signed(portal, Some(resident), "self", now, minutes)
+    }
+
+    /// As [`DevelopmentIssuer::session`], for somebody who is logged in as a proxy of the resident.
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    pub fn proxy_session(
+        &self,
+        portal: Person<'_>,
+        resident: ResidentId,
+        proxy: DecisionId,
+        now: Timestamp,
+        minutes: i64,
+    ) -> Result<String, DevelopmentError> {
+        self.signed(portal, Some(resident), &proxy.to_string(), now, minutes)
     }
 
     fn signed(
         &self,
         person: Person<'_>,
         resident: Option<ResidentId>,
+        by: &str,
         now: Timestamp,
         minutes: i64,
     ) -> Result<String, DevelopmentError> {
@@ -150,7 +166,7 @@ impl DevelopmentIssuer {
         });
         if let (Some(resident), Some(claims)) = (resident, claims.as_object_mut()) {
             claims.insert("resident".to_owned(), json!(resident.uuid().to_string()));
-            claims.insert("resident_by".to_owned(), json!("self"));
+            claims.insert("resident_by".to_owned(), json!(by));
         }
         encode(&header, &claims, &self.key).map_err(|_| DevelopmentError::Key)
     }

@@ -167,6 +167,7 @@ async fn a_portal_speaks_for_one_resident_who_is_logged_in() {
     let good = session(json!(["portal"]), json!(ID), json!("self"));
     let caller = bench.auth.authenticate(&good, None).await.unwrap();
     assert_eq!(caller.session().unwrap().uuid().to_string(), ID);
+    assert!(caller.proxy().is_none());
     assert!(caller.role().is_none());
     let plain = bench.auth.authenticate(&bench.sign(&header(), &claims()), None).await.unwrap();
     assert!(plain.session().is_none());
@@ -178,6 +179,11 @@ async fn a_portal_speaks_for_one_resident_who_is_logged_in() {
         ("a role beside", session(json!(["portal", "nurse"]), json!(ID), json!("self"))),
         ("a function beside", session(json!(["portal", "audit"]), json!(ID), json!("self"))),
         ("a parent", session(portal(), json!(ID), json!("parent"))),
+        (
+            "no proxy's id",
+            session(portal(), json!(ID), json!("00000000-0000-4000-8000-00000000000g")),
+        ),
+        ("two speakers", session(portal(), json!(ID), json!(["self", ID]))),
         ("nobody's id", session(portal(), json!(nil), json!("self"))),
         ("no id", session(portal(), json!("aisha"), json!("self"))),
         ("two ids", session(portal(), json!([ID, ID]), json!("self"))),

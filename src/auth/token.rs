@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{AuthError, Caller, HubFunction, Issuer};
-use crate::domain::{PersonId, ResidentId, RoleId};
+use crate::domain::{DecisionId, PersonId, ResidentId, RoleId};
 use crate::limits;
 
 /// Clocks of identity providers may differ by this much.
@@ -111,35 +111,52 @@ pub(super) fn verify(
     let principal = principal(&issuer.issuer, subject);
     let agency = issuer.agency.clone();
     let bound_to = binding(&claims)?;
-    let session = session(&claims, role.as_ref(), &functions)?;
-    let caller =
-        Caller { agency, role, person, principal, functions, bound_to, session, request: None };
+    let (session, speaks_for) = match session(&claims, role.as_ref(), &functions)? {
+        Some((resident, proxy)) => (Some(resident), proxy),
+        None => (None, None),
+    };
+    let caller = Caller {
+        agency,
+        role,
+        person,
+        principal,
+        functions,
+        bound_to,
+        session,
+        speaks_for,
+        request: None,
+    };
     Ok((caller, expires))
 }
 
 /// The resident whom a portal acts for. The claim `resident` and the function stand together or not at
-/// all, with nothing beside them: who acts for one resident must not ask about another. Only residents
-/// themselves: whether somebody else may speak for them would have to be proven first.
+/// all, with nothing beside them: who acts for one resident must not ask about another. The claim
+/// `resident_by` is `self`, or the id of a proxy on record: what that one may do is looked up at each call.
 fn session(
     claims: &Map<String, Value>,
     role: Option<&RoleId>,
     functions: &BTreeSet<HubFunction>,
-) -> Result<Option<ResidentId>, AuthError> {
+) -> Result<Option<(ResidentId, Option<DecisionId>)>, AuthError> {
     let portal = functions.contains(&HubFunction::ResidentPortal);
     let named = ["resident", "resident_by"].iter().any(|name| claims.contains_key(*name));
     if !portal {
         return if named { Err(AuthError::Malformed) } else { Ok(None) };
     }
     let alone = role.is_none() && functions.len() == 1;
-    if !alone || text(claims, "resident_by")? != "self" {
+    if !alone {
         return Err(AuthError::Malformed);
     }
+    let proxy = match text(claims, "resident_by")? {
+        "self" => None,
+        id if id.len() == 36 => Some(id.parse().map_err(|_| AuthError::Malformed)?),
+        _ => return Err(AuthError::Malformed),
+    };
     let resident: ResidentId =
         text(claims, "resident")?.parse().map_err(|_| AuthError::Malformed)?;
     if resident.uuid().is_nil() {
         return Err(AuthError::Malformed);
     }
-    Ok(Some(resident))
+    Ok(Some((resident, proxy)))
 }
 
 /// The certificate that the token is bound to (RFC 8705 section 3.1).

@@ -234,7 +234,10 @@ pub fn powers(book: &RuleBook, proxy: &Proxy, whom: Whom, at: Timestamp) -> Powe
             }
         }
     };
-    Powers { voice, portal: rule.portal, requests: rule.requests }
+    // Who sees and files what the resident does sees all of it: only while their word covers all, or where
+    // they act beside a resident who speaks for themselves.
+    let whole = rule.voice == ProxyVoice::Never || voice == Voice::All;
+    Powers { voice, portal: rule.portal && whole, requests: rule.requests && whole }
 }
 
 /// Why a consent event of somebody other than the resident counts for nothing.

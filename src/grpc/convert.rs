@@ -36,7 +36,7 @@ pub use audit::{
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
 pub use choice::{
     Advancing, TakenObjection, Verdict, WantedConsentReceipt, Withdrawn, choice_name,
-    consent_receipt_message, list_response, settled_response,
+    consent_receipt_message, list_response, route_message, settled_response,
 };
 pub use due::{DuePage, due_response};
 pub use exchange::{Importing, exported_response, imported_response};
@@ -64,7 +64,6 @@ pub use resident::{Link, Unlink};
 pub use review::{TaskPage, obligation_message, referral_message};
 pub use rights::{
     RightsPage, clocked_parts, figures_message, requests_response, sealed_response, seen_response,
-    told_message,
 };
 pub use sharing::{Locating, Questions, answer_message, disclosure_message};
 pub use subject::{

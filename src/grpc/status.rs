@@ -101,6 +101,10 @@ reasons! {
     NotYours = "NOT_YOURS", PermissionDenied,
         "the policy leaves this kind of fact to other agencies",
         "see words/facts.csv: ask one of the agencies that it names";
+    /// A proxy without power.
+    SarNotAuthorised = "SAR_NOT_AUTHORISED", PermissionDenied,
+        "whoever is logged in for the resident may not do this, or not any more",
+        "the resident asks themselves, or the agency that saw the proxy's evidence looks at it again";
     /// Agency unknown or suspended.
     AgencyInactive = "AGENCY_INACTIVE", PermissionDenied,
         "the caller's agency is unknown or suspended",
@@ -301,6 +305,7 @@ pub fn of_hub(error: HubError) -> Status {
             | HubFunction::NoticeReader),
         ) => return function_needed(other),
         HubError::NotYours => Reason::NotYours,
+        HubError::Powerless => Reason::SarNotAuthorised,
         HubError::AgencyInactive => Reason::AgencyInactive,
         HubError::AccountInactive => Reason::AccountInactive,
         HubError::Taken => Reason::LocalIdTaken,

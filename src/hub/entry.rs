@@ -25,6 +25,9 @@ const FIELDS_IN_PAD: usize = 4;
 /// Among the words of an asker: what was asked under a request id, as a digest.
 pub const MESSAGE: &str = "message";
 
+/// Among the words of an asker: the proxy as whom somebody is logged in for the resident.
+pub const PROXY: &str = "proxy";
+
 /// A word that no vocabulary has; what the asker wrote in its place may be personal.
 const UNKNOWN: &str = "?";
 
@@ -211,6 +214,9 @@ impl Call<'_> {
             && let Some(request) = self.caller.request()
         {
             asker.words.insert(MESSAGE.to_owned(), request.digest_text());
+        }
+        if let Some(proxy) = self.caller.proxy() {
+            asker.words.insert(PROXY.to_owned(), proxy.to_string());
         }
         Entry {
             event,

@@ -39,6 +39,9 @@ pub enum HubError {
     /// The policy leaves this kind of fact to other agencies.
     #[error("another agency records this")]
     NotYours,
+    /// The proxy who is logged in has no power for this, or none any more.
+    #[error("the proxy may not do this")]
+    Powerless,
     /// The caller's agency is not in the policy, or suspended.
     #[error("the caller's agency may not act")]
     AgencyInactive,

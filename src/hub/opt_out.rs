@@ -60,7 +60,7 @@ impl Hub {
     /// Takes in what the service sent back for a check; gives when that was begun.
     ///
     /// # Errors
-    /// When the policy does not let the caller, no such check is open or it is too old, or a number is none, stands
+    /// When the policy does not let the caller, no such check was begun or it is used up or too old, or a number is none, stands
     /// twice or was never asked about. Nothing is taken in then.
     pub async fn apply_opt_out_check(
         &self,
@@ -79,7 +79,7 @@ impl Hub {
         // The time stands in the entry, so that the call can be answered again.
         let begun = self.store.entry(reference).await?.map(|stored| stored.committed_at);
         let Some(begun) = begun else {
-            return Err(fault(&CheckFault::NoCheck));
+            return Err(self.turned_away(&call, HubError::NotFound).await);
         };
         let facets = BTreeMap::from([
             (Facet::What, "opt-out|checked".to_owned()),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::entry::{Asker, Call, about};
+use super::tracker::Doing;
 use super::words::Words;
 use super::{Hub, HubError, Violation};
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
@@ -151,7 +152,7 @@ impl Hub {
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.RightsService/FileRequest";
         let call = self.call(rpc, caller, &policy, at);
-        let resident = self.require_session(&call, &policy).await?;
+        let resident = self.require_session(&call, &policy, Doing::Asking).await?;
         let mut words = Words::of(policy.book());
         match &wish.agency {
             Some(agency) => words.agency("controller", agency),
@@ -178,7 +179,7 @@ impl Hub {
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.RightsService/ChallengeEntry";
         let call = self.call(rpc, caller, &policy, at);
-        let resident = self.require_session(&call, &policy).await?;
+        let resident = self.require_session(&call, &policy, Doing::Asking).await?;
         let Some(agency) = self.seen_release(&call, &policy, resident, wish.disclosure).await?
         else {
             return Err(self.nobody(&call, resident).await);
@@ -239,7 +240,7 @@ impl Hub {
         let rpc = "weir.hub.v1.RightsService/ListRequests";
         let call = self.call(rpc, caller, &policy, at);
         let resident = match caller.session() {
-            Some(_) => Some(self.require_session(&call, &policy).await?),
+            Some(_) => Some(self.require_session(&call, &policy, Doing::Looking).await?),
             None => {
                 self.require(&call, &policy, HubFunction::RightsOfficer).await?;
                 None

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::choices::as_they_stand;
 use super::entry::{Call, about, subject};
 use super::requests::ListedRequest;
-use super::tracker::SeenRelease;
+use super::tracker::{Doing, SeenRelease};
 use super::words::Words;
 use super::{Hub, HubError, Violation};
 use crate::audit::entry::{Facet, Kind, SlotId};
@@ -230,7 +230,7 @@ impl Hub {
         let rpc = "weir.hub.v1.RightsService/ExportSubjectAccess";
         let call = self.call(rpc, caller, &policy, at);
         if caller.session().is_some() {
-            let resident = self.require_session(&call, &policy).await?;
+            let resident = self.require_session(&call, &policy, Doing::Asking).await?;
             return self.copy_for_resident(&call, &policy, resident, request).await;
         }
         self.require(&call, &policy, HubFunction::RightsOfficer).await?;

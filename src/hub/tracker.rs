@@ -10,6 +10,7 @@ use super::entry::{Asker, Call, about, fresh_id, subject};
 use super::{Hub, HubError, Violation};
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::auth::{Caller, HubFunction};
+use crate::consent::proxy::{Powers, Whom, powers, proxies};
 use crate::domain::{AgencyId, AgreementId, DecisionId, OverrideId, PurposeId, ResidentId, RuleId};
 use crate::limits;
 use crate::policy::PolicySnapshot;
@@ -18,6 +19,15 @@ use crate::store::{Receipt, Search, StoredEntry};
 
 /// The word of entries in which a person says whether a resident sees a release.
 const RULED: &str = "visibility";
+
+/// What somebody who is logged in for a resident wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// See what the resident sees.
+    Looking,
+    /// File what the resident may ask of agencies.
+    Asking,
+}
 
 /// A release as its resident sees it.
 pub struct SeenRelease {
@@ -101,11 +111,12 @@ struct Tracked {
 }
 
 impl Hub {
-    /// The resident who is logged in at a portal.
+    /// The resident who is logged in at a portal, or for whom somebody is who may do `what` for them now.
     pub(super) async fn require_session(
         &self,
         call: &Call<'_>,
         policy: &PolicySnapshot,
+        what: Doing,
     ) -> Result<ResidentId, HubError> {
         let Some(resident) = call.caller.session() else {
             let error = HubError::FunctionNeeded(HubFunction::ResidentPortal);
@@ -113,7 +124,38 @@ impl Hub {
         };
         self.require_agency(call, policy).await?;
         self.require_account(call, policy).await?;
+        if let Some(proxy) = call.caller.proxy() {
+            self.require_power(call, policy, (resident, proxy), what).await?;
+        }
         Ok(resident)
+    }
+
+    /// Lets through a proxy who may do `what` now. Whose record is closed has nobody who may: what a flag keeps
+    /// from everybody it keeps from those who held the login before.
+    async fn require_power(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        (resident, proxy): (ResidentId, DecisionId),
+        what: Doing,
+    ) -> Result<(), HubError> {
+        let beside = self.known_beside(call, policy, resident).await?;
+        let whom = Whom {
+            born: beside.born(),
+            died: beside.judge().died(&beside.known),
+            capacity: beside.judge().capacity(&beside.known),
+        };
+        let found = proxies(&beside.known.choices).into_iter().find(|one| one.id == proxy);
+        let powers = found.map_or(Powers::NONE, |one| powers(policy.book(), &one, whom, call.at));
+        let may = match what {
+            Doing::Looking => powers.portal,
+            Doing::Asking => powers.portal && powers.requests,
+        };
+        if may && !beside.is_closed() {
+            return Ok(());
+        }
+        let none = serde_json::Value::Null;
+        Err(self.turned_away_with(call, HubError::Powerless, Some(resident), &none).await)
     }
 
     /// Releases about the resident who is logged in, as far as they are to see them, newest first.
@@ -130,7 +172,7 @@ impl Hub {
         let policy = self.policy()?;
         let rpc = "weir.hub.v1.RightsService/ListDisclosures";
         let call = self.call(rpc, caller, &policy, at);
-        let resident = self.require_session(&call, &policy).await?;
+        let resident = self.require_session(&call, &policy, Doing::Looking).await?;
         let receipt = self.rights_look(&call, "disclosures", Some(resident)).await?;
         let mut all = self.tracked_of(&call, &policy, resident).await?;
         all.reverse();

@@ -243,6 +243,42 @@ async fn no_choice_is_recorded_or_listed_for_a_closed_record() {
         .await,
     );
     replies.push(
+        alike(place, "GrantProxy", |about| async move {
+            let proxy = pb::Proxy {
+                kind: "advocate".to_owned(),
+                person_name: "Somebody Close".to_owned(),
+                evidence: "written-authority".to_owned(),
+                ..Default::default()
+            };
+            let message = pb::GrantProxyRequest {
+                resident: about.path(),
+                proxy: Some(proxy),
+                request_id: String::new(),
+            };
+            said(place.choices().grant_proxy(place.from(GP_REGISTRAR, message)).await, about)
+        })
+        .await,
+    );
+    replies.push(
+        alike(place, "EndProxy", |about| async move {
+            let message = pb::EndProxyRequest {
+                proxy: format!("{}/proxies/{}", about.path(), uuid::Uuid::nil()),
+                end_time: None,
+                reason: "Nobody is on record so".to_owned(),
+                request_id: String::new(),
+            };
+            said(place.choices().end_proxy(place.from(GP_REGISTRAR, message)).await, about)
+        })
+        .await,
+    );
+    replies.push(
+        alike(place, "ListProxies", |about| async move {
+            let message = pb::ListProxiesRequest { resident: about.path(), ..Default::default() };
+            said(place.choices().list_proxies(place.from(NURSE, message)).await, about)
+        })
+        .await,
+    );
+    replies.push(
         alike(place, "LinkIdentity", |about| async move {
             let message = pb::LinkIdentityRequest {
                 resident: about.path(),

@@ -13,7 +13,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 use weir::consent::proxy::{Proxy, Whom, powers};
 use weir::domain::{
-    Capacity, ConsentEvent, ConsentKind, ConsentState, DecisionId, FieldId, Giver, ProxyGrant,
+    AgreementAmendment, Capacity, ConsentEvent, ConsentKind, ConsentState, DecisionId, FieldId,
+    Giver, ProxyGrant,
 };
 use weir::policy::scenario::{Case, parse};
 use weir::policy::{FieldOutcome, PolicySnapshot};
@@ -97,7 +98,18 @@ fn case(asked: &Asked) -> Case {
         asked.purpose,
         fields.join(", ")
     );
-    parse(&text, policy().book()).unwrap().pop().unwrap()
+    let mut case = parse(&text, policy().book()).unwrap().pop().unwrap();
+    // Agreements do not end here: only consent decides.
+    for id in policy().book().agreements.keys() {
+        let always = AgreementAmendment {
+            start: Some(Date::constant(1946, 1, 1)),
+            end: Some(Date::constant(2199, 1, 1)),
+            review_due: Some(Date::constant(2199, 1, 1)),
+            ..AgreementAmendment::default()
+        };
+        case.facts.amendments.agreements.insert(id.clone(), always);
+    }
+    case
 }
 
 fn zone() -> TimeZone {

@@ -25,10 +25,9 @@ const SOURCES: &[(&str, &str)] = &[
     ("resident.capacity", "`capacity`"),
     ("resident.parent_of_case", "`household`"),
     ("resident.disadvantages", "`factors`"),
-    ("consents", "ChoiceService.RecordConsent, WithdrawConsent, InvalidateConsent"),
     (
-        "consents.evidence",
-        "a proxy on record who could speak so (ChoiceService.GrantProxy, EndProxy)",
+        "consents",
+        "ChoiceService.RecordConsent, WithdrawConsent, InvalidateConsent; evidence of anybody but the resident: a proxy on record (GrantProxy, EndProxy)",
     ),
     ("consents.gillick", "`gillick`: a child's own yes is recorded as competent only with it"),
     (

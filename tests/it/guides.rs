@@ -107,7 +107,7 @@ fn has_python() -> bool {
 #[test]
 fn operators_can_do_what_their_guide_says() {
     if has_python() {
-        check("guide-operators.md", 14);
+        check("guide-operators.md", 15);
     }
 }
 

@@ -5,10 +5,12 @@ use jiff::SignedDuration;
 use tonic::{Code, Response, Status};
 use weir::audit::entry::{Facet, Kind};
 use weir::clock::Clock;
+use weir::domain::{Fact, Register};
 use weir::grpc::pb;
 
 use crate::support::{
-    AISHA, BEN, CHILDRENS, HOUSING, Inhabitant, NURSE, Place, decision, refused, request, treatment,
+    AISHA, BEN, CHILDRENS, HOUSING, Inhabitant, NURSE, Place, decision, refused, relationship,
+    request, staff, treatment,
 };
 
 type Person = weir::auth::issuer::Person<'static>;
@@ -110,8 +112,19 @@ async fn answered(place: &Place) -> bool {
     decision(&answers.pop().unwrap()).codes.is_empty()
 }
 
-fn days(place: &Place, days: i64) {
-    place.clock.set(place.clock.now() + SignedDuration::from_hours(24 * days));
+/// Days go by, and what has to be confirmed is.
+async fn days(place: &Place, days: i64) {
+    let now = place.clock.now() + SignedDuration::from_hours(24 * days);
+    place.clock.set(now);
+    let read = |register| Fact::RegisterRead { register, at: now };
+    place
+        .record(vec![
+            staff(CHILDRENS, None),
+            relationship(CHILDRENS, BEN, now),
+            read(Register::Flags),
+            read(Register::Deaths),
+        ])
+        .await;
 }
 
 #[tokio::test]
@@ -158,7 +171,7 @@ async fn an_upheld_objection_stands_until_it_is_taken_back() {
 async fn a_clock_runs_and_gives_more_time_once_and_in_time() {
     let place = Place::open().await;
     let choice = object(&place).await;
-    days(&place, 31);
+    days(&place, 31).await;
     assert!(!stands(&place, CHILDRENS, BEN).await.overdue, "the last day counts");
     let before = place.log_size();
     advance(&place, &choice, "extended").await.unwrap();
@@ -167,7 +180,7 @@ async fn a_clock_runs_and_gives_more_time_once_and_in_time() {
     let one = stands(&place, CHILDRENS, BEN).await;
     assert_eq!((one.extended, one.decide_by_date.as_str()), (true, "2026-10-15"));
     refuses(advance(&place, &choice, "extended").await, "has more time already");
-    days(&place, 62);
+    days(&place, 62).await;
     let one = stands(&place, CHILDRENS, BEN).await;
     assert!(one.overdue && one.state == "pending", "late is not decided");
     assert!(!answered(&place).await, "and what is late is held");
@@ -176,7 +189,7 @@ async fn a_clock_runs_and_gives_more_time_once_and_in_time() {
     // Whoever needs longer says so before the day is past.
     let place = Place::open().await;
     let choice = object(&place).await;
-    days(&place, 32);
+    days(&place, 32).await;
     refuses(advance(&place, &choice, "extended").await, "the last day to decide is past");
 }
 

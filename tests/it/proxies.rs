@@ -198,6 +198,7 @@ async fn the_giver_takes_back_what_they_gave() {
     without_capacity(&place, AISHA).await;
     let proxy = granted(&place, AISHA, attorney()).await;
     let first = say(&place, AISHA, yes("attorney-hw", &proxy)).await;
+    place.clock.set(place.clock.now() + SignedDuration::from_secs(1));
     let taken = pb::WithdrawConsentRequest {
         choice: first.choice,
         by: "attorney-hw".to_owned(),
@@ -320,4 +321,110 @@ async fn parents_who_do_not_agree_are_told_of() {
     assert_eq!(pairs, [(two, one)]);
     // Another agency's business is not told.
     assert!(listed(&place, CHILDRENS, BEN).await.disagreements.is_empty());
+}
+
+const PORTAL: Person = Person {
+    agency: "northfield-council-early-help",
+    person: "portal-1",
+    roles: &["hub-resident-portal"],
+};
+
+/// A message of a portal at which a proxy is logged in for a resident.
+fn logged_in<T>(place: &Place, of: Inhabitant, proxy: &str, message: T) -> tonic::Request<T> {
+    let id = proxy.rsplit('/').next().unwrap().parse().unwrap();
+    let now = place.clock.now();
+    let token = place.issuer.proxy_session(PORTAL, of.resident(), id, now, 10).unwrap();
+    crate::support::bearing(&token, message)
+}
+
+async fn looks(place: &Place, of: Inhabitant, proxy: &str) -> String {
+    let message = pb::ListDisclosuresRequest::default();
+    let reply = place.rights().list_disclosures(logged_in(place, of, proxy, message)).await;
+    refused(reply).1
+}
+
+async fn files(place: &Place, of: Inhabitant, proxy: &str) -> String {
+    let message = pb::FileRequestRequest {
+        controller: "agencies/oakdale-gp".to_owned(),
+        kind: "access".to_owned(),
+        text: "Everything you have, please".to_owned(),
+        request_id: String::new(),
+    };
+    let reply = place.rights().file_request(logged_in(place, of, proxy, message)).await;
+    refused(reply).1
+}
+
+const NOT_AUTHORISED: &str = "SAR_NOT_AUTHORISED";
+
+#[tokio::test]
+async fn a_session_of_a_proxy_is_bounded_by_their_powers_at_each_call() {
+    let place = Place::open().await;
+    let proxy = granted(&place, AISHA, attorney()).await;
+    assert_eq!(looks(&place, AISHA, &proxy).await, NOT_AUTHORISED, "she speaks for herself");
+    without_capacity(&place, AISHA).await;
+    assert_eq!(looks(&place, AISHA, &proxy).await, "");
+    let before = place.log_size();
+    assert_eq!(files(&place, AISHA, &proxy).await, "");
+    let entry = place.entries(before).pop().unwrap();
+    let id = proxy.rsplit('/').next().unwrap();
+    let asker = String::from_utf8(entry.slots[&2].clone()).unwrap();
+    assert!(asker.contains(id), "who was logged in stands in the sealed slot: {asker}");
+    assert_eq!(looks(&place, BEN, &proxy).await, NOT_AUTHORISED, "another resident");
+    end(&place, GP_REGISTRAR, &proxy).await.unwrap();
+    let before = place.log_size();
+    assert_eq!(looks(&place, AISHA, &proxy).await, NOT_AUTHORISED);
+    let entry = place.entries(before).pop().unwrap();
+    assert_eq!((entry.entry.kind, entry.facet(Facet::What)), (Kind::TurnedAway, "powerless"));
+    assert_eq!(files(&place, AISHA, &proxy).await, NOT_AUTHORISED);
+    // And as a proxy nobody asks as staff.
+    let message =
+        place.sharing().can_share(logged_in(&place, AISHA, &proxy, treatment(AISHA))).await;
+    expect_refused("staff", message, Code::PermissionDenied, "ROLE_NEEDED", &[]);
+}
+
+#[tokio::test]
+async fn who_may_act_beside_or_for_whom() {
+    let place = Place::open().await;
+    let of_kind = |kind: &str, evidence: &str| pb::Proxy {
+        kind: kind.to_owned(),
+        evidence: evidence.to_owned(),
+        start_date: "2020-01-01".to_owned(),
+        ..attorney()
+    };
+    let advocate = granted(&place, AISHA, of_kind("advocate", "written-authority")).await;
+    assert_eq!(looks(&place, AISHA, &advocate).await, "");
+    assert_eq!(files(&place, AISHA, &advocate).await, "");
+    for (kind, evidence) in [("appointee", "dwp-appointment"), ("attorney-pf", "registered-lpa")] {
+        let one = granted(&place, AISHA, of_kind(kind, evidence)).await;
+        assert_eq!(looks(&place, AISHA, &one).await, NOT_AUTHORISED, "{kind}");
+    }
+    // Ben is twelve: what is held about him in confidence is no longer his parent's to see.
+    let parent = granted(&place, BEN, of_kind("parent", "birth-certificate")).await;
+    assert_eq!(looks(&place, BEN, &parent).await, NOT_AUTHORISED);
+    assert_eq!(files(&place, BEN, &parent).await, NOT_AUTHORISED);
+    // On the day before his eleventh birthday it was.
+    place.clock.set("2025-02-02T12:00:00Z".parse().unwrap());
+    assert_eq!(looks(&place, BEN, &parent).await, "");
+    place.clock.set("2025-02-03T12:00:00Z".parse().unwrap());
+    assert_eq!(looks(&place, BEN, &parent).await, NOT_AUTHORISED);
+}
+
+#[tokio::test]
+async fn a_record_that_closes_closes_to_proxies_too() {
+    let place = Place::open().await;
+    let advocate = pb::Proxy {
+        kind: "advocate".to_owned(),
+        evidence: "written-authority".to_owned(),
+        ..attorney()
+    };
+    let proxy = granted(&place, BEN, advocate).await;
+    assert_eq!(looks(&place, BEN, &proxy).await, "");
+    let sealed = Fact::Flag {
+        resident: BEN.resident(),
+        flag: "sealed".parse().unwrap(),
+        agency: "northfield-council-childrens".parse().unwrap(),
+        set: true,
+    };
+    place.record(vec![sealed]).await;
+    assert_eq!(looks(&place, BEN, &proxy).await, NOT_AUTHORISED);
 }

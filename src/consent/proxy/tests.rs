@@ -48,20 +48,20 @@ fn parental_responsibility_narrows_and_ends_by_itself() {
     let at = |born: &str, on: &str| powers(&book, &parent, whom(born, Capacity::Has), noon(on));
     for (born, on, voice, portal) in [
         ("2015-07-15", "2026-07-14", Voice::All, true),
-        ("2015-07-15", "2026-07-15", Voice::Ordinary, true),
-        ("2010-07-15", "2026-07-14", Voice::Ordinary, true),
-        ("2010-07-15", "2026-07-15", Voice::None, true),
-        ("2008-07-15", "2026-07-14", Voice::None, true),
+        ("2015-07-15", "2026-07-15", Voice::Ordinary, false),
+        ("2010-07-15", "2026-07-14", Voice::Ordinary, false),
+        ("2010-07-15", "2026-07-15", Voice::None, false),
+        ("2008-07-15", "2026-07-14", Voice::None, false),
         ("2008-07-15", "2026-07-15", Voice::None, false),
         // Born on a leap day: a year older on 1 March of a common year, on the day itself of a leap year.
         ("2016-02-29", "2027-02-28", Voice::All, true),
-        ("2016-02-29", "2027-03-01", Voice::Ordinary, true),
-        ("2012-02-29", "2028-02-28", Voice::Ordinary, true),
-        ("2012-02-29", "2028-02-29", Voice::None, true),
-        ("2012-02-29", "2030-02-28", Voice::None, true),
+        ("2016-02-29", "2027-03-01", Voice::Ordinary, false),
+        ("2012-02-29", "2028-02-28", Voice::Ordinary, false),
+        ("2012-02-29", "2028-02-29", Voice::None, false),
+        ("2012-02-29", "2030-02-28", Voice::None, false),
         ("2012-02-29", "2030-03-01", Voice::None, false),
-        ("2084-02-29", "2100-02-28", Voice::Ordinary, true),
-        ("2084-02-29", "2100-03-01", Voice::None, true),
+        ("2084-02-29", "2100-02-28", Voice::Ordinary, false),
+        ("2084-02-29", "2100-03-01", Voice::None, false),
     ] {
         let found = at(born, on);
         assert_eq!((found.voice, found.portal), (voice, portal), "born {born}, on {on}");
@@ -283,7 +283,6 @@ proptest! {
             match powers(&book, &parent, whom, noon) {
                 Powers { voice: Voice::All, .. } => 3,
                 Powers { voice: Voice::Ordinary, .. } => 2,
-                Powers { portal: true, .. } => 1,
                 Powers { .. } => 0,
             }
         };

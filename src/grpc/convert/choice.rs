@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use super::proxy::{proxy_name, proxy_of};
 use super::record::{ResidentPage, read_token, token};
-use super::rights::told_message;
 use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message, words};
 use crate::consent::TakenBack;
 use crate::consent::notices::NoticeRef;
@@ -21,6 +20,7 @@ use crate::hub::{
     PurposeWithdrawal, Settled, Stand, Withdrawal,
 };
 use crate::limits;
+use crate::policy::book::Told;
 use crate::store::{ChoiceEvent, Receipt, StoredChoice};
 
 /// `residents/{uuid}/choices/{uuid}`.
@@ -490,9 +490,16 @@ fn objection_message(choice: Choice, stand: Option<Stand>) -> pb::Objection {
         message.extended = course.extended;
         message.told_time = course.told.map(time_message);
         message.decision_reason = reason.unwrap_or_default();
-        message.complaint_route = complaint.map(told_message);
+        message.complaint_route = complaint.map(route_message);
     }
     message
+}
+
+/// Where a resident can complain, on the wire.
+#[must_use]
+pub fn route_message(told: Told) -> pb::ComplaintRoute {
+    let Told { en, cy } = told;
+    pb::ComplaintRoute { en, cy }
 }
 
 /// What becomes of an objection or a restriction.

@@ -146,9 +146,7 @@ impl TryFrom<pb::GetVisibilityFiguresRequest> for super::Nothing {
     }
 }
 
-/// The same words in each language.
-#[must_use]
-pub fn told_message(told: Told) -> pb::Told {
+pub(super) fn told_message(told: Told) -> pb::Told {
     let Told { en, cy } = told;
     pb::Told { en, cy }
 }

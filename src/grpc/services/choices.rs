@@ -70,7 +70,7 @@ impl pb::choice_service_server::ChoiceService for Desk {
         let done = self.hub.decide_objection(&caller, verdict.finding, verdict.upheld).await;
         let (receipt, complaint) = done.map_err(status::of_hub)?;
         let receipt = Some(receipt_message("events", &receipt));
-        let complaint_route = complaint.map(convert::told_message);
+        let complaint_route = complaint.map(convert::route_message);
         Ok(Response::new(pb::DecideObjectionResponse { receipt, complaint_route }))
     }
 

@@ -250,6 +250,21 @@ const EDITS: &[(&str, &str, &str, Class, &str)] = &[
         "ceiling_hours",
     ),
     ("words/overrides.csv", "reason,8,WHO_NO_RELATIONSHIP", "reason,8,all", Widens, "lifts"),
+    (
+        "words/proxies.csv",
+        "advocate,statutory-instruction|",
+        "advocate,",
+        Narrows,
+        "advocate, evidence",
+    ),
+    ("words/proxies.csv", ",until-own-voice,", ",never,", Widens, "until-own-voice -> never"),
+    (
+        "words/proxies.csv",
+        "appointee,dwp-appointment,never,no",
+        "appointee,dwp-appointment,never,yes",
+        Widens,
+        "appointee, acts_in_portal",
+    ),
     ("words/retention.csv", "disclose,8", "disclose,6", Widens, "disclose, years: 8 -> 6"),
     (
         "words/facts.csv",

@@ -59,6 +59,12 @@ put_out! {
         this.log_size = 0;
         this.entries.iter_mut().for_each(entry);
     };
+    GrantProxyResponse: |this| {
+        this.proxy.clear();
+        receipt(&mut this.receipt);
+    };
+    EndProxyResponse: |this| receipt(&mut this.receipt);
+    ListProxiesResponse: |this| receipt(&mut this.receipt);
 }
 
 fn entry(entry: &mut pb::AuditEntry) {
