@@ -100,7 +100,7 @@ impl Hub {
         let made = self.once(call, made, |done| Ok(Some(done.receipt))).await?;
         let receipt = made.ok_or(HubError::Broken)?;
         if let Some(late) = late {
-            self.tell_the_late(call, resident, id, &late, receipt.index()).await?;
+            self.tell_the_late(call, resident, id, &late).await?;
         }
         Ok((receipt.event(), receipt))
     }
@@ -127,10 +127,9 @@ impl Hub {
         }
         number(&mut entries)?;
         let made = self.store.record_choices(stored, entries).await;
-        if let Ok(receipts) = &made {
-            let index = receipts.first().map_or(0, Receipt::index);
+        if made.is_ok() {
             for (resident, id, late) in waiting {
-                self.tell_the_late(call, resident, id, &late, index).await?;
+                self.tell_the_late(call, resident, id, &late).await?;
             }
         }
         Ok(made)

@@ -248,18 +248,15 @@ impl Hub {
         Ok((entries, others, Late { kind, concern, size }))
     }
 
-    /// Tells those who got data while a choice was being recorded: between the look at the log and its entry.
+    /// Tells those who got data while a change was being recorded: behind the look at the log, by what was known
+    /// before it.
     pub(super) async fn tell_the_late(
         &self,
         call: &Call<'_>,
         resident: ResidentId,
         id: DecisionId,
         late: &Late,
-        index: u64,
     ) -> Result<(), HubError> {
-        if index <= late.size {
-            return Ok(());
-        }
         let (told, _, _) = self.recipients(resident, &late.concern, late.size).await?;
         let cause = cause_of(call, id, late.kind, resident);
         let known = |agency: &AgencyId, got: &Got| is_known(call, &late.concern, agency, got);
@@ -340,11 +337,14 @@ impl Hub {
     }
 }
 
-/// What is still to be looked for once a choice is recorded.
+/// What is still to be looked for once a change is recorded.
 pub(super) struct Late {
-    kind: NoticeKind,
-    concern: Concern,
-    size: u64,
+    /// What is told.
+    pub(super) kind: NoticeKind,
+    /// What it is about.
+    pub(super) concern: Concern,
+    /// Up to which size of the log was looked before.
+    pub(super) size: u64,
 }
 
 /// What an agency got in one release.

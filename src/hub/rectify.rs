@@ -129,7 +129,7 @@ impl Hub {
         let made = made.map(|(_, receipts)| receipts.into_iter().next());
         let receipt = self.once(&call, made, |done| Ok(Some(done.receipt))).await?;
         let receipt = receipt.ok_or(HubError::Broken)?;
-        self.tell_the_late(&call, resident, event, &late, receipt.index()).await?;
+        self.tell_the_late(&call, resident, event, &late).await?;
         Ok(Rectified { told, receipt })
     }
 
@@ -246,7 +246,7 @@ impl Hub {
         };
         let receipt = self.once(call, made, |done| Ok(Some(done.receipt))).await?;
         let receipt = receipt.ok_or(HubError::Broken)?;
-        self.tell_the_late(call, resident, event, &late, receipt.index()).await?;
+        self.tell_the_late(call, resident, event, &late).await?;
         // The agency does not know them any more; what is left of the link would say that it does.
         for local in own {
             let facets = BTreeMap::from([

@@ -86,7 +86,7 @@ fn each_part_of_a_concern_narrows_who_is_told() {
         assert_eq!(who(&all, &concern), wanted, "{concern:?}");
     }
     let fields = Concern { fields: Some(vec![word(ADDRESS)]), ..Concern::default() };
-    let got = told(&all, &fields).remove(&word("befriend")).unwrap();
+    let got = told(&all, &fields).remove(&word::<AgencyId>("befriend")).unwrap();
     assert_eq!(got.fields, set(&[ADDRESS]), "what did not change is not named");
     assert_eq!(got.holders, set(&["northfield-hospital", "oakdale-gp"]));
 }
