@@ -74,7 +74,7 @@ pub enum Refusal {
     /// The strong identifier already belongs to another resident.
     #[error("that identifier belongs to another resident")]
     IdentifierTaken,
-    /// The entry is larger than the log allows.
+    /// The entry is larger than the log allows, or there are none or too many that follow from one change.
     #[error("the entry is too large for the audit log")]
     EntryTooLarge,
     /// What a fact was to replace has changed since it was read.
@@ -386,6 +386,11 @@ pub struct SignedHead {
 }
 
 /// The store of one hub.
+///
+/// What changes something takes along the entries that say so. Where these are several, the first is the
+/// change's own and the others follow from it: the change and all of them are durable together or not at
+/// all, they stand in the log as one run, and their receipts come in order. None, or more than
+/// [`limits::AUDIT_BATCH_MAX`](crate::limits), are refused.
 #[tonic::async_trait]
 pub trait Store: Proofs + Heads + Send + Sync + 'static {
     /// Appends `entries` to the log as one contiguous run in one transaction. Receipts come in
@@ -425,15 +430,15 @@ pub trait Store: Proofs + Heads + Send + Sync + 'static {
     /// What is known of the place as a whole.
     async fn standing(&self) -> Result<Arc<Standing>, StoreError>;
 
-    /// Records facts, all or none, and `entry` in the log. A fact replaces the one of its kind about
+    /// Records facts, all or none, and `entries` in the log. A fact replaces the one of its kind about
     /// the same: a flag by custodian, an order by addressee and reference, a release by recipient and
     /// scope. A fact about somebody who is not registered is refused with the whole batch.
     async fn record_facts(
         &self,
         facts: Vec<RecordedFact>,
-        entry: Entry,
-    ) -> Result<Receipt, StoreError> {
-        self.record_facts_unless_changed(facts, Vec::new(), entry).await
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        self.record_facts_unless_changed(facts, Vec::new(), entries).await
     }
 
     /// The same, unless what one of them replaces is no longer what its recorder has seen: of each place
@@ -442,8 +447,8 @@ pub trait Store: Proofs + Heads + Send + Sync + 'static {
         &self,
         facts: Vec<RecordedFact>,
         seen: Vec<(usize, Option<FactVersion>)>,
-        entry: Entry,
-    ) -> Result<Receipt, StoreError>;
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Receipt>, StoreError>;
 
     /// The latest facts about a resident, about a person at work (`about` both: of that pair), or, with
     /// neither, about the place; by kind and key, at most `limit` after the first `skip`.
@@ -490,13 +495,13 @@ pub trait Store: Proofs + Heads + Send + Sync + 'static {
     /// The local ids of a resident, in order.
     async fn local_ids(&self, resident: ResidentId) -> Result<Vec<LocalId>, StoreError>;
 
-    /// Appends a choice event of a resident.
+    /// Appends a choice event of a resident, and `entries` to the log.
     async fn record_choice(
         &self,
         resident: ResidentId,
         choice: StoredChoice,
-        entry: Entry,
-    ) -> Result<Receipt, StoreError>;
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Receipt>, StoreError>;
 
     /// All choice events of a resident, in the order recorded.
     async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError>;
@@ -529,15 +534,15 @@ pub trait Store: Proofs + Heads + Send + Sync + 'static {
     /// Puts a batch of one holder's extract on the shelf, all or none; a row replaces what the
     /// holder had under the local id in that category. `times`: when it was published, and from when
     /// on it is released no more. With an unlinked row nothing is written, the
-    /// entry neither.
+    /// entries neither, and there is no receipt.
     async fn shelve(
         &self,
         holder: AgencyId,
         category: CategoryId,
         rows: Vec<ShelfRow>,
         times: (Timestamp, Timestamp),
-        entry: Entry,
-    ) -> Result<(ShelfReport, Option<Receipt>), StoreError>;
+        entries: Vec<Entry>,
+    ) -> Result<(ShelfReport, Vec<Receipt>), StoreError>;
 
     /// Takes records off the shelf; returns how many there were.
     async fn retract(
@@ -545,8 +550,8 @@ pub trait Store: Proofs + Heads + Send + Sync + 'static {
         holder: AgencyId,
         category: CategoryId,
         local_ids: Vec<String>,
-        entry: Entry,
-    ) -> Result<(u64, Receipt), StoreError>;
+        entries: Vec<Entry>,
+    ) -> Result<(u64, Vec<Receipt>), StoreError>;
 
     /// What a holder has on the shelf, ordered by category and local id, after `after`.
     async fn held(

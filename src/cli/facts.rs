@@ -57,8 +57,9 @@ async fn imported(
     let new = entry(Kind::Fact, "weir facts import", &facets);
     let at = super::clock_in(&data.dir).now();
     let facts = facts.into_iter().map(|fact| RecordedFact { fact, by: None, at }).collect();
-    let receipt = store.record_facts(facts, new).await.map_err(failed)?;
-    Ok(format!("Facts imported: {count}; audit entry {}", receipt.index()))
+    let receipts = store.record_facts(facts, vec![new]).await.map_err(failed)?;
+    let place = receipts.first().map(|r| r.index()).unwrap_or_default();
+    Ok(format!("Facts imported: {count}; audit entry {place}"))
 }
 
 /// The file as text. A byte order mark is no part of it.

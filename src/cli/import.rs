@@ -139,8 +139,8 @@ async fn import(
         (Facet::Count, rows.len().to_string()),
     ];
     let new = entry(Kind::Hold, "weir records import", &facets);
-    let (report, receipt) = store
-        .shelve(agency.clone(), category.clone(), rows, (at, expires), new)
+    let (report, receipts) = store
+        .shelve(agency.clone(), category.clone(), rows, (at, expires), vec![new])
         .await
         .map_err(failed)?;
     bar.finish_and_clear();
@@ -153,7 +153,7 @@ async fn import(
                 .collect(),
         ));
     }
-    let place = receipt.map(|r| r.index()).unwrap_or_default();
+    let place = receipts.first().map(|r| r.index()).unwrap_or_default();
     Ok(format!(
         "{} records of {category} imported for {agency}; audit entry {place}",
         report.stored

@@ -363,9 +363,11 @@ impl Hub {
             recorded_at: call.at,
             event,
         };
-        let made = self.store.record_choice(resident, choice, entry).await;
-        let made = made.map(|receipt| (id, receipt));
-        self.once(call, made, |done| Ok((done.receipt.event(), done.receipt))).await
+        let made = self.store.record_choice(resident, choice, vec![entry]).await;
+        let made = made.map(|receipts| receipts.into_iter().next());
+        let made = self.once(call, made, |done| Ok(Some(done.receipt))).await?;
+        let receipt = made.ok_or(HubError::Broken)?;
+        Ok((receipt.event(), receipt))
     }
 }
 

@@ -86,7 +86,7 @@ impl Hub {
         let by = Some(caller.agency().clone());
         let facts =
             facts.into_iter().map(|fact| RecordedFact { fact, by: by.clone(), at }).collect();
-        let made = match self.store.record_facts_unless_changed(facts, seen, entry).await {
+        let made = match self.store.record_facts_unless_changed(facts, seen, vec![entry]).await {
             Err(StoreError::Refused(Refusal::FactChanged)) => {
                 return Err(self
                     .turned_away_with(&call, HubError::Changed, resident, &request)
@@ -94,7 +94,9 @@ impl Hub {
             }
             made => made,
         };
-        self.once(&call, made, |done| Ok(done.receipt)).await
+        let made = made.map(|receipts| receipts.into_iter().next());
+        let made = self.once(&call, made, |done| Ok(Some(done.receipt))).await?;
+        made.ok_or(HubError::Broken)
     }
 
     /// Lists facts that the caller could record. The look-up is in the log before anything is read.

@@ -110,8 +110,9 @@ impl Hub {
             .map(|row| ShelfRow { local_id: row.local_id, values: row.values })
             .collect();
         let holder = caller.agency().clone();
-        let made = self.store.shelve(holder, category, rows, (at, expires), entry).await;
-        let made = made.map(|(report, receipt)| Published { report, receipt });
+        let made = self.store.shelve(holder, category, rows, (at, expires), vec![entry]).await;
+        let made = made
+            .map(|(report, receipts)| Published { report, receipt: receipts.into_iter().next() });
         self.once(&call, made, |done| Ok(published_before(done))).await
     }
 
@@ -159,8 +160,11 @@ impl Hub {
         }
         let entry = call.entry(call.event(), Kind::Hold, facets, None, none, &request);
         let holder = caller.agency().clone();
-        let made = self.store.retract(holder, category, local_ids, entry).await;
-        self.once(&call, made, |done| Ok((count(&done), done.receipt))).await
+        let made = self.store.retract(holder, category, local_ids, vec![entry]).await;
+        let made = made.map(|(gone, receipts)| (gone, receipts.into_iter().next()));
+        let again = |done: Done| Ok((count(&done), Some(done.receipt)));
+        let (gone, receipt) = self.once(&call, made, again).await?;
+        Ok((gone, receipt.ok_or(HubError::Broken)?))
     }
 
     /// What the caller's agency has published, without content, after `after`; and whether there is

@@ -82,7 +82,8 @@ impl Ground {
     }
 
     pub(super) async fn record(&self, facts: Vec<Fact>) -> Receipt {
-        self.store.record_facts(recorded(facts), entry(Kind::Fact)).await.unwrap()
+        let made = self.store.record_facts(recorded(facts), vec![entry(Kind::Fact)]).await;
+        made.unwrap().remove(0)
     }
 
     /// What is known to nurse-1 of the practice, for direct care.
@@ -100,9 +101,9 @@ impl Ground {
         let (holder, category) = (word(holder), word(category));
         let made = self
             .store
-            .shelve(holder, category, rows, (time(NOW), time(LATER)), entry(Kind::Hold))
+            .shelve(holder, category, rows, (time(NOW), time(LATER)), vec![entry(Kind::Hold)])
             .await;
-        assert!(made.unwrap().1.is_some(), "a row is not linked");
+        assert!(!made.unwrap().1.is_empty(), "a row is not linked");
     }
 
     /// What the practice holds of somebody, as `field=value`.
@@ -246,6 +247,7 @@ macro_rules! engine {
             policies: a_policy_is_kept_whole_and_its_number_rises,
                 the_same_folder_may_be_in_force_again, a_candidate_is_noted_until_a_policy_comes;
             writes: every_write_leaves_one_entry, a_refused_write_leaves_none,
+                what_follows_from_a_change_goes_along, a_refused_follower_changes_nothing,
                 a_refused_entry_changes_nothing, a_change_is_whole_when_its_caller_goes_away,
                 reopening_gives_the_same_answers;
         );

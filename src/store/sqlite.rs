@@ -126,7 +126,8 @@ impl SqliteStore {
         entry: Entry,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<(T, Receipt), StoreError> {
-        self.changes.make(entry, work).await
+        let (out, receipts) = self.changes.make(vec![entry], work).await?;
+        Ok((out, own(receipts)?))
     }
 }
 
@@ -178,6 +179,12 @@ fn at_micros(us: i64) -> Result<Timestamp, StoreError> {
 
 fn word<T: std::str::FromStr>(text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| StoreError::Corrupt("a stored word".to_owned()))
+}
+
+/// The receipt of the change's own entry.
+fn own(receipts: Vec<Receipt>) -> Result<Receipt, StoreError> {
+    let own = receipts.into_iter().next();
+    own.ok_or_else(|| StoreError::Corrupt("no receipt came back".to_owned()))
 }
 
 #[tonic::async_trait]
@@ -248,21 +255,21 @@ impl Store for SqliteStore {
         &self,
         new: Vec<RecordedFact>,
         seen: Vec<(usize, Option<FactVersion>)>,
-        entry: Entry,
-    ) -> Result<Receipt, StoreError> {
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Receipt>, StoreError> {
         let (changes, standing) = (Arc::clone(&self.changes), Arc::clone(&self.standing));
         let change = async move {
             // From here until it is read again everybody reads the file: a failure half-way leaves
             // nothing old in memory.
             standing.store(None);
-            let made = changes.make_now(entry, move |t| {
+            let made = changes.make_now(entries, move |t| {
                 facts::unchanged(t, &new, &seen)?;
                 facts::record(t, &new)?;
                 facts::standing(t).map(Ok::<Standing, Infallible>)
             });
-            let (now, receipt) = made.await?.unwrap_or_else(|never| match never {});
+            let (now, receipts) = made.await?.unwrap_or_else(|never| match never {});
             standing.store(Some(Arc::new(now)));
-            Ok(receipt)
+            Ok(receipts)
         };
         self.changes.in_turn(change).await
     }
@@ -321,11 +328,10 @@ impl Store for SqliteStore {
         &self,
         resident: ResidentId,
         choice: StoredChoice,
-        entry: Entry,
-    ) -> Result<Receipt, StoreError> {
-        let (_, receipt) =
-            self.change(entry, move |t| facts::record_choice(t, resident, &choice)).await?;
-        Ok(receipt)
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let record = move |t: &Transaction<'_>| facts::record_choice(t, resident, &choice);
+        Ok(self.changes.make(entries, record).await?.1)
     }
 
     async fn choices(&self, resident: ResidentId) -> Result<Vec<StoredChoice>, StoreError> {
@@ -338,12 +344,12 @@ impl Store for SqliteStore {
         category: CategoryId,
         rows: Vec<ShelfRow>,
         times: (Timestamp, Timestamp),
-        entry: Entry,
-    ) -> Result<(ShelfReport, Option<Receipt>), StoreError> {
+        entries: Vec<Entry>,
+    ) -> Result<(ShelfReport, Vec<Receipt>), StoreError> {
         // Looked up where it is written: a link that is undone meanwhile must not leave a row that
         // the next holder of the local id would get.
         let keys = self.keys();
-        let made = self.changes.make_if(entry, move |t| {
+        let made = self.changes.make_if(entries, move |t| {
             let unlinked = shelf::unlinked(t, &holder, &rows)?;
             if unlinked.is_empty() {
                 shelf::shelve(t, &keys, &holder, &category, &rows, times).map(Ok)
@@ -352,8 +358,8 @@ impl Store for SqliteStore {
             }
         });
         Ok(match made.await? {
-            Ok((stored, receipt)) => (ShelfReport { stored, unlinked: Vec::new() }, Some(receipt)),
-            Err(unlinked) => (ShelfReport { stored: 0, unlinked }, None),
+            Ok((stored, receipts)) => (ShelfReport { stored, unlinked: Vec::new() }, receipts),
+            Err(unlinked) => (ShelfReport { stored: 0, unlinked }, Vec::new()),
         })
     }
 
@@ -362,9 +368,10 @@ impl Store for SqliteStore {
         holder: AgencyId,
         category: CategoryId,
         local_ids: Vec<String>,
-        entry: Entry,
-    ) -> Result<(u64, Receipt), StoreError> {
-        self.change(entry, move |t| shelf::retract(t, &holder, &category, &local_ids)).await
+        entries: Vec<Entry>,
+    ) -> Result<(u64, Vec<Receipt>), StoreError> {
+        let retract = move |t: &Transaction<'_>| shelf::retract(t, &holder, &category, &local_ids);
+        self.changes.make(entries, retract).await
     }
 
     async fn held(

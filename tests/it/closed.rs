@@ -265,7 +265,7 @@ async fn a_field_that_must_not_be_found_is_a_field_that_holds_nothing() {
     let home = "contact/home".parse().unwrap();
     let ids = vec![AISHA.local_id()];
     let store = place.app.store.as_ref();
-    store.retract(holder, home, ids, prepared(Kind::Hold)).await.unwrap();
+    store.retract(holder, home, ids, vec![prepared(Kind::Hold)]).await.unwrap();
     for (what, who, fields) in [
         ("with something else", NURSE, ["health/summary.allergies", "contact/home.address"]),
         ("by itself", NURSE, ["contact/home.phone", "contact/home.address"]),

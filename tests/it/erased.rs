@@ -42,7 +42,10 @@ async fn planted(place: &Place) -> ResidentId {
     let at = place.app.hub.now();
     let until = at.checked_add(jiff::SignedDuration::from_hours(24)).unwrap();
     let (holder, category) = ("oakdale-gp".parse().unwrap(), "health/summary".parse().unwrap());
-    store.shelve(holder, category, vec![row], (at, until), prepared(Kind::Hold)).await.unwrap();
+    store
+        .shelve(holder, category, vec![row], (at, until), vec![prepared(Kind::Hold)])
+        .await
+        .unwrap();
     for _ in 0..2 {
         ask(place, id).await;
     }

@@ -384,7 +384,7 @@ async fn consent(place: &Place, state: ConsentState) {
         event: ChoiceEvent::Consent(event),
     };
     let store = place.app.store.as_ref();
-    store.record_choice(AISHA.resident(), choice, prepared(Kind::Choice)).await.unwrap();
+    store.record_choice(AISHA.resident(), choice, vec![prepared(Kind::Choice)]).await.unwrap();
 }
 
 #[tokio::test]

@@ -176,7 +176,7 @@ impl Place {
 
     pub(crate) async fn record(&self, facts: Vec<Fact>) {
         let facts = recorded(facts, self.clock.now());
-        self.app.store.record_facts(facts, prepared(Kind::Fact)).await.unwrap();
+        self.app.store.record_facts(facts, vec![prepared(Kind::Fact)]).await.unwrap();
     }
 
     pub(crate) fn sharing(&self) -> pb::sharing_service_client::SharingServiceClient<Channel> {

@@ -106,7 +106,7 @@ pub(in crate::cli) async fn record(
     let kinds: Vec<&str> = kinds.into_iter().collect();
     let what = [(Facet::What, kinds.join("|"))];
     let facts = facts.into_iter().map(|fact| RecordedFact { fact, by: None, at: now }).collect();
-    store.record_facts(facts, entry(Kind::Fact, &what)).await.map_err(|e| bad(&e))?;
+    store.record_facts(facts, vec![entry(Kind::Fact, &what)]).await.map_err(|e| bad(&e))?;
     Ok(())
 }
 
@@ -195,8 +195,9 @@ pub(in crate::cli) async fn shelve(
                 (Facet::Count, rows.len().to_string()),
             ];
             let holder = extract.agency.parse().map_err(|e| bad(&e))?;
+            let made = entry(Kind::Hold, &facets);
             let (report, _) = store
-                .shelve(holder, category.clone(), rows, (now, expires), entry(Kind::Hold, &facets))
+                .shelve(holder, category.clone(), rows, (now, expires), vec![made])
                 .await
                 .map_err(|e| bad(&e))?;
             stored += report.stored;

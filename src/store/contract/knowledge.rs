@@ -193,7 +193,7 @@ pub(super) async fn a_fact_is_about_somebody_who_is_registered<E: Engine>() {
     let child = Fact::Household { resident: ann, child: nobody(), until: None };
     for wrong in [of_nobody, child] {
         let facts = recorded(vec![flag(ann, "sealed", "befriend", true), wrong]);
-        let made = ground.store.record_facts(facts, entry(Kind::Fact)).await;
+        let made = ground.store.record_facts(facts, vec![entry(Kind::Fact)]).await;
         assert!(matches!(made, Err(StoreError::Refused(Refusal::NoResident))), "{made:?}");
         assert!(ground.facts(ann).await.is_empty(), "half of a batch is written");
         assert_eq!(ground.size().await, before);
@@ -205,7 +205,8 @@ pub(super) async fn a_fact_is_replaced_only_where_nobody_was_faster<E: Engine>()
     let ann = ground.somebody(&[]).await;
     let put = async |set, seen| {
         let facts = recorded(vec![flag(ann, "sealed", "befriend", set)]);
-        ground.store.record_facts_unless_changed(facts, vec![(0, seen)], entry(Kind::Fact)).await
+        let entries = vec![entry(Kind::Fact)];
+        ground.store.record_facts_unless_changed(facts, vec![(0, seen)], entries).await
     };
     let changed = |made: Result<_, StoreError>| {
         assert!(matches!(made, Err(StoreError::Refused(Refusal::FactChanged))), "{made:?}");
@@ -316,11 +317,11 @@ pub(super) async fn consents_come_by_purpose_and_whole<E: Engine>() {
     let events = [&given, &marac, &both, &withdrawn];
     for (of, event) in events.map(|e| (ann, e)).into_iter().chain([(bob, &given)]) {
         let event = choice(ChoiceEvent::Consent(event.clone()));
-        ground.store.record_choice(of, event, entry(Kind::Choice)).await.unwrap();
+        ground.store.record_choice(of, event, vec![entry(Kind::Choice)]).await.unwrap();
     }
     for on in ["2026-07-10", "2026-07-20"] {
         let event = choice(objection(on));
-        ground.store.record_choice(ann, event, entry(Kind::Choice)).await.unwrap();
+        ground.store.record_choice(ann, event, vec![entry(Kind::Choice)]).await.unwrap();
     }
     let known = ground.known(ann).await;
     assert_eq!(known.consents, [given.clone(), both, withdrawn], "in the order recorded");
@@ -341,12 +342,13 @@ pub(super) async fn a_choice_is_of_somebody_and_once<E: Engine>() {
     let ground = Ground::new::<E>().await;
     let ann = ground.somebody(&[]).await;
     let before = ground.size().await;
-    let made =
-        ground.store.record_choice(nobody(), choice(objection("2026-07-10")), entry(Kind::Choice));
+    let objected = choice(objection("2026-07-10"));
+    let made = ground.store.record_choice(nobody(), objected, vec![entry(Kind::Choice)]);
     assert!(matches!(made.await, Err(StoreError::Refused(Refusal::NoResident))));
     assert_eq!(ground.size().await, before);
     let first = StoredChoice { id: fresh(), ..choice(objection("2026-07-10")) };
-    let record = |c: &StoredChoice| ground.store.record_choice(ann, c.clone(), entry(Kind::Choice));
+    let record =
+        |c: &StoredChoice| ground.store.record_choice(ann, c.clone(), vec![entry(Kind::Choice)]);
     record(&first).await.unwrap();
     let again = StoredChoice { id: first.id, ..choice(objection("2026-07-11")) };
     let made = record(&again).await;

@@ -110,18 +110,18 @@ pub(super) async fn a_link_undone_takes_its_records_along<E: Engine>() {
     assert!(held.is_empty(), "{held:?}");
     assert_eq!(ground.held_of("befriend", ann, category).await.len(), 1, "the other holder's");
     let (holder, rows) = (word("oakdale-gp"), vec![row("p-1", &values)]);
-    let (report, receipt) = ground
+    let (report, receipts) = ground
         .store
         .shelve(
             holder,
             word("health/summary"),
             rows,
             (time(super::NOW), time(super::LATER)),
-            entry(Kind::Hold),
+            vec![entry(Kind::Hold)],
         )
         .await
         .unwrap();
-    assert_eq!((report.unlinked, receipt.is_none()), (vec![0], true));
+    assert_eq!((report.unlinked, receipts.is_empty()), (vec![0], true));
     // Whoever gets the local id next starts with nothing.
     ground.store.link(bob, here, entry(Kind::Hold)).await.unwrap();
     assert!(ground.held_of("oakdale-gp", bob, category).await.is_empty());

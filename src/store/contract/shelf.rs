@@ -14,10 +14,10 @@ async fn shelve(ground: &Ground, rows: Vec<ShelfRow>) -> (ShelfReport, bool) {
         word(SUMMARY),
         rows,
         (time(NOW), time(LATER)),
-        entry(Kind::Hold),
+        vec![entry(Kind::Hold)],
     );
-    let (report, receipt) = made.await.unwrap();
-    (report, receipt.is_some())
+    let (report, receipts) = made.await.unwrap();
+    (report, !receipts.is_empty())
 }
 
 pub(super) async fn shelving_is_all_or_none<E: Engine>() {
@@ -85,7 +85,7 @@ pub(super) async fn of_two_local_ids_the_later_publication_wins<E: Engine>() {
         let (holder, category) = (word("oakdale-gp"), word(SUMMARY));
         ground
             .store
-            .shelve(holder, category, rows, (time(at), time(LATER)), entry(Kind::Hold))
+            .shelve(holder, category, rows, (time(at), time(LATER)), vec![entry(Kind::Hold)])
             .await
             .unwrap();
         ground.held_of("oakdale-gp", ann, &[SUMMARY]).await.remove(0)
@@ -109,12 +109,12 @@ pub(super) async fn what_is_retracted_is_gone<E: Engine>() {
     let retract = async |ids: &[&str]| {
         let ids = ids.iter().map(|id| (*id).to_owned()).collect();
         let before = ground.size().await;
-        let (gone, receipt) = ground
+        let (gone, receipts) = ground
             .store
-            .retract(word("oakdale-gp"), word(SUMMARY), ids, entry(Kind::Hold))
+            .retract(word("oakdale-gp"), word(SUMMARY), ids, vec![entry(Kind::Hold)])
             .await
             .unwrap();
-        assert_eq!(receipt.index(), before);
+        assert_eq!(receipts[0].index(), before);
         gone
     };
     assert_eq!(retract(&["p-1", "p-9"]).await, 1);

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::domain::{ConsentState, ResidentId};
+use crate::limits::AUDIT_BATCH_MAX;
 use crate::store::{ChoiceEvent, Receipt, Refusal, Search, StoreError};
 
 const NUMBER: &str = "9434765919";
@@ -48,35 +49,56 @@ async fn write(
     entry: Entry,
 ) -> Result<Receipt, StoreError> {
     let store = &ground.store;
-    let (holder, category) = (word("oakdale-gp"), word("health/summary"));
     match write {
-        Write::Facts => {
-            let facts = recorded(vec![flag(ann, "sealed", "befriend", true)]);
-            store.record_facts(facts, entry).await
-        }
         Write::Register => {
             let bob = resident("Bob", Some(NUMBER));
             store.register(vec![(bob, vec![local("befriend", "b-1")])], entry).await
         }
         Write::Link => store.link(ann, local("befriend", "a-1"), entry).await,
         Write::Unlink => store.unlink(local("oakdale-gp", "p-1"), entry).await,
-        Write::Choice => store.record_choice(ann, choice(objection("2026-07-10")), entry).await,
-        Write::Shelve => {
-            let rows = vec![row("p-1", &[("health/summary.allergies", "peanuts")])];
-            let made = store
-                .shelve(holder, category, rows, (time(super::NOW), time(super::LATER)), entry)
-                .await;
-            made.map(|(_, receipt)| receipt.unwrap())
-        }
-        Write::Retract => {
-            let made = store.retract(holder, category, vec!["p-1".to_owned()], entry).await;
-            made.map(|(_, receipt)| receipt)
-        }
         Write::Policy => {
             let policy = policies::kept(&entry, 1, [7; 32]);
             store.put_policy(policy, b"folder".to_vec(), entry).await
         }
         Write::Candidate => store.put_candidate(Some(policies::candidate([8; 32])), entry).await,
+        Write::Facts | Write::Choice | Write::Shelve | Write::Retract => {
+            let made = write_all(ground, write, ann, vec![entry]).await;
+            made.map(|mut receipts| receipts.remove(0))
+        }
+    }
+}
+
+/// The writes that take along what follows from them.
+const FOLLOWED: [Write; 4] = [Write::Facts, Write::Choice, Write::Shelve, Write::Retract];
+
+/// Makes one of [`FOLLOWED`].
+async fn write_all(
+    ground: &Ground,
+    write: Write,
+    ann: ResidentId,
+    entries: Vec<Entry>,
+) -> Result<Vec<Receipt>, StoreError> {
+    let store = &ground.store;
+    let (holder, category) = (word("oakdale-gp"), word("health/summary"));
+    match write {
+        Write::Facts => {
+            let facts = recorded(vec![flag(ann, "sealed", "befriend", true)]);
+            store.record_facts(facts, entries).await
+        }
+        Write::Choice => store.record_choice(ann, choice(objection("2026-07-10")), entries).await,
+        Write::Shelve => {
+            let rows = vec![row("p-1", &[("health/summary.allergies", "peanuts")])];
+            let times = (time(super::NOW), time(super::LATER));
+            let made = store.shelve(holder, category, rows, times, entries).await;
+            made.map(|(_, receipts)| receipts)
+        }
+        Write::Retract => {
+            let made = store.retract(holder, category, vec!["p-1".to_owned()], entries).await;
+            made.map(|(_, receipts)| receipts)
+        }
+        Write::Register | Write::Link | Write::Unlink | Write::Policy | Write::Candidate => {
+            panic!("{write:?} takes one entry")
+        }
     }
 }
 
@@ -128,7 +150,7 @@ pub(super) async fn filled(ground: &Ground) -> ResidentId {
         .await;
     let given = consent(ConsentState::Given, "2026-07-01T00:00:00Z", "direct_care");
     let given = choice(ChoiceEvent::Consent(given));
-    ground.store.record_choice(ann, given, entry(Kind::Choice)).await.unwrap();
+    ground.store.record_choice(ann, given, vec![entry(Kind::Choice)]).await.unwrap();
     let rows = vec![row("p-1", &[("health/summary.allergies", "latex")])];
     ground.shelve("oakdale-gp", "health/summary", rows).await;
     ann
@@ -170,6 +192,58 @@ pub(super) async fn a_refused_write_leaves_none<E: Engine>() {
         assert!(matches!(made, Err(StoreError::Refused(w)) if w == why), "{kind:?}: {made:?}");
         assert_eq!(told(&ground, ann).await, before, "{kind:?}");
     }
+}
+
+pub(super) async fn what_follows_from_a_change_goes_along<E: Engine>() {
+    let mut ground = Ground::new::<E>().await;
+    let ann = filled(&ground).await;
+    for kind in FOLLOWED {
+        let size = ground.size().await;
+        let entries = [Kind::Hold, Kind::Report, Kind::Query, Kind::Report].map(entry).to_vec();
+        let receipts = write_all(&ground, kind, ann, entries.clone()).await.unwrap();
+        assert_eq!(receipts.len(), entries.len(), "{kind:?}");
+        for reopened in [false, true] {
+            for ((receipt, entry), place) in receipts.iter().zip(&entries).zip(size..) {
+                assert_eq!((receipt.event(), receipt.index()), (entry.event, place), "{kind:?}");
+                let stored = ground.store.entry(entry.event).await.unwrap().unwrap();
+                assert_eq!(stored.index, place, "{kind:?}, reopened: {reopened}");
+                assert_eq!(stored.entry.kind, entry.kind, "{kind:?}, reopened: {reopened}");
+            }
+            assert_eq!(ground.size().await, size + 4, "{kind:?}, reopened: {reopened}");
+            if !reopened {
+                ground = ground.again::<E>().await;
+            }
+        }
+    }
+}
+
+/// The log turns down one of the entries: then there is neither the change nor any of the others.
+pub(super) async fn a_refused_follower_changes_nothing<E: Engine>() {
+    let ground = Ground::new::<E>().await;
+    let ann = filled(&ground).await;
+    let taken = entry(Kind::Query);
+    ground.store.append(vec![taken.clone()]).await.unwrap();
+    let long = BTreeMap::from([(Facet::What, "x".repeat(Entry::LEAF_LEN_MAX))]);
+    let before = told(&ground, ann).await;
+    for kind in FOLLOWED {
+        let own = entry(Kind::Hold);
+        for (why, followers) in [
+            (Refusal::EventTaken, vec![Entry { event: taken.event, ..entry(Kind::Report) }]),
+            (Refusal::EventTaken, vec![Entry { event: own.event, ..entry(Kind::Report) }]),
+            (Refusal::EntryTooLarge, vec![Entry { facets: long.clone(), ..entry(Kind::Report) }]),
+            (Refusal::EntryTooLarge, vec![entry(Kind::Report); AUDIT_BATCH_MAX]),
+        ] {
+            let entries = [vec![own.clone(), entry(Kind::Report)], followers].concat();
+            let made = write_all(&ground, kind, ann, entries).await;
+            assert!(matches!(made, Err(StoreError::Refused(w)) if w == why), "{kind:?}: {made:?}");
+            assert_eq!(told(&ground, ann).await, before, "{kind:?}: {why:?}");
+        }
+        let made = write_all(&ground, kind, ann, Vec::new()).await;
+        assert!(matches!(made, Err(StoreError::Refused(_))), "{kind:?}: {made:?}");
+        assert_eq!(told(&ground, ann).await, before, "{kind:?} without an entry");
+    }
+    let ground = ground.again::<E>().await;
+    assert_eq!(told(&ground, ann).await, before);
 }
 
 /// The log turns the entry down: then the change is not made either, and nothing is left that would
@@ -223,7 +297,7 @@ pub(super) async fn a_change_is_whole_when_its_caller_goes_away<E: Engine>() {
         let (agency, lost) = (format!("agency-{round}"), entry(Kind::Fact));
         facts.push((agency.clone(), lost.event));
         let facts = recorded(vec![suspended(&agency, true)]);
-        cut(1 + round % 4, store.record_facts(facts, lost)).await;
+        cut(1 + round % 4, store.record_facts(facts, vec![lost])).await;
         let stays = vec![(resident("Stays", None), vec![])];
         store.register(stays, entry(Kind::Hold)).await.unwrap();
     }

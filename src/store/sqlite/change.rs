@@ -1,5 +1,5 @@
-//! State changes with their entries in the log. WAL commits are not atomic across files, so an entry
-//! travels with its change in an outbox first, and from there into the log exactly once.
+//! State changes with their entries in the log. WAL commits are not atomic across files, so the entries
+//! travel with their change in an outbox first, and from there into the log exactly once.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ const OUTBOX: u8 = 0;
 pub(super) struct Changes {
     log: Arc<Log>,
     writer: Arc<Mutex<Connection>>,
-    /// One at a time, so that the outbox holds one entry at most.
+    /// One at a time, so that the outbox holds the entries of one change at most.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// A change is committed that the log did not take.
     behind: AtomicBool,
@@ -43,10 +43,10 @@ impl Changes {
     /// Makes a change and enters it in the log.
     pub(super) async fn make<T: Send + 'static>(
         self: &Arc<Self>,
-        entry: Entry,
+        entries: Vec<Entry>,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<(T, Receipt), StoreError> {
-        let made = self.make_if(entry, move |t| work(t).map(Ok::<T, Infallible>)).await?;
+    ) -> Result<(T, Vec<Receipt>), StoreError> {
+        let made = self.make_if(entries, move |t| work(t).map(Ok::<T, Infallible>)).await?;
         Ok(made.unwrap_or_else(|never| match never {}))
     }
 
@@ -54,11 +54,11 @@ impl Changes {
     /// left.
     pub(super) async fn make_if<T: Send + 'static, N: Send + 'static>(
         self: &Arc<Self>,
-        entry: Entry,
+        entries: Vec<Entry>,
         work: impl FnOnce(&Transaction<'_>) -> Result<Result<T, N>, StoreError> + Send + 'static,
-    ) -> Result<Result<(T, Receipt), N>, StoreError> {
+    ) -> Result<Result<(T, Vec<Receipt>), N>, StoreError> {
         let changes = Arc::clone(self);
-        self.in_turn(async move { changes.make_now(entry, work).await }).await
+        self.in_turn(async move { changes.make_now(entries, work).await }).await
     }
 
     /// Runs `change` when it is its turn, and to its end, whether or not the caller still waits: a
@@ -79,24 +79,26 @@ impl Changes {
     /// As [`Changes::make_if`], for who has the turn.
     pub(super) async fn make_now<T: Send + 'static, N: Send + 'static>(
         &self,
-        entry: Entry,
+        entries: Vec<Entry>,
         work: impl FnOnce(&Transaction<'_>) -> Result<Result<T, N>, StoreError> + Send + 'static,
-    ) -> Result<Result<(T, Receipt), N>, StoreError> {
+    ) -> Result<Result<(T, Vec<Receipt>), N>, StoreError> {
         // What an earlier failure left behind goes first: nothing changes while the log is behind.
         self.flush().await?;
         // What the log would turn down must not be committed: it would stand in the outbox for ever.
-        self.log.would_take(&entry)?;
-        let (log, outgoing) = (Arc::clone(&self.log), entry.clone());
+        self.log.would_take(&entries)?;
+        let (log, outgoing) = (Arc::clone(&self.log), entries.clone());
         let out = self
             .write(move |transaction| {
                 let out = work(transaction)?;
                 if out.is_ok() {
-                    transaction
-                        .execute(
-                            "INSERT INTO outbox (event, sealed) VALUES (?1, ?2)",
-                            params![outgoing.event.uuid().as_bytes(), sealed(&log, &outgoing)?],
-                        )
-                        .map_err(|e| sqlite(&e))?;
+                    for entry in &outgoing {
+                        transaction
+                            .execute(
+                                "INSERT INTO outbox (event, sealed) VALUES (?1, ?2)",
+                                params![entry.event.uuid().as_bytes(), sealed(&log, entry)?],
+                            )
+                            .map_err(|e| sqlite(&e))?;
+                    }
                 }
                 Ok((out.is_ok(), out))
             })
@@ -105,18 +107,18 @@ impl Changes {
             Ok(out) => out,
             Err(not) => return Ok(Err(not)),
         };
-        // The change is durable and so is its entry, in the outbox. A crash here costs nothing: the
-        // entry is put into the log when the store is opened, before anything is served.
-        let receipt = self.log.append_once(entry).await.map_err(|error| {
+        // The change is durable and so are its entries, in the outbox. A crash here costs nothing: they
+        // are put into the log when the store is opened, before anything is served.
+        let receipts = self.log.append_once(entries).await.map_err(|error| {
             self.behind.store(true, Ordering::Release);
             unavailable(&format!("the change is made, but not yet in the log: {error}"))
         })?;
-        // The entry is in the log: an outbox that cannot be emptied now is emptied before the next
+        // The entries are in the log: an outbox that cannot be emptied now is emptied before the next
         // change, and nothing is appended twice.
         if let Err(error) = self.empty_outbox().await {
             tracing::warn!(error = %error, "Outbox could not be emptied");
         }
-        Ok(Ok((out, receipt)))
+        Ok(Ok((out, receipts)))
     }
 
     /// Puts into the log what it did not take when the change was made.
@@ -148,9 +150,7 @@ impl Changes {
             })
             .await?;
         if !waiting.is_empty() {
-            for entry in waiting {
-                self.log.append_once(entry).await?;
-            }
+            self.log.append_once(waiting).await?;
             self.empty_outbox().await?;
         }
         self.behind.store(false, Ordering::Release);

@@ -19,7 +19,7 @@ use super::{SqliteStore, at_micros, micros};
 use crate::audit::entry::{Entry, Facet, SlotId};
 use crate::audit::erasure::commitment;
 use crate::domain::{ResidentId, about};
-use crate::store::{Erased, LegalHold, Receipt, Refusal, StoreError};
+use crate::store::{Erased, LegalHold, Refusal, StoreError};
 
 /// Where the reference of a hold stands, for its seal.
 fn place<T>(tag: &[u8; 32], then: impl FnOnce(&[&[u8]]) -> T) -> T {
@@ -159,10 +159,10 @@ impl SqliteStore {
         let erased = self.changes.in_turn(async move {
             let (places, size) = log.about(key(resident).to_vec()).await?;
             let entry = completed(entry, resident, &places, size)?;
-            let made =
-                changes.make_now(entry, move |t| erase(t, resident).map(Ok::<u64, Infallible>));
-            let (records, receipt): (u64, Receipt) =
-                made.await?.unwrap_or_else(|never| match never {});
+            let erase = move |t: &Transaction<'_>| erase(t, resident).map(Ok::<u64, Infallible>);
+            let made = changes.make_now(vec![entry], erase);
+            let (records, receipts) = made.await?.unwrap_or_else(|never| match never {});
+            let receipt = super::own(receipts)?;
             let entries = u64::try_from(places.len()).unwrap_or_default();
             Ok(Erased { receipt, entries, records })
         });

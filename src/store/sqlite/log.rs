@@ -13,7 +13,7 @@ mod rollback;
 mod tiles;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -216,15 +216,23 @@ impl Log {
         written.map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))?
     }
 
-    /// Says beforehand what [`Log::append`] would refuse of an entry.
+    /// Says beforehand what [`Log::append`] would refuse of the entries of one change.
     ///
     /// # Errors
-    /// `Refused` for an entry that is too large or whose id is taken.
-    pub fn would_take(&self, entry: &Entry) -> Result<(), StoreError> {
-        if self.place(entry.event).is_some() {
-            return Err(StoreError::Refused(Refusal::EventTaken));
+    /// `Refused` for an entry that is too large or whose id is taken or comes twice, and for none or more
+    /// than [`AUDIT_BATCH_MAX`] of them.
+    pub fn would_take(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        if entries.is_empty() || entries.len() > AUDIT_BATCH_MAX {
+            return Err(StoreError::Refused(Refusal::EntryTooLarge));
         }
-        fits(entry)
+        let mut events = HashSet::new();
+        for entry in entries {
+            if !events.insert(entry.event) || self.place(entry.event).is_some() {
+                return Err(StoreError::Refused(Refusal::EventTaken));
+            }
+            fits(entry)?;
+        }
+        Ok(())
     }
 
     /// Salts and seals; without leaving the thread where all keys are at hand.
@@ -265,18 +273,33 @@ impl Log {
         self.clock.now()
     }
 
-    /// Appends an entry unless one with its id is in the log: for what is told twice after a crash.
+    /// Appends a run of entries, leaving out those whose ids are in the log: for what is told twice after
+    /// a crash. Receipts come for all of them, in order.
     ///
     /// # Errors
     /// As [`Log::append`].
-    pub async fn append_once(&self, entry: Entry) -> Result<Receipt, StoreError> {
-        let event = entry.event;
-        match self.append(vec![entry]).await {
-            Ok(mut receipts) => receipts.pop(),
-            Err(StoreError::Refused(Refusal::EventTaken)) => self.receipt(event).await?,
-            Err(error) => return Err(error),
+    pub async fn append_once(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, StoreError> {
+        let events: Vec<DecisionId> = entries.iter().map(|entry| entry.event).collect();
+        // A commit that comes between looking and appending may take an id: then it is looked for again.
+        for _ in 0..=entries.len() {
+            let missing = |entry: &&Entry| self.place(entry.event).is_none();
+            let new: Vec<Entry> = entries.iter().filter(missing).cloned().collect();
+            let is_all = new.len() == entries.len();
+            match self.append(new).await {
+                Ok(receipts) if is_all => return Ok(receipts),
+                Ok(_) => break,
+                Err(StoreError::Refused(Refusal::EventTaken)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        .ok_or_else(|| StoreError::Corrupt("no receipt came back".to_owned()))
+        let mut receipts = Vec::with_capacity(events.len());
+        for event in events {
+            let receipt = self.receipt(event).await?;
+            receipts.push(
+                receipt.ok_or_else(|| StoreError::Corrupt("no receipt came back".to_owned()))?,
+            );
+        }
+        Ok(receipts)
     }
 
     fn place(&self, event: DecisionId) -> Option<u64> {

@@ -55,7 +55,10 @@ pub(super) async fn enrich(place: &Place) {
                 event,
             };
             let store = place.app.store.as_ref();
-            store.record_choice(one.resident(), choice, prepared(Kind::Choice)).await.unwrap();
+            store
+                .record_choice(one.resident(), choice, vec![prepared(Kind::Choice)])
+                .await
+                .unwrap();
         }
         let fields = vec!["identity/core".parse().unwrap()];
         place

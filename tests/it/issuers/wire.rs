@@ -94,7 +94,7 @@ impl Hub {
             facets: std::collections::BTreeMap::new(),
             slots: std::collections::BTreeMap::new(),
         };
-        self.app.store.record_facts(facts, entry).await.unwrap();
+        self.app.store.record_facts(facts, vec![entry]).await.unwrap();
     }
 }
 

@@ -164,12 +164,18 @@ pub(super) async fn people_it(store: &dyn Store, book: &RuleBook, start: Timesta
             .collect();
         let (holder, category) = (holder.parse().unwrap(), category.parse().unwrap());
         store
-            .shelve(holder, category, rows, (start, EXPIRES.parse().unwrap()), prepared(Kind::Hold))
+            .shelve(
+                holder,
+                category,
+                rows,
+                (start, EXPIRES.parse().unwrap()),
+                vec![prepared(Kind::Hold)],
+            )
             .await
             .unwrap();
     }
     let facts = recorded(facts(book, start), start);
-    store.record_facts(facts, prepared(Kind::Fact)).await.unwrap();
+    store.record_facts(facts, vec![prepared(Kind::Fact)]).await.unwrap();
 }
 
 /// Facts as recorded then by the operator.

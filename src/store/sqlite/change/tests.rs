@@ -105,6 +105,53 @@ async fn a_crash_after_both_commits_appends_nothing_twice() {
     whole(&dir);
 }
 
+/// Of a run that was cut off some entries may be in the log and some not: all are, once, in order.
+#[tokio::test]
+async fn a_crash_amid_what_follows_from_a_change_is_made_good_once() {
+    for there in 0..=3 {
+        let dir = TempDir::new().unwrap();
+        let run: Vec<Entry> = [Kind::Choice, Kind::Report, Kind::Report].map(entry).to_vec();
+        let store = open(&dir).await;
+        store.append(run.iter().take(there).cloned().collect()).await.unwrap();
+        drop(store);
+        run.iter().for_each(|entry| left_behind(&dir, entry));
+        for round in 0..2 {
+            let store = open(&dir).await;
+            let mut places = Vec::new();
+            for one in &run {
+                assert_eq!(times(&dir, one), 1, "{there} were there, round {round}");
+                places.push(store.entry(one.event).await.unwrap().unwrap().index);
+            }
+            assert_eq!(places, [1, 2, 3], "{there} were there, round {round}");
+            assert_eq!((outbox(&dir), store.head().await.unwrap().size), (0, 4));
+        }
+        whole(&dir);
+    }
+}
+
+/// The log cannot be written when a change with followers is committed: all of them come before what
+/// relies on it.
+#[tokio::test]
+async fn a_log_that_fails_gets_the_whole_run_first() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir).await;
+    let held = Connection::open(audit(&dir)).unwrap();
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let run: Vec<Entry> = [Kind::Fact, Kind::Report, Kind::Report].map(entry).to_vec();
+    let made = store.record_facts(suspended(), run.clone()).await;
+    assert!(matches!(made, Err(StoreError::Unavailable(_))), "{made:?}");
+    assert_eq!(outbox(&dir), 3);
+    held.execute_batch("ROLLBACK").unwrap();
+    let relying = store.append(vec![entry(Kind::Disclose)]).await.unwrap().remove(0);
+    for one in &run {
+        let place = store.entry(one.event).await.unwrap().unwrap().index;
+        assert_eq!(times(&dir, one), 1);
+        assert!(place < relying.index());
+    }
+    assert_eq!(outbox(&dir), 0);
+    whole(&dir);
+}
+
 #[tokio::test]
 async fn an_outbox_that_cannot_be_read_opens_nothing() {
     let dir = TempDir::new().unwrap();
@@ -167,7 +214,7 @@ async fn a_log_that_fails_after_the_commit_gets_the_entry_first() {
         let held = Connection::open(audit(&dir)).unwrap();
         held.execute_batch("BEGIN IMMEDIATE").unwrap();
         let late = entry(Kind::Fact);
-        let made = store.record_facts(suspended(), late.clone()).await;
+        let made = store.record_facts(suspended(), vec![late.clone()]).await;
         assert!(matches!(made, Err(StoreError::Unavailable(_))), "{made:?}");
         let suspended = is_suspended(&store, "befriend").await;
         assert!(suspended, "what is in memory is older than the file");
@@ -217,12 +264,12 @@ async fn a_full_disk_takes_no_half_change_and_goes_on_when_there_is_space() {
                 category,
                 rows.collect(),
                 (time(NOW), time(LATER)),
-                new.clone(),
+                vec![new.clone()],
             )
             .await;
         match made {
-            Ok((report, receipt)) => {
-                assert_eq!((report.stored, receipt.is_some()), (5, true));
+            Ok((report, receipts)) => {
+                assert_eq!((report.stored, receipts.len()), (5, 1));
                 shelved += 5;
             }
             Err(error) => {
@@ -240,7 +287,7 @@ async fn a_full_disk_takes_no_half_change_and_goes_on_when_there_is_space() {
     // Reading and refusing go on, and both are in the log, which has a file of its own.
     store.append(vec![entry(Kind::Refuse)]).await.unwrap();
     confine(i64::from(u32::MAX - 1));
-    store.record_facts(suspended(), entry(Kind::Fact)).await.unwrap();
+    store.record_facts(suspended(), vec![entry(Kind::Fact)]).await.unwrap();
     assert!(is_suspended(&store, "befriend").await);
     assert_eq!(count(&file, "SELECT count(*) FROM shelf"), shelved);
     let sound = "SELECT integrity_check = 'ok' FROM pragma_integrity_check";

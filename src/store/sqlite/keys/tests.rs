@@ -46,7 +46,7 @@ async fn somebody(store: &SqliteStore, name: &str, number: Option<&str>, id: &st
     let rows = vec![row(id, &[("health/summary.allergies", "canary-penicillin")])];
     let times = (time(NOW), time(LATER));
     let (holder, category) = (word("oakdale-gp"), word("health/summary"));
-    store.shelve(holder, category, rows, times, entry(Kind::Hold)).await.unwrap();
+    store.shelve(holder, category, rows, times, vec![entry(Kind::Hold)]).await.unwrap();
     store.append(vec![about(resident, "canary-reason")]).await.unwrap();
     resident
 }

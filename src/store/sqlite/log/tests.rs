@@ -110,7 +110,7 @@ async fn a_reopened_log_goes_on_where_it_was() {
         let wanted = entry(Kind::Disclose, "direct_care");
         let event = wanted.event;
         log.append(vec![wanted.clone()]).await.unwrap();
-        let twice = log.append_once(wanted).await.unwrap();
+        let twice = log.append_once(vec![wanted]).await.unwrap().remove(0);
         assert_eq!((twice.event(), twice.index()), (event, 1));
         event
     };
