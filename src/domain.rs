@@ -24,6 +24,6 @@ pub use ids::{
     OutcomeId, OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
 };
 pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
-pub use kept::{KeptKind, RequestKind};
+pub use kept::{KeptKind, NoticeKind, RequestKind};
 pub use nhs::nhs_number;
 pub use record::{FieldValue, Record};

@@ -43,6 +43,8 @@ pub enum Kind {
     Erase = 15,
     /// A resident used a right, or what they may see of the log was settled.
     Rights = 16,
+    /// An agency was told of something about data that it got, or said that it knows.
+    Notice = 17,
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
             14 => Some(Self::Report),
             15 => Some(Self::Erase),
             16 => Some(Self::Rights),
+            17 => Some(Self::Notice),
             _ => None,
         }
     }

@@ -117,7 +117,8 @@ impl RegisterRow {
             | Kind::Gap
             | Kind::Operation
             | Kind::Erase
-            | Kind::Rights => return None,
+            | Kind::Rights
+            | Kind::Notice => return None,
         };
         Some(Self {
             index,

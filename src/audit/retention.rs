@@ -24,6 +24,7 @@ impl Kind {
             Self::Report => KeptKind::Report,
             Self::Erase => KeptKind::Erase,
             Self::Rights => KeptKind::Rights,
+            Self::Notice => KeptKind::Notice,
         }
     }
 }

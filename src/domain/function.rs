@@ -34,11 +34,13 @@ pub enum HubFunction {
     RightsOfficer,
     /// Acts for one resident who is logged in at a portal, and for nobody else.
     ResidentPortal,
+    /// Hears for its agency what became of data that the agency gave or got.
+    NoticeReader,
 }
 
 impl HubFunction {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Publisher,
         Self::Registrar,
         Self::Auditor,
@@ -53,6 +55,7 @@ impl HubFunction {
         Self::PrivacyOfficer,
         Self::RightsOfficer,
         Self::ResidentPortal,
+        Self::NoticeReader,
     ];
 
     /// The word in a configuration.
@@ -73,6 +76,7 @@ impl HubFunction {
             Self::PrivacyOfficer => "privacy-officer",
             Self::RightsOfficer => "rights-officer",
             Self::ResidentPortal => "resident-portal",
+            Self::NoticeReader => "notice-reader",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! For how long what the audit log holds is to be readable, and what residents may ask for.
+//! For how long what the audit log holds is to be readable, what residents may ask for, and what agencies are told
+//! of data that they got.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,8 @@ closed! {
         Erase = "erase",
         /// A resident used a right, or what they may see of the log was settled.
         Rights = "rights",
+        /// An agency was told of something about data that it got, or said that it knows.
+        Notice = "notice",
     }
 }
 
@@ -55,5 +58,25 @@ closed! {
         Challenge = "challenge",
         /// They are not content with how data are used.
         Complaint = "complaint",
+    }
+}
+
+closed! {
+    /// What an agency is told about data that it got.
+    NoticeKind {
+        /// Something in it was wrong and was put right (UK GDPR Art 16).
+        Correction = "correction",
+        /// The consent that it may rest on was taken back (Art 7(3)).
+        Withdrawal = "withdrawal",
+        /// An objection to its use was upheld (Art 21).
+        Objection = "objection",
+        /// It is to be kept and not used (Art 18).
+        Restriction = "restriction",
+        /// Who gave it no longer keeps it (Art 17).
+        Erasure = "erasure",
+        /// It should not have been given.
+        Recall = "recall",
+        /// The consent that it may rest on was found invalid.
+        InvalidConsent = "invalid-consent",
     }
 }

@@ -297,7 +297,8 @@ pub fn of_hub(error: HubError) -> Status {
             | HubFunction::CourtOfficer
             | HubFunction::PrivacyOfficer
             | HubFunction::RightsOfficer
-            | HubFunction::ResidentPortal),
+            | HubFunction::ResidentPortal
+            | HubFunction::NoticeReader),
         ) => return function_needed(other),
         HubError::NotYours => Reason::NotYours,
         HubError::AgencyInactive => Reason::AgencyInactive,

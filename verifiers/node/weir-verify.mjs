@@ -27,7 +27,7 @@ const SIZE_MAX = 2 ** 52;
 const WIDTH = 256;
 
 const KINDS = ["GENESIS", "DISCLOSE", "REFUSE", "QUERY", "CHOICE", "HOLD", "FACT", "POLICY", "AUDIT_READ", "TURNED_AWAY",
-  "GAP", "OPERATION", "REVIEW", "REPORT", "ERASE", "RIGHTS"];
+  "GAP", "OPERATION", "REVIEW", "REPORT", "ERASE", "RIGHTS", "NOTICE"];
 const FACETS = ["role", "purpose", "holder", "outcome", "codes", "released", "withheld", "rules", "gateways", "agreements",
   "duties", "override", "alarm", "bases", "subjects", "what", "count", "previous", "review"];
 const WHAT = 16;

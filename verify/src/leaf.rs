@@ -7,7 +7,7 @@ pub(crate) const LEAF_LEN_MAX: usize = 16_384;
 /// Most facets.
 const FACETS_MAX: u8 = 24;
 
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 17] = [
     "GENESIS",
     "DISCLOSE",
     "REFUSE",
@@ -24,6 +24,7 @@ const KINDS: [&str; 16] = [
     "REPORT",
     "ERASE",
     "RIGHTS",
+    "NOTICE",
 ];
 
 const FACETS: [&str; 19] = [

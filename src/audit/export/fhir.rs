@@ -68,7 +68,7 @@ const fn sort(kind: Kind) -> (Coded, Option<Coded>, &'static str) {
         Kind::Refuse | Kind::Query => (QUERY, None, "E"),
         Kind::AuditRead => (("110101", "Audit Log Used"), None, "R"),
         Kind::TurnedAway => (("110113", "Security Alert"), None, "E"),
-        Kind::Choice | Kind::Fact | Kind::Policy | Kind::Review | Kind::Rights => {
+        Kind::Choice | Kind::Fact | Kind::Policy | Kind::Review | Kind::Rights | Kind::Notice => {
             (ACTIVITY, None, "U")
         }
         Kind::Hold => (("110107", "Import"), None, "C"),

@@ -201,6 +201,7 @@ fn read_kind(check: &mut Check, kind: i32) -> Option<Kind> {
         Wire::Report => Some(Kind::Report),
         Wire::Erase => Some(Kind::Erase),
         Wire::Rights => Some(Kind::Rights),
+        Wire::Notice => Some(Kind::Notice),
     }
 }
 
@@ -223,6 +224,7 @@ const fn kind_message(kind: Kind) -> pb::EntryKind {
         Kind::Report => Wire::Report,
         Kind::Erase => Wire::Erase,
         Kind::Rights => Wire::Rights,
+        Kind::Notice => Wire::Notice,
     }
 }
 

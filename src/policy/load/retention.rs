@@ -24,9 +24,11 @@ pub(super) fn read(r: &mut Reader<'_>) -> BTreeMap<KeptKind, u16> {
         row.text(f);
         years
     });
-    // A table of before residents used their rights here says nothing of that: it is kept for good.
+    // A table of before residents used their rights here, or agencies were told, says nothing of that: it is
+    // kept for good.
+    let late = [KeptKind::Rights, KeptKind::Notice];
     let needed: Vec<KeptKind> =
-        KeptKind::ALL.iter().copied().filter(|kind| *kind != KeptKind::Rights).collect();
+        KeptKind::ALL.iter().copied().filter(|kind| !late.contains(kind)).collect();
     r.complete("retention", &needed, &years);
     years
 }
