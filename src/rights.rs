@@ -2,6 +2,7 @@
 //! be the danger to them: what is sealed leaves no gap, no count and no word.
 
 pub mod requests;
+pub mod telling;
 
 use std::collections::BTreeSet;
 
