@@ -413,6 +413,9 @@ pub trait Store: Proofs + Heads + Send + Sync + 'static {
     /// The newest signed head.
     async fn head(&self) -> Result<SignedHead, StoreError>;
 
+    /// Waits until the log holds more than `size` entries, and tells how many.
+    async fn grown(&self, size: u64) -> Result<u64, StoreError>;
+
     /// A name that is the same each time and that nobody can compute without the keys of the store.
     fn blind(&self, label: &str, parts: &[&[u8]]) -> [u8; 32];
 

@@ -220,6 +220,10 @@ impl Store for SqliteStore {
         Ok(self.log.head())
     }
 
+    async fn grown(&self, size: u64) -> Result<u64, StoreError> {
+        self.log.grown(size).await
+    }
+
     fn blind(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
         self.log.keys().blind(label, parts)
     }

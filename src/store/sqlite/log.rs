@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::Timestamp;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use self::file::files_from;
 use self::parts::Parts;
@@ -78,6 +78,8 @@ struct Published {
     places: HashMap<DecisionId, u64>,
     /// The files that hold them.
     parts: Parts,
+    /// Tells the size after each commit.
+    grown: watch::Sender<u64>,
 }
 
 /// The open log.
@@ -153,6 +155,7 @@ impl Log {
             right: Arc::clone(&state.right),
             places,
             parts: state.parts.clone(),
+            grown: watch::Sender::new(state.edge.size()),
         }));
         let (queue, jobs) = mpsc::channel(AUDIT_QUEUE_MAX);
         let writer = writer::Writer::new(
@@ -324,6 +327,19 @@ impl Log {
     #[must_use]
     pub fn head(&self) -> SignedHead {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).head.clone()
+    }
+
+    /// Waits until the log holds more than `size` entries, and tells how many.
+    ///
+    /// # Errors
+    /// When the log is closed.
+    pub async fn grown(&self, size: u64) -> Result<u64, StoreError> {
+        let mut told = {
+            let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            published.grown.subscribe()
+        };
+        let grown = told.wait_for(|now| *now > size).await;
+        grown.map(|now| *now).map_err(|_| StoreError::Unavailable("the log is closed".to_owned()))
     }
 
     /// The files that hold what the newest head covers, and that head.

@@ -150,6 +150,7 @@ impl Writer {
                 right: Arc::clone(&state.right),
                 places,
                 parts: state.parts.clone(),
+                grown: published.grown.clone(),
             };
             drop(published);
             self.state = Some(state);
@@ -233,6 +234,7 @@ impl Writer {
             });
         }
         published.head = batch.head.clone();
+        published.grown.send_replace(batch.head.size);
         published.right = Arc::clone(&batch.right);
         if !state.begun {
             published.parts = state.parts.clone();
