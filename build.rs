@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "weir/hub/v1/policy.proto",
         "weir/hub/v1/review.proto",
         "weir/hub/v1/rights.proto",
+        "weir/hub/v1/notice.proto",
     ];
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(files, ["proto"])?;

@@ -14,6 +14,7 @@ mod in_force;
 mod knowledge;
 mod locate;
 mod log;
+pub mod notices;
 pub mod past;
 mod proofs;
 mod records;
@@ -47,6 +48,10 @@ pub use log::{
     Answered, Details, EntryQuery, ExportStream, Exporting, Formats, Looked, ONE_RESIDENT, Piece,
     RegisterFigures, RegisterQuery, Registered, SignedOff, answer_from, figures_from, judged_by,
     registered_from,
+};
+pub use notices::{
+    Acknowledging, Chosen, Cursor, Heard, HeardEvent, ListedNotice, NoticePage, NoticeWatch,
+    Notices, OpenedData, OwnCopy, ToldOf,
 };
 pub use proofs::Proof;
 pub use records::{Extract, ExtractRow, Published, may_expire};
@@ -89,6 +94,8 @@ pub struct Hub {
     /// Exports that callers may take at once.
     exports: Arc<Semaphore>,
     witnessing: witnessing::Witnessing,
+    /// Watches of notices at once.
+    notice_watchers: Arc<Semaphore>,
 }
 
 impl Hub {
@@ -106,6 +113,7 @@ impl Hub {
             checking: Semaphore::new(1),
             exports: Arc::new(Semaphore::new(crate::limits::EXPORTS_MAX)),
             witnessing: witnessing::Witnessing::default(),
+            notice_watchers: Arc::new(Semaphore::new(crate::limits::NOTICE_WATCHERS_MAX)),
         }
     }
 

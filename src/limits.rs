@@ -221,6 +221,26 @@ pub const HEAD_WATCHERS_MAX: usize = 64;
 pub const HEAD_WATCH: Duration = Duration::from_secs(15 * 60);
 /// Time between two looks whether the anchor of the day is there.
 pub const ANCHOR_LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Who watches what becomes of data at once.
+pub const NOTICE_WATCHERS_MAX: usize = 128;
+/// After so long a watch of what becomes of data ends; who watches goes on from the last cursor.
+pub const NOTICE_WATCH: Duration = Duration::from_secs(15 * 60);
+/// Events in one watch.
+pub const NOTICE_EVENTS_MAX: usize = 10_000;
+/// Entries that a watch reads at once.
+pub const NOTICE_PAGE: usize = 50;
+/// Time until a watch looks for more though nobody told it that there is.
+pub const NOTICE_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Time for more to come before a watch reads what it was told of.
+pub const NOTICE_LINGER: Duration = Duration::from_millis(20);
+/// Releases that one notice tells of; more come in further notices.
+pub const NOTICE_DISCLOSURES_MAX: usize = 200;
+/// Notices that follow from one change.
+pub const NOTICES_MAX: usize = 500;
+/// An agency's own ids of one resident that it is told.
+pub const NOTICE_LOCAL_IDS_MAX: usize = 20;
+/// Longest cursor, in bytes.
+pub const CURSOR_LEN_MAX: usize = 64;
 /// Releases, or entries about requests, that are read for one answer to a resident or a rights officer; above that
 /// the answer is that it is too much.
 pub const RELEASES_MAX: usize = 20_000;

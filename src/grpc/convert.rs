@@ -5,6 +5,7 @@ mod audit;
 mod candidate;
 mod choice;
 mod fact;
+mod notice;
 mod override_review;
 mod policy;
 mod proofs;
@@ -29,6 +30,7 @@ pub use audit::{
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
 pub use choice::{TakenObjection, Verdict, choice_name, list_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};
+pub use notice::{NoticesPage, WantedWatch, notices_response, watch_response};
 pub use override_review::{Nothing, ReviewMinutes, figures_response, reviews_response};
 use policy::version_message;
 pub use policy::{

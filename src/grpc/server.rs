@@ -15,6 +15,7 @@ use super::pb;
 use super::pb::audit_service_server::AuditServiceServer;
 use super::pb::choice_service_server::ChoiceServiceServer;
 use super::pb::fact_service_server::FactServiceServer;
+use super::pb::notice_service_server::NoticeServiceServer;
 use super::pb::policy_service_server::PolicyServiceServer;
 use super::pb::record_service_server::RecordServiceServer;
 use super::pb::resident_service_server::ResidentServiceServer;
@@ -59,7 +60,7 @@ pub enum ServeError {
 }
 
 /// All services, for health.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     "",
     "weir.ready",
     "weir.hub.v1.SharingService",
@@ -71,6 +72,7 @@ const SERVICES: [&str; 11] = [
     "weir.hub.v1.PolicyService",
     "weir.hub.v1.ReviewService",
     "weir.hub.v1.RightsService",
+    "weir.hub.v1.NoticeService",
 ];
 
 /// The process is there, whether or not it can answer: for whoever would start it again. All other names
@@ -176,6 +178,7 @@ pub async fn serve(
         .add_service(policy)
         .add_service(unary!(ReviewServiceServer))
         .add_service(unary!(RightsServiceServer))
+        .add_service(unary!(NoticeServiceServer))
         .serve_with_incoming_shutdown(incoming(listener, options.tls.clone()), async {
             // A dropped sender also means that it is time to stop.
             let _ = stopped.await;

@@ -3,6 +3,7 @@
 mod audit;
 mod choices;
 mod facts;
+mod notices;
 mod policy;
 mod records;
 mod residents;
@@ -133,6 +134,7 @@ macro_rules! paged {
 paged!(SearchEntriesRequest, ListChoicesRequest, ListFactsRequest, ListHeldRecordsRequest);
 paged!(ListDisclosuresRequest, ListRequestsRequest, ListSealedRequest);
 paged!(ListReferralsRequest, ListObligationsRequest, ListNonDisclosuresRequest);
+paged!(ListNoticesRequest);
 
 /// A message of a call that may be repeated.
 trait Repeatable: prost::Message {
@@ -155,6 +157,7 @@ repeatable!(RecordFactsRequest, RetractRecordsRequest);
 repeatable!(ReportNonDisclosureRequest);
 repeatable!(ApproveOverrideRequest, DecideReferralRequest, FulfilObligationRequest);
 repeatable!(CloseReviewRequest, ReviewVisibilityRequest);
+repeatable!(AcknowledgeNoticeRequest);
 repeatable!(FileRequestRequest, ChallengeEntryRequest, AdvanceRequestRequest);
 
 /// A request id with the digest of what is asked under it.

@@ -363,10 +363,18 @@ impl Hub {
             recorded_at: call.at,
             event,
         };
-        let made = self.store.record_choice(resident, choice, vec![entry]).await;
+        // Those who got data are told in the same transaction.
+        let (notices, late) = self.notices_of(call, resident, id, &choice.event).await?;
+        let mut entries = vec![entry];
+        entries.extend(notices);
+        super::share::number(&mut entries)?;
+        let made = self.store.record_choice(resident, choice, entries).await;
         let made = made.map(|receipts| receipts.into_iter().next());
         let made = self.once(call, made, |done| Ok(Some(done.receipt))).await?;
         let receipt = made.ok_or(HubError::Broken)?;
+        if let Some(late) = late {
+            self.tell_the_late(call, resident, id, &late).await?;
+        }
         Ok((receipt.event(), receipt))
     }
 }

@@ -238,6 +238,7 @@ impl Hub {
     /// Ends all watches: the hub ends.
     pub fn end_watches(&self) {
         self.witnessing.watchers.close();
+        self.notice_watchers.close();
     }
 
     /// Watches the heads that are published after a size. They tell nothing of anybody and are not recorded.

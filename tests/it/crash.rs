@@ -13,6 +13,7 @@ mod load;
 mod power;
 #[cfg(target_os = "linux")]
 mod shim;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -35,6 +36,8 @@ use self::ledger::Log;
 use crate::story::weir;
 
 const AGENCY: &str = "northfield-hospital";
+/// Who holds what they ask for.
+const HOLDER: &str = "oakdale-gp";
 const CALLERS: usize = 12;
 
 /// A data folder as the demonstration leaves it, and a configuration that serves it.
@@ -65,7 +68,11 @@ impl Site {
              [[issuer]]\nissuer = \"urn:weir:development:{AGENCY}\"\nagency = \"{AGENCY}\"\n\
              audience = \"urn:weir:hub\"\nalgorithm = \"ES256\"\n\
              jwks_file = \"data/issuer/jwks.json\"\nrole_claim = \"roles\"\n\
-             roles = {{ nurse = \"nurse\" }}\nfunctions = {{ registrar = \"registrar\" }}\n"
+             roles = {{ nurse = \"nurse\" }}\nfunctions = {{ registrar = \"registrar\" }}\n\
+             [[issuer]]\nissuer = \"urn:weir:development:{HOLDER}\"\nagency = \"{HOLDER}\"\n\
+             audience = \"urn:weir:hub\"\nalgorithm = \"ES256\"\n\
+             jwks_file = \"data/issuer/jwks.json\"\nrole_claim = \"roles\"\n\
+             roles = {{}}\nfunctions = {{ notice-reader = \"notice-reader\" }}\n"
         );
         let path = self.dir.path().join("weir.toml");
         std::fs::write(&path, text).unwrap();

@@ -125,6 +125,6 @@ fn data_protection_officers_can_do_what_their_guide_says() {
 #[test]
 fn partners_can_do_what_their_guide_says() {
     if has_python() {
-        check("guide-partners.md", 4);
+        check("guide-partners.md", 6);
     }
 }

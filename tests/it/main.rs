@@ -28,6 +28,7 @@ mod issuers;
 mod keys;
 mod layers;
 mod locate;
+mod notices;
 mod permissions;
 mod proofs;
 mod questions;

@@ -336,6 +336,20 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             }
             .encode_to_vec(),
         ),
+        ("NoticeService/ListNotices", vec![]),
+        (
+            "NoticeService/WatchDisclosures",
+            pb::WatchDisclosuresRequest { once: true, ..Default::default() }.encode_to_vec(),
+        ),
+        (
+            "NoticeService/AcknowledgeNotice",
+            pb::AcknowledgeNoticeRequest {
+                notice: format!("notices/{id}"),
+                note: why(),
+                request_id: none(),
+            }
+            .encode_to_vec(),
+        ),
         ("RightsService/ListDisclosures", vec![]),
         ("RightsService/ListRequests", vec![]),
         ("RightsService/ListSealed", vec![]),

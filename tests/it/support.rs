@@ -200,6 +200,9 @@ impl Place {
     pub(crate) fn rights(&self) -> pb::rights_service_client::RightsServiceClient<Channel> {
         pb::rights_service_client::RightsServiceClient::new(self.channel.clone())
     }
+    pub(crate) fn notices(&self) -> pb::notice_service_client::NoticeServiceClient<Channel> {
+        pb::notice_service_client::NoticeServiceClient::new(self.channel.clone())
+    }
     pub(crate) fn policies(&self) -> pb::policy_service_client::PolicyServiceClient<Channel> {
         pb::policy_service_client::PolicyServiceClient::new(self.channel.clone())
     }

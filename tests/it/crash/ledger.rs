@@ -9,16 +9,23 @@ use weir::grpc::pb;
 use weir::store::sqlite::keys::{Keyring, Opened};
 
 /// The log as its file has it: event, leaf hash, and the root of every size; and whom its entries
-/// say were registered.
+/// say were registered, and what was released of whose.
 pub(super) struct Log {
     pub(super) entries: Vec<(String, Hash)>,
     roots: Vec<Hash>,
     pub(super) registered: BTreeMap<String, usize>,
+    /// Holders of what was released, by place.
+    opened: BTreeMap<u64, (String, String)>,
 }
 
 impl Log {
     pub(super) fn read(file: &Connection, keys: &Keyring) -> Self {
-        let mut log = Self { entries: Vec::new(), roots: Vec::new(), registered: BTreeMap::new() };
+        let mut log = Self {
+            entries: Vec::new(),
+            roots: Vec::new(),
+            registered: BTreeMap::new(),
+            opened: BTreeMap::new(),
+        };
         let mut edge = Edge::default();
         let mut statement = file
             .prepare(
@@ -33,6 +40,11 @@ impl Log {
             edge.push(leaf_hash(&leaf));
             log.roots.push(edge.root());
             log.entries.push((entry.event.to_string(), leaf_hash(&leaf)));
+            let place = u64::try_from(log.entries.len() - 1).unwrap();
+            if entry.kind == Kind::Disclose && entry.facets.contains_key(&Facet::Released) {
+                let holder = entry.facets[&Facet::Holder].clone();
+                log.opened.insert(place, (holder, format!("disclosures/{}", entry.event)));
+            }
             let what = entry.facets.get(&Facet::What).map(String::as_str);
             if entry.kind == Kind::Hold && what == Some("register") {
                 let sealed: Vec<u8> = row.get(1).unwrap();
@@ -43,6 +55,12 @@ impl Log {
             }
         }
         log
+    }
+
+    /// Releases of what an agency holds, by place.
+    pub(super) fn opened_by(&self, holder: &str) -> BTreeMap<u64, String> {
+        let own = self.opened.iter().filter(|(_, (of, _))| of == holder);
+        own.map(|(place, (_, name))| (*place, name.clone())).collect()
     }
 
     /// What is wrong with a receipt.
