@@ -1,21 +1,23 @@
 //! `weir policy recall` and `recall-ack`: a rule or an agreement was found faulty, or somebody has misused what they
 //! were given.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::past::{Log, Span};
+use super::past::{Folder, Log, Span};
 use super::{Outcome, findings, open};
-use crate::audit::entry::{Facet, Kind};
+use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::cli::import::{Trouble, ended, entry, failed, runtime};
 use crate::clock::{Clock as _, SystemClock};
-use crate::domain::AgencyId;
-use crate::hub::entry::{about, recorded};
+use crate::domain::{AgencyId, DecisionId, NoticeKind};
+use crate::hub::entry::{Asker, about, recorded};
+use crate::hub::notices::{Cause, acknowledged as known, notices};
 use crate::policy::book::RuleBook;
 use crate::policy::load::nearest;
 use crate::policy::recall::{Acknowledgement, Fault, Pack, Release};
+use crate::rights::telling::Got;
 use crate::store::{Store, StoredEntry};
 
 /// Whose disclosures to look for.
@@ -33,6 +35,10 @@ pub struct Wish {
     /// The folder that the pack is put into; must be empty or not there.
     #[arg(long)]
     out: PathBuf,
+    /// Has the hub tell each recipient: enters a notice for it into the log, which comes with the next start. Only
+    /// in the hub's own data folder; in a copy nobody would read it.
+    #[arg(long)]
+    notify: bool,
 }
 
 /// What was found faulty, or who has misused what they were given.
@@ -78,14 +84,21 @@ pub struct AckWish {
     /// The pack.
     pack: PathBuf,
     /// The recipient that has answered.
-    #[arg(long)]
-    agency: AgencyId,
+    #[arg(long, required_unless_present = "data")]
+    agency: Option<AgencyId>,
     /// Who answered for it.
-    #[arg(long)]
-    by: String,
+    #[arg(long, required_unless_present = "data")]
+    by: Option<String>,
     /// What they did about it.
-    #[arg(long)]
-    note: String,
+    #[arg(long, required_unless_present = "data")]
+    note: Option<String>,
+    /// Takes over from the log of this data folder who has acknowledged the notice of a recall with --notify; no hub
+    /// must have it open.
+    #[arg(long, conflicts_with_all = ["agency", "by", "note"])]
+    data: Option<PathBuf>,
+    /// The file of the hub key; without it, DIR.hub-key beside the data folder.
+    #[arg(long, requires = "data")]
+    hub_key_file: Option<PathBuf>,
 }
 
 /// Puts the pack together.
@@ -142,17 +155,49 @@ async fn recalled(wish: &Wish, book: &RuleBook) -> Result<String, Trouble> {
     let pack = Pack { fault, made_at, span: (log.since, log.until), releases };
     let count = pack.releases.len().to_string();
     let facets = [(Facet::What, format!("recall {}", pack.fault.text())), (Facet::Count, count)];
-    let made = entry(Kind::Review, "weir policy recall", &facets);
-    log.store.append(vec![made]).await.map_err(failed)?;
-    written(&wish.out, &pack)?;
+    let made = entry(Kind::Review, RPC, &facets);
+    let cause = made.event;
+    let mut run = vec![made];
+    if wish.notify {
+        run.extend(notices_of(&pack, cause, book));
+    }
+    let told = run.len() - 1;
+    number(&mut run);
+    log.store.append(run).await.map_err(failed)?;
+    written(&wish.out, &pack, wish.notify.then_some(cause))?;
+    let told = if wish.notify { format!("; {told} notices entered") } else { String::new() };
     Ok(format!(
-        "{} disclosures under {} to {} recipients about {} residents: {}",
+        "{} disclosures under {} to {} recipients about {} residents{told}: {}",
         pack.releases.len(),
         pack.fault.text(),
         pack.recipients().len(),
         pack.residents().len(),
         wish.out.join("report.md").display()
     ))
+}
+
+const RPC: &str = "weir policy recall";
+
+/// What the recipients are told.
+fn notices_of(pack: &Pack, cause: DecisionId, book: &RuleBook) -> Vec<Entry> {
+    let mut told: BTreeMap<AgencyId, Got> = BTreeMap::new();
+    for release in &pack.releases {
+        let got = told.entry(release.recipient.clone()).or_default();
+        got.disclosures.push(release.id);
+        got.fields.extend(release.fields.iter().filter_map(|field| field.parse().ok()));
+        got.purposes.extend(release.purpose.parse().ok());
+    }
+    let (kind, policy) = (NoticeKind::Recall, book.hash);
+    let cause = Cause { rpc: RPC, call: cause, policy, id: cause, kind, resident: None };
+    notices(&cause, told, |_, _| false)
+}
+
+/// Ties the entries together.
+fn number(run: &mut [Entry]) {
+    let parts = u32::try_from(run.len()).unwrap_or(u32::MAX);
+    for (part, entry) in (1_u32..).zip(run) {
+        (entry.part, entry.parts) = (part, parts);
+    }
 }
 
 /// One disclosure; of its fields those that the faulty rule or agreement opened.
@@ -198,10 +243,17 @@ const PACK: &str = "pack.json";
 const ACKS: &str = "acknowledgements.csv";
 const REPORT: &str = "report.md";
 const LIST: &str = "disclosures.csv";
+/// In the pack: the entry that the notices to the recipients tell of.
+const CAUSE: &str = "cause";
 
-fn written(out: &Path, pack: &Pack) -> Result<(), Trouble> {
+/// `cause`: what the notices to the recipients tell of.
+fn written(out: &Path, pack: &Pack, cause: Option<DecisionId>) -> Result<(), Trouble> {
     std::fs::create_dir_all(out).map_err(|e| failed(format!("{}: {e}", out.display())))?;
-    let json = format!("{:#}\n", pack.json());
+    let mut json = pack.json();
+    if let (Some(cause), Some(all)) = (cause, json.as_object_mut()) {
+        all.insert(CAUSE.to_owned(), cause.to_string().into());
+    }
+    let json = format!("{json:#}\n");
     let head = "agency,by,time,note\n".to_owned();
     for (name, text) in [(PACK, json), (LIST, pack.csv()), (ACKS, head), (REPORT, pack.report(&[]))]
     {
@@ -243,21 +295,20 @@ fn acknowledged(wish: &AckWish) -> Result<String, Trouble> {
         .flatten()
         .filter_map(|one| one.get("agency")?.as_str())
         .collect();
-    if !told.contains(wish.agency.as_str()) {
-        let near = nearest(wish.agency.as_str(), told.iter().copied());
-        let near = near.map(|near| format!(" Nearest: \"{near}\".")).unwrap_or_default();
-        return Err(failed(format!("--agency {} is no recipient here.{near}", wish.agency)));
-    }
-    if wish.by.trim().is_empty() || wish.note.trim().is_empty() {
-        return Err(failed("--by and --note must say who answered, and what they did"));
-    }
+    let new = match &wish.data {
+        Some(data) => {
+            let folder = Folder { data: data.clone(), hub_key_file: wish.hub_key_file.clone() };
+            runtime()?.block_on(from_log(&folder, &pack))?
+        }
+        None => vec![by_hand(wish, &told)?],
+    };
     let mut rows = acknowledgements(&read(ACKS)?)?;
-    rows.push(Acknowledgement {
-        agency: wish.agency.clone(),
-        by: wish.by.clone(),
-        at: SystemClock.now(),
-        note: wish.note.clone(),
-    });
+    // What is taken over again stands there once.
+    for row in new {
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["agency", "by", "time", "note"]).map_err(failed)?;
     for row in &rows {
@@ -274,6 +325,60 @@ fn acknowledged(wish: &AckWish) -> Result<String, Trouble> {
         [] => "Every recipient has answered.".to_owned(),
         open => format!("{} recipients have not answered: {}", open.len(), open.join(", ")),
     })
+}
+
+/// What somebody says that a recipient has answered.
+fn by_hand(wish: &AckWish, told: &BTreeSet<&str>) -> Result<Acknowledgement, Trouble> {
+    let parts = (&wish.agency, &wish.by, &wish.note);
+    let (Some(agency), Some(by), Some(note)) = parts else {
+        return Err(failed("--agency, --by and --note, or --data, are missing"));
+    };
+    if !told.contains(agency.as_str()) {
+        let near = nearest(agency.as_str(), told.iter().copied());
+        let near = near.map(|near| format!(" Nearest: \"{near}\".")).unwrap_or_default();
+        return Err(failed(format!("--agency {agency} is no recipient here.{near}")));
+    }
+    if by.trim().is_empty() || note.trim().is_empty() {
+        return Err(failed("--by and --note must say who answered, and what they did"));
+    }
+    let (agency, by, note) = (agency.clone(), by.clone(), note.clone());
+    Ok(Acknowledgement { agency, by, at: SystemClock.now(), note })
+}
+
+/// Recipients that have acknowledged every notice of the recall in the log.
+async fn from_log(
+    folder: &Folder,
+    pack: &serde_json::Value,
+) -> Result<Vec<Acknowledgement>, Trouble> {
+    let cause = pack.get(CAUSE).and_then(|id| id.as_str()).ok_or_else(|| {
+        failed("the recall was made without --notify: the hub has told nobody of it")
+    })?;
+    let log = Log::open(folder, "weir policy recall-ack", format!("recall-ack {cause}")).await?;
+    let mut told: Vec<(AgencyId, DecisionId)> = Vec::new();
+    log.each(&[Kind::Notice], |entries| {
+        for stored in entries {
+            let entry = stored.entry;
+            let addressee = entry.words(Facet::Holder).next().and_then(|word| word.parse().ok());
+            let is_own = entry.words(Facet::Review).eq([cause]);
+            told.extend(addressee.filter(|_| is_own).map(|addressee| (addressee, entry.event)));
+        }
+        Ok(())
+    })
+    .await?;
+    let (mut rows, mut open) = (Vec::new(), BTreeSet::new());
+    for (agency, notice) in told {
+        let Some(stored) = log.store.entry(known(notice)).await.map_err(failed)? else {
+            open.insert(agency);
+            continue;
+        };
+        let asker = stored.entry.slots.get(&SlotId::Asker);
+        let asker: Option<Asker> = asker.and_then(|slot| serde_json::from_slice(slot).ok());
+        let Asker { person, mut words } = asker.unwrap_or_default();
+        let note = words.remove("note").unwrap_or_default();
+        rows.push(Acknowledgement { agency, by: person, at: stored.committed_at, note });
+    }
+    rows.retain(|row| !open.contains(&row.agency));
+    Ok(rows)
 }
 
 fn acknowledgements(text: &str) -> Result<Vec<Acknowledgement>, Trouble> {
