@@ -23,7 +23,8 @@ pub use facts::{
 pub use function::HubFunction;
 pub use ids::{
     AgencyId, AgreementId, AssessmentId, BasisId, CategoryId, DecisionId, FieldId, FlagId,
-    GatewayId, IdError, NoticeId, OutcomeId, OverrideId, PersonId, PurposeId, ResidentId, RoleId, RuleId, Scope,
+    GatewayId, IdError, NoticeId, OutcomeId, OverrideId, PersonId, PurposeId, ResidentId, RoleId,
+    RuleId, Scope,
 };
 pub use inquiry::{Answer, Approver, Ask, Asked, NamedApprover, OverrideClaim};
 pub use kept::{KeptKind, RequestKind};

@@ -30,8 +30,8 @@ mod view;
 use std::collections::HashMap;
 
 use crate::domain::PurposeId;
-use book::{Cell, Effect, Rule, When};
 pub use age::{birthday, is_at_least};
+use book::{Cell, Effect, Rule, When};
 pub use decision::{
     Decision, Explanation, FieldOutcome, Missing, Outcome, Path, PathKind, Permit, Shortfall,
     UsedConsent, View,

@@ -15,27 +15,18 @@ const AS_SHIPPED: &[(&str, &str)] = &[
     ("README.md", include_str!("../../policies/README.md")),
     ("notices/adult-enquiry.toml", include_str!("../../policies/notices/adult-enquiry.toml")),
     ("notices/befriending.toml", include_str!("../../policies/notices/befriending.toml")),
-    (
-        "notices/blue-badge-check.toml",
-        include_str!("../../policies/notices/blue-badge-check.toml"),
-    ),
+    ("notices/blue-badge-check.toml", include_str!("../../policies/notices/blue-badge-check.toml")),
     (
         "notices/discharge-planning.toml",
         include_str!("../../policies/notices/discharge-planning.toml"),
     ),
     ("notices/early-help.toml", include_str!("../../policies/notices/early-help.toml")),
-    (
-        "notices/fire-home-visit.toml",
-        include_str!("../../policies/notices/fire-home-visit.toml"),
-    ),
+    ("notices/fire-home-visit.toml", include_str!("../../policies/notices/fire-home-visit.toml")),
     (
         "notices/homelessness-referral.toml",
         include_str!("../../policies/notices/homelessness-referral.toml"),
     ),
-    (
-        "notices/medical-priority.toml",
-        include_str!("../../policies/notices/medical-priority.toml"),
-    ),
+    ("notices/medical-priority.toml", include_str!("../../policies/notices/medical-priority.toml")),
     (
         "notices/school-health-plan.toml",
         include_str!("../../policies/notices/school-health-plan.toml"),
@@ -199,9 +190,8 @@ fn files(wish: &Wish) -> Vec<(&'static str, String)> {
     });
     files.push(("words/told.csv", told));
     // Its address, and whom residents reach, the place says itself: `weir policy check` asks for it.
-    let parties = format!(
-        "id,name,address,contact,type,storage,retention\n{agency},{name},,,{kind},,\n"
-    );
+    let parties =
+        format!("id,name,address,contact,type,storage,retention\n{agency},{name},,,{kind},,\n");
     files.push(("words/parties.csv", parties));
     // A gateway of another nation, or one that is closed to types of agencies, comes when there are such
     // agencies.

@@ -20,7 +20,9 @@ pub struct NoticeRef {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoticeError {
     /// None is named.
-    #[error("must name the wording that was shown: a notice of the policy, its version and language")]
+    #[error(
+        "must name the wording that was shown: a notice of the policy, its version and language"
+    )]
     Needed,
     /// No such notice.
     #[error("is no notice of the policy")]

@@ -69,9 +69,7 @@ pub fn route(
         routed.ends.push((id, event));
     }
     let rules = || {
-        book.rules
-            .iter()
-            .filter(|rule| rule.effect == Effect::Allow && rule.purposes.has(purpose))
+        book.rules.iter().filter(|rule| rule.effect == Effect::Allow && rule.purposes.has(purpose))
     };
     let objectable = |rule: &Rule| {
         rule.art6.as_ref().is_some_and(|basis| book.figures.objection_bases.contains(basis))

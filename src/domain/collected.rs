@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AssessmentId, NoticeId};
 use super::facts::closed;
+use super::{AssessmentId, NoticeId};
 
 closed! {
     /// Languages in which residents are told.

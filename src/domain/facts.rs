@@ -8,8 +8,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, AgreementId, CategoryId, Code, Collected, DecisionId, FieldId, FlagId, GatewayId, PersonId,
-    PurposeId, RoleId, Scope,
+    AgencyId, AgreementId, CategoryId, Code, Collected, DecisionId, FieldId, FlagId, GatewayId,
+    PersonId, PurposeId, RoleId, Scope,
 };
 
 /// Everything a decision relies on besides the policy, the ask and the time.

@@ -29,8 +29,8 @@ pub use audit::{
 };
 pub use candidate::{Checking, ReplayName, checked_response, replay_message};
 pub use choice::{
-    TakenObjection, Verdict, WantedConsentReceipt, Withdrawn, choice_name,
-    consent_receipt_message, list_response, settled_response,
+    TakenObjection, Verdict, WantedConsentReceipt, Withdrawn, choice_name, consent_receipt_message,
+    list_response, settled_response,
 };
 pub use exchange::{Importing, exported_response, imported_response};
 pub use fact::{FactsPage, ToldFacts, facts_response};

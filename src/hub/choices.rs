@@ -15,8 +15,8 @@ use crate::auth::Caller;
 use crate::consent::notices::{self, NoticeError, NoticeRef};
 use crate::consent::{self, TakenBack};
 use crate::domain::{
-    AgencyId, AssessmentId, Channel, Choice, ChoiceKind, Collected, ConsentEvent, ConsentKind, ConsentState,
-    DecisionId, Giver, ObjectionState, PurposeId, ResidentId, Scope, StatutoryPart,
+    AgencyId, AssessmentId, Channel, Choice, ChoiceKind, Collected, ConsentEvent, ConsentKind,
+    ConsentState, DecisionId, Giver, ObjectionState, PurposeId, ResidentId, Scope, StatutoryPart,
 };
 use crate::policy::PolicySnapshot;
 use crate::store::{ChoiceEvent, Receipt, StoredChoice};
@@ -361,11 +361,7 @@ pub(super) fn checked(
         gillick: new.gillick,
         freely_given: new.freely_given,
         parts: new.parts,
-        collected: Collected {
-            notice: None,
-            channel: new.channel,
-            assessment: new.assessment,
-        },
+        collected: Collected { notice: None, channel: new.channel, assessment: new.assessment },
     };
     for (n, purpose) in event.purposes.iter().enumerate() {
         words.purpose(&format!("{at}.purposes[{n}]"), purpose);
@@ -382,10 +378,8 @@ pub(super) fn checked(
         Err(wrong) => refuse_notice(words, at, new.notice.as_ref(), wrong),
     }
     // A yes of a child rests on an assessment that somebody answers for. A no needs none.
-    let competent = event
-        .purposes
-        .iter()
-        .all(|purpose| beside.judge().is_competent(&beside.known, purpose));
+    let competent =
+        event.purposes.iter().all(|purpose| beside.judge().is_competent(&beside.known, purpose));
     if event.gillick && event.state.is_yes() && !competent {
         let text = "needs an assessment of competence on record for each purpose (FactService)";
         words.wrong(&format!("{at}.gillick"), text);

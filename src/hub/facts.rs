@@ -13,8 +13,7 @@ use crate::auth::Caller;
 use crate::consent;
 use crate::domain::{
     AgencyId, Amendments, Collected, ConsentEvent, Facts, GatewayId, MatchQuality, Register,
-    RequesterFacts, ResidentFacts,
-    RoleId,
+    RequesterFacts, ResidentFacts, RoleId,
 };
 use crate::policy::book::RuleBook;
 use crate::store::{Known, Standing};

@@ -91,7 +91,11 @@ async fn a_yes_is_to_a_wording_that_asks_for_it() {
     }
     let table: [(&str, Change, &str); 13] = [
         ("to no wording", |c| c.notice = None, "consent.notice"),
-        ("again, to none", |c| (c.state, c.notice) = ("renewed".to_owned(), None), "consent.notice"),
+        (
+            "again, to none",
+            |c| (c.state, c.notice) = ("renewed".to_owned(), None),
+            "consent.notice",
+        ),
         ("unknown", |c| notice(c).id = "medical-priorty".to_owned(), "consent.notice.id"),
         ("no word", |c| notice(c).id = "medical priority".to_owned(), "consent.notice.id"),
         ("no version", |c| notice(c).version = 2, "consent.notice.version"),

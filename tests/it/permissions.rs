@@ -246,11 +246,12 @@ fn messages(place: &Place) -> BTreeMap<&'static str, Vec<Vec<u8>>> {
                 reason: why(),
                 request_id: none(),
             }
-                .encode_to_vec(),
+            .encode_to_vec(),
         ),
         (
             "ChoiceService/GetConsentReceipt",
-            pb::GetConsentReceiptRequest { choice: choice.clone(), cosigned: false }.encode_to_vec(),
+            pb::GetConsentReceiptRequest { choice: choice.clone(), cosigned: false }
+                .encode_to_vec(),
         ),
         (
             "ChoiceService/ImportConsents",

@@ -373,7 +373,9 @@ impl Read {
             let flag = members.get("valueBoolean").and_then(Value::as_bool);
             match url {
                 EXT_STATE => out.state = self.word(&at, code()),
-                EXT_PART => out.parts.extend(self.word::<crate::domain::StatutoryPart>(&at, code())),
+                EXT_PART => {
+                    out.parts.extend(self.word::<crate::domain::StatutoryPart>(&at, code()))
+                }
                 EXT_CHANNEL => out.channel = self.word(&at, code()),
                 EXT_FREE if flag.is_some() => out.freely_given = flag,
                 EXT_GILLICK if flag.is_some() => out.gillick = flag.unwrap_or_default(),

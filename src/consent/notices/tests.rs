@@ -48,7 +48,10 @@ fn a_yes_to_what_was_asked_keeps_the_hash_of_the_wording() {
     let zone = &book.place.zone;
     let one = named("befriending", 2, Language::En);
     let found = shown(&book, &yes(), Some(&one), zone).unwrap().unwrap();
-    assert_eq!((found.id.as_str(), found.version, found.language), ("befriending", 2, one.language));
+    assert_eq!(
+        (found.id.as_str(), found.version, found.language),
+        ("befriending", 2, one.language)
+    );
     let wording = &book.notices["befriending"].versions[&2].wordings[&Language::En];
     assert_eq!(found.wording, wording.hash());
     let other = crate::policy::book::Wording { refuse: "Nothing.".to_owned(), ..wording.clone() };

@@ -53,8 +53,10 @@ fn routed(all: Vec<ConsentEvent>, speaker: Speaker) -> Routed {
 #[test]
 fn only_what_still_stands_is_ended_and_each_scope_once() {
     let first = yes(Giver::Own, "2026-01-01T00:00:00Z");
-    let again = ConsentEvent { state: ConsentState::Renewed, ..yes(Giver::Own, "2026-02-01T00:00:00Z") };
-    let gone = |when: &str| ConsentEvent { state: ConsentState::Withdrawn, ..yes(Giver::Own, when) };
+    let again =
+        ConsentEvent { state: ConsentState::Renewed, ..yes(Giver::Own, "2026-02-01T00:00:00Z") };
+    let gone =
+        |when: &str| ConsentEvent { state: ConsentState::Withdrawn, ..yes(Giver::Own, when) };
     let ends = |all: Vec<ConsentEvent>| routed(all, speaker(Giver::Own)).ends.len();
     assert_eq!(ends(vec![]), 0);
     assert_eq!(ends(vec![first.clone(), again.clone()]), 1, "the later of two");
@@ -108,9 +110,10 @@ fn every_purpose_has_an_answer_that_holds_no_place() {
         let objectable = book.rules.iter().any(|rule| {
             rule.effect == Effect::Allow
                 && rule.purposes.has(purpose)
-                && rule.art6.as_ref().is_some_and(|basis| {
-                    ["6-1-e", "6-1-ea", "6-1-f"].contains(&basis.as_str())
-                })
+                && rule
+                    .art6
+                    .as_ref()
+                    .is_some_and(|basis| ["6-1-e", "6-1-ea", "6-1-f"].contains(&basis.as_str()))
         });
         assert_eq!(routed.objection.is_some(), objectable, "{purpose}");
     }
@@ -119,5 +122,7 @@ fn every_purpose_has_an_answer_that_holds_no_place() {
         !route(&book, &purpose, &[], speaker(Giver::Own), at(NOW)).goes_on.is_empty()
     };
     assert!(goes_on("child_protection") && goes_on("direct_care") && goes_on("court_order"));
-    assert!(!goes_on("befriending") && !goes_on("medical_priority") && !goes_on("parking_enforcement"));
+    assert!(
+        !goes_on("befriending") && !goes_on("medical_priority") && !goes_on("parking_enforcement")
+    );
 }

@@ -13,7 +13,8 @@ use crate::domain::{
 };
 use crate::grpc::pb;
 use crate::hub::{
-    ConsentReceipt, Finding, NewConsent, NewObjection, NewRestriction, PurposeWithdrawal, Settled, Withdrawal,
+    ConsentReceipt, Finding, NewConsent, NewObjection, NewRestriction, PurposeWithdrawal, Settled,
+    Withdrawal,
 };
 use crate::limits;
 use crate::store::{ChoiceEvent, Receipt, StoredChoice};

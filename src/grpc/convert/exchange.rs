@@ -83,7 +83,9 @@ pub fn exported_response(
     for StoredChoice { id, event, .. } in choices.into_iter().skip(page.skip).take(page.size) {
         let resource = match &event {
             ChoiceEvent::Consent(consent) => fhir::write(id, page.resident, consent),
-            ChoiceEvent::Choice(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => None,
+            ChoiceEvent::Choice(_) | ChoiceEvent::Decided { .. } | ChoiceEvent::Lifted { .. } => {
+                None
+            }
         };
         match resource {
             Some(resource) => {

@@ -98,7 +98,8 @@ fn withdrawing(
     }
     for (word, place) in [(Withdrawing::Recorded, "{why}"), (Withdrawing::GoesOn, "{under}")] {
         let told: Option<&Told> = found.get(&word);
-        if told.is_some_and(|told| [&told.en, &told.cy].iter().any(|t| t.matches(place).count() != 1))
+        if told
+            .is_some_and(|told| [&told.en, &told.cy].iter().any(|t| t.matches(place).count() != 1))
         {
             let message = format!("the line \"withdrawal:{word}\" must say {place} once.");
             r.findings.add("E10", FILE, 0, message);

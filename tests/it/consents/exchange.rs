@@ -24,8 +24,7 @@ async fn imported(
     id: &str,
 ) -> Result<Response<pb::ImportConsentsResponse>, Status> {
     let lines: Vec<String> = resources.iter().map(Value::to_string).collect();
-    let message =
-        pb::ImportConsentsRequest { ndjson: lines.join("\n"), request_id: id.to_owned() };
+    let message = pb::ImportConsentsRequest { ndjson: lines.join("\n"), request_id: id.to_owned() };
     place.choices().import_consents(place.from(HOUSING, message)).await
 }
 
@@ -147,8 +146,16 @@ async fn what_cannot_be_said_is_refused_with_its_path_and_nothing_is_recorded() 
         ("a status of no list", set("/status", json!("draft")), "status"),
         ("status and type at odds", set("/status", json!("rejected")), "provision.type"),
         ("no time", set("/dateTime", json!("2026-07")), "dateTime"),
-        ("another scope", set("/scope/coding", json!([coding("urn:x", "y")])), "scope.coding[0].system"),
-        ("two kinds", set("/category", json!([good["category"][0], good["category"][0]])), "category"),
+        (
+            "another scope",
+            set("/scope/coding", json!([coding("urn:x", "y")])),
+            "scope.coding[0].system",
+        ),
+        (
+            "two kinds",
+            set("/category", json!([good["category"][0], good["category"][0]])),
+            "category",
+        ),
         (
             "a kind of no list",
             set("/category/0/coding", json!([coding("urn:weir:consent-kind", "ndo")])),
@@ -169,16 +176,53 @@ async fn what_cannot_be_said_is_refused_with_its_path_and_nothing_is_recorded() 
         ),
         (
             "for a purpose of others",
-            set("/provision/purpose", json!([coding("http://terminology.hl7.org/CodeSystem/v3-ActReason", "TREAT")])),
+            set(
+                "/provision/purpose",
+                json!([coding("http://terminology.hl7.org/CodeSystem/v3-ActReason", "TREAT")]),
+            ),
             "provision.purpose[0].system",
         ),
-        ("a purpose of no list", set("/provision/purpose", json!([coding("urn:weir:purpose", "marketing")])), "provision.purpose"),
-        ("untold whether free", set("/extension", json!([{ "url": "urn:weir:fhir:channel", "valueCode": "paper" }])), "extension"),
-        ("an extension of others", set("/extension", json!([{ "url": "urn:x", "valueCode": "paper" }])), "extension[0]"),
-        ("to no wording", set("/sourceReference", json!({ "type": "DocumentReference", "identifier": { "system": "urn:weir:notice", "value": "medical-priority" } })), "sourceReference.identifier.value"),
-        ("to a wording that is none", set("/sourceReference", json!({ "type": "DocumentReference", "identifier": { "system": "urn:weir:notice", "value": "medical-priority|7|en" } })), "sourceReference"),
-        ("two speakers", set("/performer", json!([good["performer"][0], good["performer"][0]])), "performer"),
-        ("verified, perhaps", set("/verification", json!([{ "verified": "yes" }])), "verification[0].verified"),
+        (
+            "a purpose of no list",
+            set("/provision/purpose", json!([coding("urn:weir:purpose", "marketing")])),
+            "provision.purpose",
+        ),
+        (
+            "untold whether free",
+            set("/extension", json!([{ "url": "urn:weir:fhir:channel", "valueCode": "paper" }])),
+            "extension",
+        ),
+        (
+            "an extension of others",
+            set("/extension", json!([{ "url": "urn:x", "valueCode": "paper" }])),
+            "extension[0]",
+        ),
+        (
+            "to no wording",
+            set(
+                "/sourceReference",
+                json!({ "type": "DocumentReference", "identifier": { "system": "urn:weir:notice", "value": "medical-priority" } }),
+            ),
+            "sourceReference.identifier.value",
+        ),
+        (
+            "to a wording that is none",
+            set(
+                "/sourceReference",
+                json!({ "type": "DocumentReference", "identifier": { "system": "urn:weir:notice", "value": "medical-priority|7|en" } }),
+            ),
+            "sourceReference",
+        ),
+        (
+            "two speakers",
+            set("/performer", json!([good["performer"][0], good["performer"][0]])),
+            "performer",
+        ),
+        (
+            "verified, perhaps",
+            set("/verification", json!([{ "verified": "yes" }])),
+            "verification[0].verified",
+        ),
     ];
     assert!(actors.is_array());
     let before = (place.log_size(), said(&place, AISHA).await);
@@ -188,7 +232,10 @@ async fn what_cannot_be_said_is_refused_with_its_path_and_nothing_is_recorded() 
         assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "REQUEST_INVALID"), "{what}");
         let path = format!("resources[1].{path}");
         assert!(fields.contains(&path), "{what}: {path} is not among {fields:?}");
-        assert!(fields.iter().all(|field| field.starts_with("resources[1].")), "{what}: {fields:?}");
+        assert!(
+            fields.iter().all(|field| field.starts_with("resources[1].")),
+            "{what}: {fields:?}"
+        );
     }
     let both = set("/provision/class", json!([coding("urn:weir:category", "health/support")]));
     let mut both = both;

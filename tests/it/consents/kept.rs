@@ -19,8 +19,7 @@ async fn receipt(
     who: Person,
     choice: &str,
 ) -> Result<tonic::Response<pb::GetConsentReceiptResponse>, tonic::Status> {
-    let message =
-        pb::GetConsentReceiptRequest { choice: choice.to_owned(), ..Default::default() };
+    let message = pb::GetConsentReceiptRequest { choice: choice.to_owned(), ..Default::default() };
     place.choices().get_consent_receipt(place.from(who, message)).await
 }
 

@@ -2,9 +2,9 @@
 
 use tonic::{Code, Response, Status};
 use weir::audit::entry::{Facet, Kind};
+use weir::clock::Clock;
 use weir::domain::{ChoiceEvent, ConsentEvent, ConsentKind, ConsentState, DecisionId, Giver};
 use weir::grpc::pb;
-use weir::clock::Clock;
 use weir::store::{Store, StoredChoice};
 
 use super::{Person, asked, consent, listed, mobility, recorded};
@@ -58,7 +58,8 @@ async fn under_a_public_task_the_consent_ends_and_an_objection_stands() {
     assert!(logged.iter().all(|one| one.entry.kind == Kind::Choice));
     assert_eq!(done.receipt.unwrap().entry, format!("entries/{}", logged[0].index));
     let told = done.told.unwrap();
-    for part in ["take back your consent", "Nothing more is shared", "objection", "No other sharing"]
+    for part in
+        ["take back your consent", "Nothing more is shared", "objection", "No other sharing"]
     {
         assert!(told.en.contains(part), "{part}: {}", told.en);
     }

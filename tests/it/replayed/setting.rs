@@ -8,8 +8,8 @@ use prost_types::Timestamp as WireTime;
 use tonic::Status;
 use weir::auth::issuer::Person;
 use weir::domain::{
-    Answer, Approver, Capacity, Choice, ChoiceKind, ConsentEvent, ConsentKind, ConsentState, MatchQuality,
-    ObjectionState, Scope,
+    Answer, Approver, Capacity, Choice, ChoiceKind, ConsentEvent, ConsentKind, ConsentState,
+    MatchQuality, ObjectionState, Scope,
 };
 use weir::grpc::pb;
 use weir::policy::scenario::Case;
