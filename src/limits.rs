@@ -63,7 +63,7 @@ pub const OVERRIDE_ANSWERS_MAX: usize = 32;
 /// Facts in one call.
 pub const FACTS_MAX: usize = 100;
 /// FHIR resources of one import of consents.
-pub const CONSENTS_IMPORTED_MAX: usize = 100;
+pub const CONSENTS_IMPORTED_MAX: usize = 30;
 /// Consents that one withdrawal ends.
 pub const WITHDRAWN_MAX: usize = 200;
 /// Purposes or recipients of a consent.

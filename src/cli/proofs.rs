@@ -169,7 +169,7 @@ pub fn run(command: ProofCommand) -> Outcome {
 
 /// Verifies a receipt with the log's key; shows nothing that is personal.
 pub(super) fn verify_receipt(file: &Path, key: &VerifierKey) -> Outcome {
-    checks::receipt(file, &key.text(), false, &[], None)
+    checks::receipt(file, &key.text(), false, (&[], None), None)
 }
 
 pub(super) fn key_in(data: &Path) -> Result<VerifierKey, String> {

@@ -19,10 +19,10 @@ use crate::store::{ChoiceEvent, Receipt, StoredChoice};
 /// The word of the entry of an import.
 const IMPORTED: &str = "consent-import";
 
-/// What the entry of an import says.
+/// What the entry of an import says. It is about nobody, and so names no resident: their own entries do.
 #[derive(Serialize, Deserialize)]
 struct Request {
-    choices: Vec<(ResidentId, DecisionId)>,
+    choices: Vec<DecisionId>,
 }
 
 impl Hub {
@@ -38,6 +38,7 @@ impl Hub {
         let at = self.clock.now();
         let policy = self.policy()?;
         let call = self.call("weir.hub.v1.ChoiceService/ImportConsents", caller, &policy, at);
+        let residents: Vec<ResidentId> = said.iter().map(|one| one.resident).collect();
         let mut wrong = Vec::new();
         let mut events = Vec::new();
         for (n, one) in said.into_iter().enumerate() {
@@ -62,7 +63,7 @@ impl Hub {
             return Err(HubError::Invalid(wrong));
         }
         if let Some(done) = self.done_before(&call).await? {
-            return imported_before(done);
+            return imported_before(&residents, done);
         }
         let mut choices = Vec::new();
         for (resident, beside, event) in events {
@@ -70,7 +71,8 @@ impl Hub {
             choices.push(NewChoice::consent(&call, &beside, resident, id, event, None)?);
         }
         let named: Vec<_> = choices.iter().map(|one| (one.resident, one.id)).collect();
-        let request = serde_json::to_value(Request { choices: named.clone() });
+        let ids = named.iter().map(|(_, id)| *id).collect();
+        let request = serde_json::to_value(Request { choices: ids });
         let request = request.map_err(|_| HubError::Broken)?;
         let facets = BTreeMap::from([
             (Facet::What, IMPORTED.to_owned()),
@@ -82,7 +84,7 @@ impl Hub {
             Ok(receipts) => Ok((named, receipts.into_iter().next().ok_or(HubError::Broken)?)),
             Err(error) => Err(error),
         };
-        self.once(&call, made, imported_before).await
+        self.once(&call, made, |done| imported_before(&residents, done)).await
     }
 
     /// Consent events of a resident that the caller's agency recorded or that name it, oldest first. The look-up
@@ -115,11 +117,13 @@ impl Hub {
     }
 }
 
+/// What the same call imported earlier: its resources are the same, and so are their residents.
 fn imported_before(
+    residents: &[ResidentId],
     done: super::again::Done,
 ) -> Result<(Vec<(ResidentId, DecisionId)>, Receipt), HubError> {
     let request: Request = done.request().ok_or(HubError::Broken)?;
-    Ok((request.choices, done.receipt))
+    Ok((residents.iter().copied().zip(request.choices).collect(), done.receipt))
 }
 
 fn new(said: Said) -> NewConsent {

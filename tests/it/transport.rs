@@ -78,7 +78,7 @@ const GRPC: (&str, &str) = ("content-type", "application/grpc");
 async fn every_call_proves_its_caller_before_it_looks_at_anything() {
     let place = Place::open().await;
     let calls = every_call();
-    assert_eq!(calls.len(), 78, "{calls:?}");
+    assert_eq!(calls.len(), 81, "{calls:?}");
     let before = place.log_size();
     for path in &calls {
         let none = raw(&place, post(path, &[GRPC], frame(&[]))).await;

@@ -105,7 +105,7 @@ impl AfterWithdrawal {
             let kind = self.rules.get(rule)?;
             let said = self.said.get(&(about, *kind, purpose.clone()))?;
             let (index, state) = said.iter().rev().find(|(index, _)| *index < seen.index)?;
-            (*state != ConsentState::Given).then(|| (rule.to_owned(), *index))
+            (!state.is_yes()).then(|| (rule.to_owned(), *index))
         })
     }
 }

@@ -137,6 +137,11 @@ fn a_consent_counts_for_its_resident_kind_and_purpose_until_it_is_taken_back() {
             vec![consent("given", 1, own, direct), consent("withdrawn", 1, own, direct)],
             true,
         ),
+        (
+            "given, and again",
+            vec![consent("given", 1, own, direct), consent("renewed", 1, own, direct)],
+            false,
+        ),
         ("refused", vec![consent("refused", 1, own, direct)], true),
         (
             "given again",

@@ -313,10 +313,11 @@ impl Read {
         let Some(reference) = one.get("reference") else {
             let value = self.identified(at, one, ("RelatedPerson", GIVER))?;
             let path = "performer[0].identifier.value";
-            return match self.word(path, value)? {
-                Giver::Own => self.wrong(path, "is the patient: refer to them"),
-                giver => Some(giver),
-            };
+            let giver: Giver = self.word(path, value)?;
+            if giver == Giver::Own {
+                return self.wrong(path, "is the patient: refer to them");
+            }
+            return Some(giver);
         };
         self.members(at, one, &["reference", "type", "display"])?;
         let own = resident.map(|resident| format!("Patient/{}", resident.uuid()));

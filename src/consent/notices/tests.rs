@@ -88,7 +88,7 @@ fn each_fault_is_named() {
             "befriending",
             2,
             Language::En,
-            |e| drop(e.purposes.insert("marac".parse().unwrap())),
+            |e| e.purposes.extend(["marac".parse().unwrap()]),
             "purposes[1]",
             NoticeError::OtherPurpose,
         ),

@@ -190,8 +190,9 @@ impl TryFrom<pb::WithdrawConsentRequest> for Withdrawn {
             proxy,
         } = message;
         let mut check = Check::default();
-        let of_purpose = choice.is_empty() && !(resident.is_empty() && purpose.is_empty());
-        if !choice.is_empty() && !(resident.is_empty() && purpose.is_empty()) {
+        let purpose_named = !resident.is_empty() || !purpose.is_empty();
+        let of_purpose = choice.is_empty() && purpose_named;
+        if purpose_named && !choice.is_empty() {
             check.wrong("choice", "stands in place of resident and purpose: give one of the two");
         }
         let at = check.time("event_time", event_time);

@@ -51,6 +51,16 @@ fn asked_for(view: &View<'_>, found: &mut Found) {
 
 fn named(view: &View<'_>, found: &mut Found) {
     const FILE: &str = "words/parties.csv";
+    // A folder of before has no such table.
+    let agencies = view.book.agencies.values().filter(|_| !view.book.parties.is_empty());
+    let controllers: std::collections::BTreeSet<&str> =
+        agencies.map(|agency| agency.controller.as_str()).collect();
+    for id in controllers.into_iter().filter(|id| !view.book.parties.contains_key(*id)) {
+        let message = format!(
+            "({id}) has no line: records of consent (ISO/IEC TS 27560) name its address and contact. Add it."
+        );
+        found.add("I26", (FILE, 0), id, String::new(), message);
+    }
     for (id, party) in &view.book.parties {
         let Party { name: _, address, contact, kind: _, storage, retention } = party;
         let columns = [

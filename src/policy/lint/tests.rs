@@ -128,6 +128,10 @@ fn a_yes_that_nobody_can_say_is_found() {
     let parties = "words/parties.csv";
     let silent = [(parties, "hello@befriend.example", "")];
     finds(&silent, DAY, ("I26", parties, 0, "(befriend) has no contact"));
+    let last = "befriend,Befriend (charity),charity,England,no,befriend,open";
+    let more = format!("{last}\nhelpers,Helpers,charity,England,no,helpers,open");
+    let newcomer = [("words/agencies.csv", last, more.as_str())];
+    finds(&newcomer, DAY, ("I26", parties, 0, "(helpers) has no line"));
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn accidents_in_notices_are_refused_where_they_are() {
         ("[[version]]\nnumber = 1", "[[version]]\nnumber = 0", 5, "counts from 1"),
         ("first_day = 2024-01-01", "first_day = 2024-01-01T10:00:00", 6, "must be a day"),
         ("2024-01-01\n", "2024-01-01\nlast_day = 2023-12-31\n", 7, "before first_day"),
-        ("\"gdpr_art9_explicit\"", "\"gdpr_art9\"", 7, "Nearest: \"gdpr_art9_explicit\""),
+        ("\"gdpr_art9_explicit\"", "\"gdpr_art9_explict\"", 7, "Nearest: \"gdpr_art9_explicit\""),
         ("\"gdpr_art9_explicit\"", "\"confidentiality_implied\"", 7, "asked for"),
         ("[\"gdpr_art9_explicit\"]", "[]", 7, "kinds names none"),
         ("[\"befriending\"]", "[\"befriending\", \"befriending\"]", 8, "stands twice"),
@@ -103,7 +103,6 @@ fn accidents_in_notices_are_refused_where_they_are() {
     refused(&files, notice, 21, "has no wording");
     let parties = "words/parties.csv";
     for (from, to, says) in [
-        ("dwp,", "dpw,", "controller \"dwp\""),
         ("dwp,", "dpw,", "Nearest: \"dwp\""),
         ("\nbefriend,Befriend,", "\nbefriend,,", "column name is empty"),
     ] {

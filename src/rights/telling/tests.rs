@@ -123,6 +123,8 @@ fn consent(state: ConsentState, recipients: &[&str]) -> ConsentEvent {
         gillick: false,
         freely_given: true,
         parts: BTreeSet::new(),
+        collected: Default::default(),
+        proxy: None,
     }
 }
 

@@ -7,9 +7,7 @@ use crate::domain::{
     Capacity, Choice, ChoiceKind, ConsentState, CourtOrder, CustodianRelease, FactKind,
     ObjectionState, Register, ResidentId,
 };
-use crate::store::{
-    ChoiceEvent, Fact, FactVersion, FactsAbout, Receipt, Refusal, StoreError, StoredChoice,
-};
+use crate::store::{ChoiceEvent, Fact, FactVersion, FactsAbout, Refusal, StoreError, StoredChoice};
 
 pub(super) fn staff(agency: &str, person: &str, training_until: Option<&str>) -> Fact {
     Fact::Staff {
@@ -353,8 +351,8 @@ pub(super) async fn choices_of_one_call_are_all_or_none<E: Engine>() {
     let ids: Vec<_> = entries.iter().map(|entry| entry.event).collect();
     let before = ground.store.head().await.unwrap().size;
     let receipts = ground.store.record_choices(choices, entries).await.unwrap();
-    assert_eq!(receipts.iter().map(Receipt::event).collect::<Vec<_>>(), ids);
-    let places: Vec<u64> = receipts.iter().map(Receipt::index).collect();
+    assert_eq!(receipts.iter().map(|one| one.event()).collect::<Vec<_>>(), ids);
+    let places: Vec<u64> = receipts.iter().map(|one| one.index()).collect();
     assert_eq!(places, [before, before + 1, before + 2], "together, in order");
     for one in [ann, bob] {
         assert_eq!(ground.store.choices(one).await.unwrap().len(), 1);

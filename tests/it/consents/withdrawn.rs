@@ -203,7 +203,7 @@ async fn it_is_done_once_whole_or_not_at_all() {
     assert_eq!(told(first.clone()), told(again));
     assert_eq!(place.log_size(), size);
     let reply = withdraw(&place, HOUSING, under(said(AISHA, "early_help"))).await;
-    expect_refused("another call", reply, Code::FailedPrecondition, "REQUEST_ID_REUSED", &[]);
+    expect_refused("another call", reply, Code::AlreadyExists, "REQUEST_ID_REUSED", &[]);
 
     let before = listed(&place, HOUSING, AISHA).await.len();
     let size = place.log_size();
