@@ -12,7 +12,7 @@ use weir::grpc::pb::watch_disclosures_response::Event;
 
 use crate::support::{
     AISHA, BEN, GP_AUDITOR, HOUSING, Inhabitant, NURSE, Place, decision, expect_refused,
-    relationship, request, treatment,
+    relationship, request, shown, treatment,
 };
 
 type Person = weir::auth::issuer::Person<'static>;
@@ -69,6 +69,7 @@ async fn consent(place: &Place) -> String {
         by: "self".to_owned(),
         evidence: true,
         freely_given: true,
+        notice: shown("medical-priority"),
         ..Default::default()
     };
     let message = pb::RecordConsentRequest {
@@ -534,6 +535,13 @@ async fn lift(place: &Place, choice: &str) {
         person: "privacy-1",
         roles: &["hub-privacy-officer"],
     };
+    let told = pb::AdvanceChoiceRequest {
+        choice: format!("{}/choices/{choice}", AISHA.path()),
+        step: "told".to_owned(),
+        reason: "By letter of today".to_owned(),
+        request_id: String::new(),
+    };
+    place.choices().advance_choice(place.from(officer, told)).await.unwrap();
     let message = pb::LiftRestrictionRequest {
         choice: format!("{}/choices/{choice}", AISHA.path()),
         reason: "The question is settled".to_owned(),

@@ -10,7 +10,7 @@ use weir::grpc::pb;
 
 use crate::support::{
     AISHA, BEN, CHILDRENS, GP_REGISTRAR, HOUSING, Inhabitant, NURSE, Place, SEALED, decision,
-    expect_refused, refused, request, treatment,
+    expect_refused, refused, request, shown, treatment,
 };
 
 type Person = weir::auth::issuer::Person<'static>;
@@ -79,6 +79,7 @@ fn yes(by: &str, proxy: &str) -> pb::Consent {
         evidence: true,
         freely_given: true,
         proxy: proxy.to_owned(),
+        notice: shown("medical-priority"),
         ..Default::default()
     }
 }
