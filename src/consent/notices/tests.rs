@@ -87,7 +87,9 @@ fn each_fault_is_named() {
             "befriending",
             2,
             Language::En,
-            |e| drop(e.purposes.insert("marac".parse().unwrap())),
+            |e| {
+                e.purposes.insert("marac".parse().unwrap());
+            },
             "purposes[1]",
             NoticeError::OtherPurpose,
         ),
