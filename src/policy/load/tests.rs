@@ -103,7 +103,7 @@ fn accidents_in_notices_are_refused_where_they_are() {
     refused(&files, notice, 21, "has no wording");
     let parties = "words/parties.csv";
     for (from, to, says) in [
-        ("dwp,", "dpw,", "Nearest: \"dwp\""),
+        ("\nbefriend,", "\nbefrend,", "Nearest: \"befriend\""),
         ("\nbefriend,Befriend,", "\nbefriend,,", "column name is empty"),
     ] {
         refused(&edited(parties, from, to), parties, 0, says);
