@@ -7,6 +7,9 @@ use super::*;
 use crate::domain::{ConsentKind, ConsentState};
 use crate::policy::load::load_dir;
 
+/// Read once for all the cases of a property.
+static BOOK: std::sync::OnceLock<RuleBook> = std::sync::OnceLock::new();
+
 fn book() -> RuleBook {
     load_dir(&Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")).unwrap()
 }
@@ -271,7 +274,7 @@ proptest! {
     /// A power, once ended, does not come back by itself as days go by; a voice only narrows for a child.
     #[test]
     fn powers_only_narrow_with_age(born in 0_i64..12_000, first in 0_i64..9_000, more in 0_i64..4_000) {
-        let book = book();
+        let book = BOOK.get_or_init(book);
         let start = day("1995-01-01");
         let after = |days: i64| start.checked_add(jiff::Span::new().days(days)).unwrap();
         let born = Some(after(born));
@@ -280,7 +283,7 @@ proptest! {
         parent.grant.from = day("1990-01-01");
         let rank = |at: Date| {
             let noon = noon(&at.to_string());
-            match powers(&book, &parent, whom, noon) {
+            match powers(book, &parent, whom, noon) {
                 Powers { voice: Voice::All, .. } => 3,
                 Powers { voice: Voice::Ordinary, .. } => 2,
                 Powers { .. } => 0,

@@ -71,11 +71,16 @@ fn closed(c: &Connection, asking: &Asking) -> Result<BTreeSet<String>, StoreErro
     Ok(closed)
 }
 
+/// An open check.
+struct Open {
+    /// When it was begun.
+    made: Timestamp,
+    /// Whom it asks about, by their rows.
+    residents: BTreeSet<Vec<u8>>,
+}
+
 /// Whom an open check asks about, and since when.
-fn asked(
-    c: &Connection,
-    reference: DecisionId,
-) -> Result<Option<(Timestamp, BTreeSet<Vec<u8>>)>, StoreError> {
+fn asked(c: &Connection, reference: DecisionId) -> Result<Option<Open>, StoreError> {
     let mut statement = c
         .prepare_cached("SELECT resident, made_us FROM opt_out_asked WHERE reference = ?1")
         .map_err(|e| sqlite(&e))?;
@@ -85,7 +90,7 @@ fn asked(
         all.insert(row.get(0).map_err(|e| sqlite(&e))?);
         made = Some(at_micros(row.get(1).map_err(|e| sqlite(&e))?)?);
     }
-    Ok(made.map(|made| (made, all)))
+    Ok(made.map(|made| Open { made, residents: all }))
 }
 
 /// The numbers that an open check asks about, ascending.
@@ -94,7 +99,7 @@ pub(super) fn numbers(
     keys: &Keyring,
     reference: DecisionId,
 ) -> Result<Option<Vec<String>>, StoreError> {
-    let Some((_, residents)) = asked(c, reference)? else {
+    let Some(Open { residents, .. }) = asked(c, reference)? else {
         return Ok(None);
     };
     let mut numbers = BTreeSet::new();
@@ -116,8 +121,8 @@ pub(super) fn end(
     clear: &[String],
     oldest: Timestamp,
 ) -> Result<Result<Timestamp, CheckFault>, StoreError> {
-    let open = asked(t, reference)?.filter(|(made, _)| *made >= oldest);
-    let Some((made, residents)) = open else {
+    let open = asked(t, reference)?.filter(|open| open.made >= oldest);
+    let Some(Open { made, residents }) = open else {
         return Ok(Err(CheckFault::NoCheck));
     };
     let mut by_number = t
