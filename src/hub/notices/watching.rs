@@ -175,11 +175,6 @@ impl NoticeWatch {
         if self.next >= hub.store.head().await?.size {
             return Ok(false);
         }
-        // Standing beats how long a watch lasts.
-        let policy = hub.policy()?;
-        let call = hub.call(RPC, &self.caller, &policy, hub.clock.now());
-        hub.require_agency(&call, &policy).await?;
-        hub.require_account(&call, &policy).await?;
         let agency = self.caller.agency();
         let opened = self.chosen.opened.then_some(Kind::Disclose);
         let search = Search {
@@ -190,6 +185,11 @@ impl NoticeWatch {
             ..Search::default()
         };
         let page = hub.store.search(search).await?;
+        // Standing beats how long a watch lasts, and is judged by no less of the log than was read.
+        let policy = hub.policy()?;
+        let call = hub.call(RPC, &self.caller, &policy, hub.clock.now());
+        hub.require_agency(&call, &policy).await?;
+        hub.require_account(&call, &policy).await?;
         let mut heard = VecDeque::new();
         for stored in &page.entries {
             if let Some(event) = hub.heard(agency, &self.chosen, stored).await? {
