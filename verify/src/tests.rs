@@ -86,7 +86,7 @@ fn what_is_too_long_is_not_read() {
         Err(Fault::Findings(said)) => assert!(said.join("\n").contains(says), "{said:?}"),
         other => panic!("{other:?}"),
     };
-    check(receipt(&dir.path().join("long"), &key, false), "longer than 2097152 bytes");
+    check(receipt(&dir.path().join("long"), &key, false, None), "longer than 2097152 bytes");
     let dir = with("tiles", "tile/0/000", &long);
     check(tiles(dir.path(), &key), "longer than 8192 bytes");
     let line = vec![b' '; usize::try_from(4 * 1024 * 1024_u64).unwrap() + 2];
