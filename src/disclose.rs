@@ -47,6 +47,8 @@ impl Label {
 pub struct Treatment {
     /// Withheld values that must not be read out of the others.
     pub needles: Needles,
+    /// Withheld values of which nothing may tell that they are there: a value that holds one does not leave.
+    pub silent: Needles,
     /// Where somebody is stays hidden: whatever looks like an address or a number is taken out too.
     pub hides_places: bool,
     /// Fields that are themselves what is hidden elsewhere, and were let out.
@@ -85,6 +87,9 @@ impl Disclosure {
         let mut out = Self::default();
         for (field, mut value) in self.values {
             let mut labels = BTreeSet::new();
+            if !treatment.silent.is_empty() && mask::masked(&value, &treatment.silent, false).1 {
+                continue;
+            }
             let looks = treatment.hides_places || !treatment.needles.is_empty();
             if looks && !treatment.let_out.contains(&field) {
                 let (left, changed) =

@@ -254,5 +254,7 @@ pub const CURSOR_LEN_MAX: usize = 64;
 /// Releases, or entries about requests, that are read for one answer to a resident or a rights officer; above that
 /// the answer is that it is too much.
 pub const RELEASES_MAX: usize = 20_000;
+/// Requests that one resident may file in thirty days.
+pub const FILINGS_MAX: usize = 50;
 /// Bytes of values in one copy for a resident; above that the answer is that it is too much.
 pub const SUBJECT_COPY_LEN_MAX: usize = 16 * 1024 * 1024;

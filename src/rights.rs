@@ -69,7 +69,8 @@ pub fn rule(book: &RuleBook, release: &Release) -> SightRule {
     if let Some(kind) = &release.override_kind {
         lines.push(table.overrides.get(kind).copied().unwrap_or(SHUT));
     }
-    lines.extend(release.categories.iter().filter_map(|c| table.categories.get(c)).copied());
+    let of = |category| table.categories.get(category).copied().unwrap_or(SHUT);
+    lines.extend(release.categories.iter().map(of));
     if [&release.holder, &release.recipient].into_iter().any(|agency| is_hidden(book, agency)) {
         lines.push(table.hidden_agency.unwrap_or(SHUT));
     }

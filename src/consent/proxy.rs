@@ -236,7 +236,8 @@ pub fn powers(book: &RuleBook, proxy: &Proxy, whom: Whom, at: Timestamp) -> Powe
     };
     // Who sees and files what the resident does sees all of it: only while their word covers all, or where
     // they act beside a resident who speaks for themselves.
-    let whole = rule.voice == ProxyVoice::Never || voice == Voice::All;
+    let limited = proxy.grant.purposes.is_some() || proxy.grant.fields.is_some();
+    let whole = !limited && (rule.voice == ProxyVoice::Never || voice == Voice::All);
     Powers { voice, portal: rule.portal && whole, requests: rule.requests && whole }
 }
 

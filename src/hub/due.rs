@@ -121,7 +121,7 @@ impl std::str::FromStr for DueKind {
     }
 }
 
-/// Something that falls due. It names no person.
+/// Something that falls due. It names nobody; ids of residents stand in the names of their choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     /// When; `None`: as long as the data are kept, or at once.
@@ -208,8 +208,8 @@ impl Hub {
     /// something.
     ///
     /// # Errors
-    /// When the caller is neither; [`HubError::TooMuch`] where more would have to be read than one answer may:
-    /// fewer kinds or a shorter look back help.
+    /// When the caller is neither; [`HubError::TooMuch`] where more would have to be read of a kind than one answer
+    /// may: the other kinds can still be asked for, and of releases and referrals a shorter time back.
     pub async fn list_due(&self, caller: &Caller, wish: &DueWish) -> Result<DueList, HubError> {
         let at = self.clock.now();
         let policy = self.policy()?;
@@ -226,7 +226,11 @@ impl Hub {
             }
         }
         let receipt = self.look(&call, "due", &serde_json::json!({ "list": "due" })).await?;
-        let due = self.due_of(Some(&policy), caller.agency(), wish).await?;
+        let mut due = self.due_of(Some(&policy), caller.agency(), wish).await?;
+        // What residents do not see of releases is for who decides on it.
+        if !caller.functions().contains(&HubFunction::RightsOfficer) {
+            due.retain(|one| one.kind != DueKind::LookAgain);
+        }
         Ok(DueList { due, receipt })
     }
 

@@ -110,6 +110,12 @@ impl Call<'_> {
         context.update(&self.caller.principal());
         context.update(request.id().as_bytes());
         context.update(self.rpc.as_bytes());
+        // A portal is one caller for all who are logged in: each of them has ids of their own.
+        if let Some(resident) = self.caller.session() {
+            context.update(b"session");
+            context.update(resident.uuid().as_bytes());
+            context.update(&self.caller.proxy().map_or([0; 16], |id| *id.uuid().as_bytes()));
+        }
         let mut bytes = [0; 16];
         for (byte, from) in bytes.iter_mut().zip(context.finish().as_ref()) {
             *byte = *from;

@@ -1,6 +1,6 @@
 //! Agencies are told of what became of data that they gave or got. A notice is an entry of the log that is
 //! durable together with what it tells of; who watches reads the log from a place on, so that nothing is lost
-//! for who was away (`docs/adr/0024`).
+//! for who was away (`docs/adr/0032`).
 
 mod lists;
 mod watching;

@@ -23,6 +23,9 @@ use crate::rights::requests::{Step, may};
 use crate::rights::telling::Concern;
 use crate::store::{LocalId, Receipt, ShelfRow};
 
+/// The word of the entry that says that an agency has erased what it kept.
+const ERASED: &str = "erased";
+
 /// What is put right.
 pub struct Correction {
     /// The request that asked for it, if one did.
@@ -122,10 +125,14 @@ impl Hub {
         let words = BTreeMap::from([("reason".to_owned(), wish.reason)]);
         let own = call.entry(event, Kind::Rights, facets, Some(resident), words, &note);
         let entries = [vec![own], notices].concat();
-        let row = ShelfRow { local_id: wish.local_id, values: held.into_iter().collect() };
+        // The agency may know them under several ids: what is wrong must stand under none of them.
+        let ids = self.store.local_ids(resident).await?;
+        let own = ids.into_iter().filter(|local| local.agency == *caller.agency());
+        let values: Vec<_> = held.into_iter().collect();
+        let rows = own.map(|local| ShelfRow { local_id: local.id, values: values.clone() });
         let holder = caller.agency().clone();
-        let times = (at, wish.expires);
-        let made = self.store.shelve(holder, wish.category, vec![row], times, entries).await;
+        let (rows, times) = (rows.collect(), (at, wish.expires));
+        let made = self.store.shelve(holder, wish.category, rows, times, entries).await;
         let made = made.map(|(_, receipts)| receipts.into_iter().next());
         let receipt = self.once(&call, made, |done| Ok(Some(done.receipt))).await?;
         let receipt = receipt.ok_or(HubError::Broken)?;
@@ -148,6 +155,9 @@ impl Hub {
         self.require(&call, &policy, HubFunction::RightsOfficer).await?;
         let asked = self.own_request(&call, &policy, wish.request).await?;
         if let Some(done) = self.done_before(&call).await? {
+            if done.entry.words(Facet::What).next() == Some(ERASED) {
+                self.unlink_own(&call, &asked).await?;
+            }
             return Ok(Rectified { told: told_in(&done.entry), receipt: done.receipt });
         }
         if asked.kind != RequestKind::Erase {
@@ -203,42 +213,48 @@ impl Hub {
                 .await);
         }
         let held = self.all_held(policy, holder, resident).await?;
-        let fields: BTreeSet<FieldId> = held.values.keys().cloned().collect();
-        let mut categories: Vec<CategoryId> = policy
-            .book()
-            .categories
-            .keys()
-            .filter(|category| fields.iter().any(|field| category.holds(field)))
-            .cloned()
-            .collect();
+        let mut categories: BTreeMap<CategoryId, BTreeSet<FieldId>> = BTreeMap::new();
+        for field in held.values.keys() {
+            if let Some(about) = policy.book().fields.get(field) {
+                categories.entry(about.category.clone()).or_default().insert(field.clone());
+            }
+        }
         let ids = self.store.local_ids(resident).await?;
-        let own: Vec<LocalId> = ids.into_iter().filter(|local| local.agency == *holder).collect();
-        let local_ids: Vec<String> = own.iter().map(|local| local.id.clone()).collect();
+        let own = ids.into_iter().filter(|local| local.agency == *holder);
+        let local_ids: Vec<String> = own.map(|local| local.id).collect();
         let event = call.event();
-        let (notices, told, late) = self
-            .notices_about(call, resident, event, NoticeKind::Erasure, concern(call.caller, fields))
-            .await?;
-        let last = categories.pop();
-        // Each category is a change of its own; the decision goes with the last, so that an erasure that was cut
-        // off is not said to be done, and is done by saying it again.
-        for category in categories {
+        let (last, mut told_count) = (categories.pop_last(), 0);
+        // Each category is a change of its own, with the notices to who received of it; the decision goes with the
+        // last. An erasure that was cut off is not said to be done, and goes on when it is said again.
+        for (category, fields) in categories {
+            let id = fresh_id(call.at);
             let facets = BTreeMap::from([
                 (Facet::What, format!("erasing|{category}")),
                 (Facet::Holder, holder.to_string()),
                 (Facet::Review, asked.id.to_string()),
             ]);
-            let (id, none) = (fresh_id(call.at), BTreeMap::new());
             let note = serde_json::json!({ "request": asked.id.to_string() });
+            let none = BTreeMap::new();
             let entry = call.entry(id, Kind::Rights, facets, Some(resident), none, &note);
-            let gone = self.store.retract(holder.clone(), category, local_ids.clone(), vec![entry]);
-            gone.await?;
+            let about = concern(call.caller, fields);
+            let (notices, told, late) =
+                self.notices_about(call, resident, id, NoticeKind::Erasure, about).await?;
+            told_count = told_count.max(told);
+            let entries = [vec![entry], notices].concat();
+            let ids = local_ids.clone();
+            self.store.retract(holder.clone(), category, ids, entries).await?;
+            self.tell_the_late(call, resident, id, &late).await?;
         }
+        let about = concern(call.caller, last.iter().flat_map(|(_, all)| all.clone()).collect());
+        let (notices, told, late) =
+            self.notices_about(call, resident, event, NoticeKind::Erasure, about).await?;
+        let told = told_count.max(told);
         let text = wish.text.clone();
         let step = step_entry(call, fresh_id(call.at), asked, Step::Answered, text);
-        let own_entry = decided(call, asked, "erased", told, wish.text);
+        let own_entry = decided(call, asked, ERASED, told, wish.text);
         let entries = [vec![own_entry, step], notices].concat();
         let made = match last {
-            Some(category) => {
+            Some((category, _)) => {
                 let gone = self.store.retract(holder.clone(), category, local_ids, entries).await;
                 gone.map(|(_, receipts)| receipts.into_iter().next())
             }
@@ -247,8 +263,17 @@ impl Hub {
         let receipt = self.once(call, made, |done| Ok(Some(done.receipt))).await?;
         let receipt = receipt.ok_or(HubError::Broken)?;
         self.tell_the_late(call, resident, event, &late).await?;
-        // The agency does not know them any more; what is left of the link would say that it does.
-        for local in own {
+        self.unlink_own(call, asked).await?;
+        Ok(Rectified { told, receipt })
+    }
+
+    /// The agency does not know them any more; what is left of the link would say that it does.
+    async fn unlink_own(&self, call: &Call<'_>, asked: &ListedRequest) -> Result<(), HubError> {
+        let (resident, holder) = (asked.resident, call.caller.agency());
+        for local in self.store.local_ids(resident).await? {
+            if local.agency != *holder {
+                continue;
+            }
             let facets = BTreeMap::from([
                 (Facet::What, "unlinked".to_owned()),
                 (Facet::Holder, holder.to_string()),
@@ -258,7 +283,7 @@ impl Hub {
             let entry = call.entry(id, Kind::Hold, facets, Some(resident), none, &note);
             self.store.unlink(local, entry).await?;
         }
-        Ok(Rectified { told, receipt })
+        Ok(())
     }
 }
 

@@ -1,22 +1,23 @@
 //! What residents ask of agencies: filed through a portal, advanced by the agency's rights officers, each step an
 //! entry of the log. The clocks are worked out from those entries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 
-use super::entry::{Asker, Call, about};
+use super::entry::{Asker, Call, PROXY, about};
 use super::tracker::Doing;
 use super::words::Words;
 use super::{Hub, HubError, Violation};
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::auth::{Caller, HubFunction};
 use crate::domain::{AgencyId, DecisionId, RequestKind, ResidentId};
+use crate::limits;
 use crate::policy::PolicySnapshot;
 use crate::policy::book::RequestRule;
 use crate::rights;
-use crate::rights::requests::{Standing, Step, may, standing, together};
+use crate::rights::requests::{Standing, Step, may, standing};
 use crate::store::{Receipt, Search, StoredEntry};
 
 /// The first word of an entry that files a request; its kind is the second.
@@ -25,6 +26,8 @@ const FILED: &str = "request";
 const STEP: &str = "step";
 /// The third word of one that is filed with every agency that knows the resident.
 const ALL: &str = "all";
+/// In which time the filings of one resident are counted.
+const FILING_WINDOW: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// Under which name the words of a resident or an officer stand in the log.
 const TEXT: &str = "text";
 
@@ -74,8 +77,10 @@ pub struct ListedRequest {
     pub kind: RequestKind,
     /// Of whom; `None`: of every agency that knows the resident.
     pub agency: Option<AgencyId>,
-    /// By whom.
+    /// Whose.
     pub resident: ResidentId,
+    /// The proxy who filed it; `None`: the resident.
+    pub proxy: Option<DecisionId>,
     /// About which release.
     pub disclosure: Option<DecisionId>,
     /// When.
@@ -86,14 +91,6 @@ pub struct ListedRequest {
     pub standing: Standing,
     /// What became of it, oldest first.
     pub steps: Vec<Taken>,
-}
-
-impl ListedRequest {
-    /// Whether an agency has answered its part.
-    #[must_use]
-    pub fn is_answered_by(&self, agency: &AgencyId) -> bool {
-        self.steps.iter().any(|one| one.step == Step::Answered && one.agency == *agency)
-    }
 }
 
 /// A step that was taken.
@@ -109,25 +106,6 @@ pub struct Taken {
     pub text: String,
 }
 
-/// Whose eyes see a request.
-pub(super) enum Eyes {
-    /// An agency: its own part.
-    Agency(AgencyId),
-    /// The resident: the parts of agencies whose name tells nothing by itself.
-    Resident(BTreeSet<AgencyId>),
-}
-
-impl Eyes {
-    /// The agencies whose parts of `request` count.
-    fn parts(&self, of: Option<&AgencyId>) -> BTreeSet<AgencyId> {
-        match (of, self) {
-            (Some(agency), _) => BTreeSet::from([agency.clone()]),
-            (None, Self::Agency(own)) => BTreeSet::from([own.clone()]),
-            (None, Self::Resident(all)) => all.clone(),
-        }
-    }
-}
-
 /// A page of requests.
 pub struct RequestPage {
     /// Oldest first.
@@ -136,6 +114,16 @@ pub struct RequestPage {
     pub next: Option<DecisionId>,
     /// Proof that the look is recorded.
     pub receipt: Receipt,
+}
+
+/// Whose eyes see a request.
+pub(super) enum Eyes {
+    /// An agency: its own part.
+    Agency(AgencyId),
+    /// The resident. While their record is closed: what was so before this time. Of a request to all, and of one to
+    /// an agency whose name tells something, they see that it was filed and its day, whatever became of it: who
+    /// holds their login must not learn who knows them.
+    Resident(Option<Timestamp>),
 }
 
 impl Hub {
@@ -208,6 +196,7 @@ impl Hub {
             let filed = done.time("/at").ok_or(HubError::Broken)?;
             return Ok(clocked(done.receipt, filed));
         }
+        self.may_file(call, resident).await?;
         let all = if wish.agency.is_none() { format!("|{ALL}") } else { String::new() };
         let mut facets = BTreeMap::from([(Facet::What, format!("{FILED}|{}{all}", wish.kind))]);
         facets.extend(wish.agency.map(|agency| (Facet::Holder, agency.to_string())));
@@ -356,12 +345,27 @@ impl Hub {
     ) -> Result<Vec<ListedRequest>, HubError> {
         let slot = Some((SlotId::Subject, super::entry::subject(Some(resident))));
         let search = Search { slot, ..Search::default() };
-        let open = self.open_holders(call, policy, resident).await?;
+        let before = self.closed_since(call, policy, resident).await?;
         let said = self.steps(search.clone()).await?;
         let filings = self.filings(search, FILED).await?;
-        let eyes = Eyes::Resident(open);
+        let eyes = Eyes::Resident(before);
         let all = filings.iter().map(|filed| listed(policy, filed, &said, &eyes, call.at));
-        all.filter_map(Result::transpose).collect()
+        let mut all: Vec<ListedRequest> =
+            all.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        // What one of those who speak for a resident asked is not for the others.
+        all.retain(|one| one.proxy == call.caller.proxy());
+        Ok(all)
+    }
+
+    /// Bounds what one resident can file: more is no use to them, and keeps others waiting.
+    async fn may_file(&self, call: &Call<'_>, resident: ResidentId) -> Result<(), HubError> {
+        let slot = Some((SlotId::Subject, super::entry::subject(Some(resident))));
+        let since = call.at.checked_sub(FILING_WINDOW).ok();
+        let filed = self.filings(Search { slot, since, ..Search::default() }, FILED).await?;
+        if filed.len() < limits::FILINGS_MAX {
+            return Ok(());
+        }
+        Err(self.turned_away(call, HubError::TooMuch).await)
     }
 
     /// Requests to an agency, as its own parts stand, oldest first.
@@ -386,22 +390,6 @@ impl Hub {
         all.filter_map(Result::transpose).collect()
     }
 
-    /// Agencies that know a resident and whose name tells nothing by itself; none while the whole record is
-    /// closed, as of nobody.
-    pub(super) async fn open_holders(
-        &self,
-        call: &Call<'_>,
-        policy: &PolicySnapshot,
-        resident: ResidentId,
-    ) -> Result<BTreeSet<AgencyId>, HubError> {
-        let ids = self.store.local_ids(resident).await?;
-        if self.known_beside(call, policy, resident).await?.is_closed() {
-            return Ok(BTreeSet::new());
-        }
-        let open = ids.into_iter().map(|local| local.agency);
-        Ok(open.filter(|agency| !rights::is_hidden(policy.book(), agency)).collect())
-    }
-
     async fn filings(&self, search: Search, word: &str) -> Result<Vec<StoredEntry>, HubError> {
         let facets = [search.facets.clone(), vec![(Facet::What, word.to_owned())]].concat();
         let search = Search { kinds: vec![Kind::Rights], facets, ..search };
@@ -410,7 +398,10 @@ impl Hub {
         Ok(found)
     }
 
-    async fn steps(&self, search: Search) -> Result<BTreeMap<DecisionId, Vec<Taken>>, HubError> {
+    pub(super) async fn steps(
+        &self,
+        search: Search,
+    ) -> Result<BTreeMap<DecisionId, Vec<Taken>>, HubError> {
         let facets = [search.facets.clone(), vec![(Facet::What, STEP.to_owned())]].concat();
         let search = Search { kinds: vec![Kind::Rights], facets, ..search };
         let (said, _) = self.all_of(search).await?;
@@ -439,27 +430,31 @@ fn listed(
         Some(word) => Some(word.parse().map_err(|_| HubError::Broken)?),
         None => None,
     };
-    let parts = eyes.parts(agency.as_ref());
     let mut steps = said.get(&entry.event).cloned().unwrap_or_default();
-    steps.retain(|one| parts.contains(&one.agency));
-    let (zone, filed) = (&policy.book().place.zone, stored.committed_at);
-    let rule = rule(policy, kind)?;
-    let of = |agency: &AgencyId| {
-        let own = steps.iter().filter(|one| one.agency == *agency);
-        let own: Vec<_> = own.map(|one| (one.at, one.step)).collect();
-        standing(&rule, filed, &own, zone, now)
+    let own = match eyes {
+        Eyes::Agency(own) => Some(own),
+        Eyes::Resident(_) => agency.as_ref().filter(|one| !rights::is_hidden(policy.book(), one)),
     };
-    let parts: Vec<Standing> = parts.iter().map(of).collect();
-    let alone = standing(&rule, filed, &[], zone, now);
+    steps.retain(|one| Some(&one.agency) == own);
+    if let Eyes::Resident(Some(before)) = eyes {
+        steps.retain(|one| one.at < *before);
+    }
+    let (zone, filed) = (&policy.book().place.zone, stored.committed_at);
+    let bare: Vec<_> = steps.iter().map(|one| (one.at, one.step)).collect();
+    let mut stands = standing(&rule(policy, kind)?, filed, &bare, zone, now);
+    // What is not shown is not late either.
+    let shown = own.is_some() && !matches!(eyes, Eyes::Resident(Some(_)));
+    stands.overdue &= shown;
     Ok(Some(ListedRequest {
         id: entry.event,
         kind,
         agency,
         resident,
+        proxy: filed_by(entry),
         disclosure: entry.words(Facet::Previous).next().and_then(|id| id.parse().ok()),
         filed,
         text: text(entry),
-        standing: together(&parts, alone),
+        standing: stands,
         steps,
     }))
 }
@@ -513,6 +508,13 @@ fn step_in(stored: &StoredEntry) -> Option<(DecisionId, Taken)> {
     let agency = entry.words(Facet::Holder).next()?.parse().ok()?;
     let taken = Taken { at: stored.committed_at, step, agency, text: text(entry) };
     Some((entry.words(Facet::Review).next()?.parse().ok()?, taken))
+}
+
+/// The proxy who filed a request. What cannot be read names nobody who could be logged in.
+fn filed_by(entry: &Entry) -> Option<DecisionId> {
+    let asker = entry.slots.get(&SlotId::Asker);
+    let asker: Option<Asker> = asker.and_then(|slot| serde_json::from_slice(slot).ok());
+    asker?.words.get(PROXY)?.parse().ok()
 }
 
 /// What somebody wrote; empty where it cannot be read any more.

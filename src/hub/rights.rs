@@ -13,7 +13,7 @@ use crate::policy::book::Told;
 use crate::store::Receipt;
 
 /// What a privacy officer says of a choice.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Finding {
     /// Whose.
     pub resident: ResidentId,

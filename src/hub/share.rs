@@ -70,6 +70,7 @@ impl Opening<'_> {
         };
         Treatment {
             needles,
+            silent: Needles::default(),
             hides_places: self.hides_places(),
             let_out: self
                 .permit

@@ -23,7 +23,8 @@ use crate::limits;
 use crate::policy::PolicySnapshot;
 use crate::policy::book::{ExemptionUse, Field, RuleBook, Sight, Told};
 use crate::rights;
-use crate::rights::access::{self, Reviewed, SubjectCopy};
+use crate::rights::access::{self, ReviewKey, Reviewed, SubjectCopy};
+use crate::rights::requests::Step;
 use crate::store::{ChoiceEvent, Receipt, Resident, Search, StoredChoice};
 
 /// The word of an entry in which a reviewer settles what of their agency's records a copy gives.
@@ -150,9 +151,10 @@ impl Hub {
         let entry = call.entry(id, Kind::Rights, facets, Some(asked.resident), none, &note);
         let receipt = self.append_one(entry).await?;
         let held = self.all_held(&policy, caller.agency(), asked.resident).await?;
-        let before = self.review_of(asked.resident, request, caller.agency()).await?;
+        let before = self.review_of(asked.resident, request, caller.agency(), None).await?;
         let before = before.unwrap_or_default();
-        let seen_now = access::of_review(policy.book(), &before, &held, &BTreeSet::new());
+        let key = self.review_key(request);
+        let seen_now = access::of_review(policy.book(), &before, &held, &BTreeSet::new(), &key);
         let mut len = 0_usize;
         let mut items = Vec::with_capacity(held.values.len());
         for (field, value) in held.values {
@@ -197,7 +199,8 @@ impl Hub {
         }
         let held = self.all_held(&policy, caller.agency(), asked.resident).await?;
         said_of(&policy, &held, &wish.said)?;
-        let reviewed = access::settled(policy.book(), &held, &wish.said);
+        let key = self.review_key(wish.request);
+        let reviewed = access::settled(policy.book(), &held, &wish.said, &key);
         let facets = BTreeMap::from([
             (Facet::What, REVIEWED.to_owned()),
             (Facet::Holder, caller.agency().to_string()),
@@ -238,9 +241,13 @@ impl Hub {
         let beside = self.known_beside(&call, &policy, asked.resident).await?;
         let flags = beside.judge().flags(&beside.known);
         let holder = caller.agency().clone();
-        let part = self.part_of(&policy, &flags, asked.resident, request, holder).await?;
+        let mine = self.store.local_ids(asked.resident).await?;
+        let known = mine.iter().any(|local| local.agency == holder) && !beside.is_closed();
+        let place = (asked.resident, request, None);
+        let part = self.part_of(&policy, &flags, place, holder).await?;
         let part = part.ok_or_else(|| wrong("request", "has not been reviewed by your agency"))?;
-        let who = beside.known.resident;
+        // Who the index knows is told to an agency that knows them.
+        let who = beside.known.resident.filter(|_| known);
         self.copied(&call, &policy, asked.resident, who, vec![part], Vec::new()).await
     }
 
@@ -256,28 +263,35 @@ impl Hub {
         let Some(asked) = asked.filter(|one| one.kind == RequestKind::Access) else {
             return Err(self.nobody(call, resident).await);
         };
+        let before = self.closed_since(call, policy, resident).await?;
         let beside = self.known_beside(call, policy, resident).await?;
         let flags = beside.judge().flags(&beside.known);
-        let mut holders = self.open_holders(call, policy, resident).await?;
-        holders.retain(|one| asked.agency.as_ref().is_none_or(|agency| agency == one));
-        holders.retain(|one| asked.is_answered_by(one));
-        let mut more: Vec<CopyPart> = Vec::new();
+        // Whoever holds the login of somebody who is hidden sees what they saw before, and nothing since.
+        let then = |at: Timestamp| before.is_none_or(|since| at < since);
+        let slot = Some((SlotId::Subject, subject(Some(resident))));
+        let said = self.steps(Search { slot, ..Search::default() }).await?;
+        let answered = said.get(&request).into_iter().flatten();
+        let answered = answered.filter(|one| one.step == Step::Answered && then(one.at));
+        let holders: BTreeSet<AgencyId> = answered
+            .map(|one| one.agency.clone())
+            .filter(|one| !rights::is_hidden(policy.book(), one))
+            .filter(|one| asked.agency.as_ref().is_none_or(|agency| agency == one))
+            .collect();
         let choices = as_they_stand(self.store.choices(resident).await?);
-        let shown = choices.into_iter().filter(|choice| shows(policy.book(), choice));
-        more.extend(shown.map(|choice| CopyPart::Choice(resident, Box::new(choice))));
+        let shown = choices
+            .into_iter()
+            .filter(|choice| then(choice.recorded_at) && shows(policy.book(), choice));
+        let mut more: Vec<CopyPart> =
+            shown.map(|choice| CopyPart::Choice(resident, Box::new(choice))).collect();
         let released = self.seen_by(call, policy, resident).await?;
-        let closed = beside.is_closed();
-        if closed {
-            // Whoever holds the login of somebody hidden learns what they would of nobody.
-            more.clear();
-        }
         more.extend(released.into_iter().map(|one| CopyPart::Released(Box::new(one))));
         let mut parts = Vec::new();
         for holder in holders {
-            parts.extend(self.part_of(policy, &flags, resident, request, holder).await?);
+            let place = (resident, request, before);
+            parts.extend(self.part_of(policy, &flags, place, holder).await?);
         }
-        let who = beside.known.resident.filter(|_| !closed);
-        self.copied(call, policy, resident, who, parts, more).await
+        // Who they are they know; who is hidden may have another name by now.
+        self.copied(call, policy, resident, None, parts, more).await
     }
 
     /// Enters the copy in the log, and then gives it.
@@ -327,38 +341,52 @@ impl Hub {
         Ok(out)
     }
 
-    /// What one agency's review gives now; `None`: it has not been reviewed.
+    /// What one agency's review gives now, the last one before a time; `None`: it has not been reviewed.
     async fn part_of(
         &self,
         policy: &PolicySnapshot,
         flags: &BTreeSet<FlagId>,
-        resident: ResidentId,
-        request: DecisionId,
+        (resident, request, before): (ResidentId, DecisionId, Option<Timestamp>),
         holder: AgencyId,
     ) -> Result<Option<OwnPart>, HubError> {
-        let Some(reviewed) = self.review_of(resident, request, &holder).await? else {
+        let Some(reviewed) = self.review_of(resident, request, &holder, before).await? else {
             return Ok(None);
         };
         let book = policy.book();
         let held = self.all_held(policy, &holder, resident).await?;
-        let copy = access::of_review(book, &reviewed, &held, flags);
+        let copy = access::of_review(book, &reviewed, &held, flags, &self.review_key(request));
         // What is not given must not be read out of what is: other people whoever holds them, and what this
         // agency leaves out.
         let hides_places = access::hides_places(book, flags);
         let hidden: BTreeSet<FieldId> = book
             .fields
             .iter()
-            .filter(|(field, about)| {
-                (about.third_party || (hides_places && about.location)) && !copy.gives(field)
-            })
+            .filter(|(_, about)| about.third_party || (hides_places && about.location))
             .map(|(field, _)| field.clone())
             .collect();
+        let given: BTreeSet<&str> = held
+            .values
+            .iter()
+            .filter(|(field, _)| copy.gives(field))
+            .map(|(_, value)| value.expose())
+            .collect();
         let mut withheld = self.source.all_values(resident, &hidden).await?;
-        let left = held.values.iter().filter(|(field, _)| copy.left().contains_key(*field));
-        withheld.extend(left.map(|(_, value)| value.clone()));
+        withheld.retain(|value| !given.contains(value.expose()));
+        let reason_told = |field: &FieldId| {
+            let why = copy.left().get(field)?;
+            Some(book.exemptions.get(why).is_some_and(|reason| reason.told))
+        };
+        let of = |wanted: bool| -> Vec<FieldValue> {
+            let all = held.values.iter();
+            let all = all.filter(|(field, _)| reason_told(field) == Some(wanted));
+            all.map(|(_, value)| value.clone()).collect()
+        };
+        withheld.extend(of(true));
+        let silent = of(false);
         let given_anyway = |about: &Field| about.third_party || about.location;
         let treatment = Treatment {
             needles: Needles::of(&withheld),
+            silent: Needles::of(&silent),
             hides_places,
             let_out: book
                 .fields
@@ -387,12 +415,18 @@ impl Hub {
         }
     }
 
-    /// The latest review of an agency.
+    /// What values of one request are known again by.
+    fn review_key(&self, request: DecisionId) -> ReviewKey {
+        ReviewKey::new(&self.store.blind("access-review", &[request.uuid().as_bytes()]))
+    }
+
+    /// The latest review of an agency, or the latest before a time.
     async fn review_of(
         &self,
         resident: ResidentId,
         request: DecisionId,
         holder: &AgencyId,
+        before: Option<Timestamp>,
     ) -> Result<Option<Reviewed>, HubError> {
         let search = Search {
             kinds: vec![Kind::Rights],
@@ -402,6 +436,7 @@ impl Hub {
                 (Facet::Holder, holder.to_string()),
                 (Facet::Review, request.to_string()),
             ],
+            until: before,
             ..Search::default()
         };
         let (found, _) = self.all_of(search).await?;
@@ -439,6 +474,11 @@ impl OwnPart {
                 let holder = holder.clone();
                 out.push(CopyPart::Value { holder, category, field, value, labels });
             }
+        }
+        // An agency of which nothing is given leaves no line: that it knows the resident may be what must not
+        // be seen.
+        if out.is_empty() {
+            return out;
         }
         for (why, categories) in self.copy.told(book) {
             let Some(reason) = book.exemptions.get(&why) else { continue };

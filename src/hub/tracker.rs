@@ -124,6 +124,13 @@ impl Hub {
         };
         self.require_agency(call, policy).await?;
         self.require_account(call, policy).await?;
+        let beside = self.known_beside(call, policy, resident).await?;
+        // A right ends with a life; whoever goes on using the login is somebody else.
+        if beside.judge().recorded_death(&beside.known).is_some() {
+            let none = serde_json::Value::Null;
+            let why = HubError::Powerless;
+            return Err(self.turned_away_with(call, why, Some(resident), &none).await);
+        }
         if let Some(proxy) = call.caller.proxy() {
             self.require_power(call, policy, (resident, proxy), what).await?;
         }
@@ -385,23 +392,34 @@ impl Hub {
         resident: ResidentId,
     ) -> Result<Vec<Tracked>, HubError> {
         let slot = Some((SlotId::Subject, subject(Some(resident))));
-        let search = Search { slot: slot.clone(), ..Search::default() };
+        let search = Search { slot, ..Search::default() };
         let (mut all, _) = self.tracked(policy, search, call.at).await?;
+        if let Some(since) = self.closed_since(call, policy, resident).await? {
+            for one in all.iter_mut().filter(|one| one.release.at >= since) {
+                one.seen = Seen::Sealed(one.release.at);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Since when somebody's whole record is closed: since the first flag, for ever where nobody is known; `None`:
+    /// it is open. Read alike for everybody.
+    pub(super) async fn closed_since(
+        &self,
+        call: &Call<'_>,
+        policy: &PolicySnapshot,
+        resident: ResidentId,
+    ) -> Result<Option<Timestamp>, HubError> {
         let flagged = Search {
-            slot,
+            slot: Some((SlotId::Subject, subject(Some(resident)))),
             kinds: vec![Kind::Fact],
             facets: vec![(Facet::What, "flag".to_owned())],
             limit: 1,
             ..Search::default()
         };
         let first = self.first(flagged).await?;
-        if self.known_beside(call, policy, resident).await?.is_closed() {
-            let since = first.map_or(Timestamp::MIN, |stored| stored.committed_at);
-            for one in all.iter_mut().filter(|one| one.release.at >= since) {
-                one.seen = Seen::Sealed(one.release.at);
-            }
-        }
-        Ok(all)
+        let closed = self.known_beside(call, policy, resident).await?.is_closed();
+        Ok(closed.then(|| first.map_or(Timestamp::MIN, |stored| stored.committed_at)))
     }
 
     /// The first entry that a search finds.

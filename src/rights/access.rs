@@ -3,18 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_lc_rs::digest;
+use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{CategoryId, Code, ExemptionId, FieldId, FieldValue, FlagId, Record};
-use crate::policy::book::{ExemptionUse, RuleBook};
+use crate::policy::book::{ExemptionUse, RuleBook, Sight};
 
 /// Of one value, what a reviewer said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// Why it is left out; `None`: it is given.
     pub left: Option<ExemptionId>,
-    /// SHA-256 of the value that was looked at: another one has not been looked at.
+    /// HMAC-SHA-256 of the value that was looked at, under a key of the request: another value has not been looked at.
     pub value: String,
 }
 
@@ -43,10 +43,11 @@ pub fn settled(
     book: &RuleBook,
     held: &Record,
     said: &BTreeMap<FieldId, Option<ExemptionId>>,
+    key: &ReviewKey,
 ) -> Reviewed {
     let item = |field: &FieldId, value: &FieldValue| Item {
         left: said.get(field).cloned().unwrap_or_else(|| by_default(book, field).cloned()),
-        value: fingerprint(value),
+        value: key.fingerprint(value),
     };
     let fields = held.values.iter().map(|(field, value)| (field.clone(), item(field, value)));
     Reviewed { fields: fields.collect() }
@@ -79,13 +80,16 @@ impl SubjectCopy {
         &self.unseen
     }
 
-    /// Categories of which something was left out for a reason that the resident is told, by reason.
+    /// Categories of which something was left out for a reason that the resident is told, by reason; none of
+    /// which a release would be sealed.
     #[must_use]
     pub fn told(&self, book: &RuleBook) -> BTreeMap<ExemptionId, BTreeSet<CategoryId>> {
         let mut out: BTreeMap<ExemptionId, BTreeSet<CategoryId>> = BTreeMap::new();
         for (field, why) in &self.left {
             let told = book.exemptions.get(why).is_some_and(|reason| reason.told);
-            if let (true, Some(about)) = (told, book.fields.get(field)) {
+            let Some(about) = book.fields.get(field) else { continue };
+            let line = book.visibility.categories.get(&about.category);
+            if told && line.is_some_and(|line| line.sight != Sight::Sealed) {
                 out.entry(why.clone()).or_default().insert(about.category.clone());
             }
         }
@@ -101,11 +105,12 @@ pub fn of_review(
     reviewed: &Reviewed,
     held: &Record,
     flags: &BTreeSet<FlagId>,
+    key: &ReviewKey,
 ) -> SubjectCopy {
     let mut out = SubjectCopy::default();
     let hides = hides_places(book, flags);
     for (field, value) in &held.values {
-        let seen = reviewed.fields.get(field).filter(|item| item.value == fingerprint(value));
+        let seen = reviewed.fields.get(field).filter(|item| item.value == key.fingerprint(value));
         let (Some(item), Some(about)) = (seen, book.fields.get(field)) else {
             out.unseen.insert(field.clone());
             continue;
@@ -132,9 +137,19 @@ pub fn hides_places(book: &RuleBook, flags: &BTreeSet<FlagId>) -> bool {
     })
 }
 
-fn fingerprint(value: &FieldValue) -> String {
-    let hash = digest::digest(&digest::SHA256, value.expose().as_bytes());
-    hex::encode(hash)
+/// What the values of one request are known again by. Whoever reads a review without it learns nothing of them.
+pub struct ReviewKey(hmac::Key);
+
+impl ReviewKey {
+    /// From bytes that only the hub can make.
+    #[must_use]
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    fn fingerprint(&self, value: &FieldValue) -> String {
+        hex::encode(hmac::sign(&self.0, value.expose().as_bytes()))
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +168,10 @@ mod tests {
         Record { values }
     }
 
+    fn key() -> ReviewKey {
+        ReviewKey::new(&[7; 32])
+    }
+
     fn field(text: &str) -> FieldId {
         text.parse().unwrap()
     }
@@ -166,8 +185,8 @@ mod tests {
     fn what_is_about_others_or_dangerous_is_left_out_unless_somebody_gives_it() {
         let book = book();
         let held = held(&[(NAME, "A"), (KIN, "B"), (PLAN, "C")]);
-        let plain = settled(&book, &held, &BTreeMap::new());
-        let copy = of_review(&book, &plain, &held, &BTreeSet::new());
+        let plain = settled(&book, &held, &BTreeMap::new(), &key());
+        let copy = of_review(&book, &plain, &held, &BTreeSet::new(), &key());
         assert!(copy.gives(&field(NAME)) && !copy.gives(&field(KIN)) && !copy.gives(&field(PLAN)));
         // Of the plan nothing is told, of the next of kin that they are another person.
         let told = copy.told(&book);
@@ -176,8 +195,8 @@ mod tests {
             (field(KIN), None),
             (field(NAME), Some("SAR_PRIVILEGE".parse().unwrap())),
         ]);
-        let otherwise = settled(&book, &held, &said);
-        let copy = of_review(&book, &otherwise, &held, &BTreeSet::new());
+        let otherwise = settled(&book, &held, &said, &key());
+        let copy = of_review(&book, &otherwise, &held, &BTreeSet::new(), &key());
         assert!(copy.gives(&field(KIN)) && !copy.gives(&field(NAME)));
         assert_eq!(copy.left().get(&field(PLAN)).unwrap().as_str(), "SAR_CHILD_ABUSE_DATA");
     }
@@ -187,8 +206,8 @@ mod tests {
         let book = book();
         let then = held(&[(NAME, "A")]);
         let now = held(&[(NAME, "B"), (ADDRESS, "C")]);
-        let reviewed = settled(&book, &then, &BTreeMap::new());
-        let copy = of_review(&book, &reviewed, &now, &BTreeSet::new());
+        let reviewed = settled(&book, &then, &BTreeMap::new(), &key());
+        let copy = of_review(&book, &reviewed, &now, &BTreeSet::new(), &key());
         assert_eq!(copy.unseen().len(), 2);
         assert!(!copy.gives(&field(NAME)) && !copy.gives(&field(ADDRESS)));
     }
@@ -197,10 +216,10 @@ mod tests {
     fn where_somebody_hidden_is_stays_hidden_whatever_a_reviewer_says() {
         let book = book();
         let held = held(&[(NAME, "A"), (ADDRESS, "C")]);
-        let reviewed = settled(&book, &held, &BTreeMap::from([(field(ADDRESS), None)]));
+        let reviewed = settled(&book, &held, &BTreeMap::from([(field(ADDRESS), None)]), &key());
         for (flag, given) in [("s-flag", false), ("in-refuge", false), ("watch", true)] {
             let flags = BTreeSet::from([flag.parse().unwrap()]);
-            let copy = of_review(&book, &reviewed, &held, &flags);
+            let copy = of_review(&book, &reviewed, &held, &flags, &key());
             assert_eq!(copy.gives(&field(ADDRESS)), given, "{flag}");
             assert!(copy.gives(&field(NAME)) && copy.told(&book).is_empty(), "{flag}");
         }

@@ -118,21 +118,6 @@ pub fn standing(
     Standing { acknowledged, paused, extended, answered, acknowledge_by, answer_by, overdue }
 }
 
-/// How a request to several agencies stands, whose parts stand like this. Without a part nothing is open.
-#[must_use]
-pub fn together(parts: &[Standing], alone: Standing) -> Standing {
-    let any = |what: fn(&Standing) -> bool| parts.iter().any(what);
-    Standing {
-        acknowledged: !any(|part| !part.acknowledged),
-        paused: any(|part| part.paused),
-        extended: any(|part| part.extended),
-        answered: !any(|part| !part.answered),
-        acknowledge_by: parts.iter().filter_map(|part| part.acknowledge_by).min(),
-        answer_by: parts.iter().map(|part| part.answer_by).max().unwrap_or(alone.answer_by),
-        overdue: any(|part| part.overdue),
-    }
-}
-
 /// Whether a step can be made now.
 ///
 /// # Errors
@@ -238,18 +223,6 @@ mod tests {
         assert!(now(&COMPLAINT, "2026-01-01", &[], "2026-02-01").overdue);
         let said = [("2026-01-05", Step::Acknowledged)];
         assert!(!now(&COMPLAINT, "2026-01-01", &said, "2026-02-01").overdue);
-    }
-
-    #[test]
-    fn a_request_to_several_is_answered_when_all_have() {
-        let done = now(&ACCESS, "2026-01-15", &[("2026-01-20", Step::Answered)], "2026-02-20");
-        let late = now(&ACCESS, "2026-01-15", &[], "2026-02-20");
-        let waits = now(&ACCESS, "2026-01-15", &[("2026-01-20", Step::Paused)], "2026-02-20");
-        let found = together(&[done, late, waits], late);
-        assert!(!found.answered && found.overdue && found.paused);
-        assert_eq!(found.answer_by, waits.answer_by);
-        assert!(together(&[done, done], late).answered);
-        assert!(together(&[], late).answered && !together(&[], late).overdue);
     }
 
     proptest! {

@@ -119,6 +119,17 @@ async fn a_resident_sees_who_received_what_and_why() {
 }
 
 #[tokio::test]
+async fn the_login_of_the_dead_opens_nothing() {
+    let place = place().await;
+    release(&place, AISHA, true).await;
+    let died = Some(jiff::civil::date(2026, 7, 1));
+    place.record(vec![weir::domain::Fact::Death { resident: AISHA.resident(), died }]).await;
+    let message = pb::ListDisclosuresRequest::default();
+    let reply = place.rights().list_disclosures(place.session(PORTAL, AISHA, message)).await;
+    expect_refused("dead", reply, Code::PermissionDenied, "SAR_NOT_AUTHORISED", &[]);
+}
+
+#[tokio::test]
 async fn nobody_else_reads_as_a_resident() {
     let place = place().await;
     for who in [NURSE, GP_AUDITOR, GP_OFFICER] {

@@ -151,11 +151,13 @@ fn text(parts: &[Part]) -> String {
 }
 
 fn values(parts: &[Part]) -> Vec<(&str, &str)> {
-    let values = parts.iter().filter_map(|part| match part {
-        Part::Value(value) => Some((value.field.as_str(), value.text.as_str())),
-        _ => None,
-    });
-    values.collect()
+    let mut values = Vec::new();
+    for part in parts {
+        if let Part::Value(value) = part {
+            values.push((value.field.as_str(), value.text.as_str()));
+        }
+    }
+    values
 }
 
 async fn released(place: &Place, one: Inhabitant, told: bool) {
@@ -184,7 +186,7 @@ async fn a_copy_is_what_reviewers_gave_and_nothing_about_anybody_else() {
     let early = copy(&place, AISHA, &asked).await;
     assert_eq!(values(&early), []);
     let Part::About(about) = &early[0] else { panic!("it begins otherwise") };
-    assert_eq!(about.name, AISHA.name);
+    assert_eq!(about.name, "", "they know who they are");
     let items = draft(&place, GP, &asked).await.unwrap().into_inner().items;
     let kin = items.iter().find(|item| item.field == "contact/network.next_of_kin").unwrap();
     assert_eq!((kin.exemption.as_str(), kin.reviewed), ("SAR_THIRD_PARTY", false));
@@ -203,6 +205,7 @@ async fn a_copy_is_what_reviewers_gave_and_nothing_about_anybody_else() {
     let given = values(&found);
     assert!(given.contains(&("health/summary.allergies", "penicillin")), "{given:?}");
     assert!(given.contains(&("care/assessment.needs", "help with meals")));
+    // Another's name is taken out wherever it stands.
     let masked = ("health/summary.conditions", "asthma; [withheld] came along");
     assert!(given.contains(&masked), "{given:?}");
     let all = text(&found);
@@ -210,18 +213,17 @@ async fn a_copy_is_what_reviewers_gave_and_nothing_about_anybody_else() {
         assert!(!all.contains(marker), "{marker}");
     }
     // That something about others is left out is said; that anything is kept of a danger is not.
-    let left: Vec<_> = found
-        .iter()
-        .filter_map(|part| match part {
-            Part::LeftOut(left) => Some((left.law.as_str(), left.categories.len())),
-            _ => None,
-        })
-        .collect();
+    let mut left = Vec::new();
+    for part in &found {
+        if let Part::LeftOut(part) = part {
+            left.push((part.law.as_str(), part.categories.len()));
+        }
+    }
     assert_eq!(left, [("DPA 2018 Sch 2 para 16", 1)]);
     let lines = found.iter().filter(|part| matches!(part, Part::Disclosure(_))).count();
     assert_eq!(lines, 1, "who received what, without what is sealed");
     let Some(Part::End(end)) = found.last() else { panic!("no end") };
-    assert_eq!(end.part_count as usize, found.len() - 1);
+    assert_eq!(usize::try_from(end.part_count).unwrap(), found.len() - 1);
     // It was in the log before it was told, with whose records and which fields, and no value.
     let entry = place.entries(before).pop().unwrap();
     assert_eq!((entry.entry.kind, entry.facet(Facet::What)), (Kind::Rights, "copy"));
@@ -246,7 +248,9 @@ async fn shown(place: &Place, one: Inhabitant, asked: &str) -> String {
             Part::About(about) => out.push_str(&about.notice.unwrap().en),
             Part::End(end) => out.push_str(&format!("{}\n", end.part_count)),
             Part::Disclosure(line) => out.push_str(&line.sentence.unwrap().en),
-            other => out.push_str(&text(&[other])),
+            other @ (Part::Value(_) | Part::LeftOut(_) | Part::Choice(_)) => {
+                out.push_str(&text(&[other]));
+            }
         }
     }
     let message = pb::ListRequestsRequest::default();
@@ -269,7 +273,19 @@ async fn whoever_holds_the_login_cannot_tell_what_else_is_kept() {
     }
     let both = (shown(&place, AISHA, &hers).await, shown(&place, BEN, &his).await);
     assert_eq!(both.0, both.1);
-    assert!(both.0.contains("answered") && both.0.contains("asthma"), "{}", both.0);
+    assert!(!both.0.contains("answered") && both.0.contains("asthma"), "{}", both.0);
+    // An agency that comes to know her leaves no trace, nor does what becomes of a request to a refuge.
+    let police = LocalId { agency: "northshire-police".parse().unwrap(), id: AISHA.local_id() };
+    place.app.store.link(AISHA.resident(), police, prepared(Kind::Hold)).await.unwrap();
+    let (hers_named, his_named) = (
+        file(&place, AISHA, "agencies/harbour-refuge").await,
+        file(&place, BEN, "agencies/harbour-refuge").await,
+    );
+    review(&place, REFUGE, &hers_named, &[]).await.unwrap();
+    answer(&place, REFUGE, &hers_named).await;
+    assert_eq!(shown(&place, AISHA, &hers_named).await, shown(&place, BEN, &his_named).await);
+    let both = (shown(&place, AISHA, &hers).await, shown(&place, BEN, &his).await);
+    assert_eq!(both.0, both.1);
     // The refuge answers, or is late: the same.
     review(&place, REFUGE, &hers, &[]).await.unwrap();
     answer(&place, REFUGE, &hers).await;
@@ -291,6 +307,61 @@ async fn somebody_hidden_and_nobody_are_one_copy() {
     let asked = file(&place, SEALED, "").await;
     all_answer(&place, &asked).await;
     assert_eq!(values(&copy(&place, SEALED, &asked).await), []);
+}
+
+#[tokio::test]
+async fn the_moment_of_a_flag_is_not_to_be_seen() {
+    let place = Place::open().await;
+    let asked = file(&place, AISHA, "").await;
+    all_answer(&place, &asked).await;
+    let before = shown(&place, AISHA, &asked).await;
+    assert!(before.contains("penicillin"));
+    place.clock.set(place.clock.now() + jiff::SignedDuration::from_secs(1));
+    let custodian =
+        Person { agency: "oakdale-gp", person: "custodian-1", roles: &["hub-custodian"] };
+    let flag =
+        pb::FlagFact { resident: AISHA.path(), flag: "sealed".to_owned(), ..Default::default() };
+    let fact = pb::Fact { etag: String::new(), fact: Some(pb::fact::Fact::Flag(flag)) };
+    let message = pb::RecordFactsRequest { facts: vec![fact], request_id: String::new() };
+    place.facts().record_facts(place.from(custodian, message)).await.unwrap();
+    assert_eq!(shown(&place, AISHA, &asked).await, before);
+    // What is reviewed from now on is not given.
+    place.clock.set(place.clock.now() + jiff::SignedDuration::from_secs(1));
+    review(&place, GP, &asked, &[("health/summary.allergies", "SAR_PRIVILEGE")]).await.unwrap();
+    assert_eq!(shown(&place, AISHA, &asked).await, before);
+    // An agency that knows them no more is told nothing of who they are.
+    let own = own_copy(&place, GP, &asked).await;
+    let Part::About(about) = &own[0] else { panic!("it begins otherwise") };
+    assert_eq!(about.name, "");
+}
+
+#[tokio::test]
+async fn a_request_id_of_a_portal_is_one_resident_s() {
+    let place = Place::open().await;
+    let filing = pb::FileRequestRequest {
+        controller: "agencies/oakdale-gp".to_owned(),
+        kind: "access".to_owned(),
+        text: "Everything that you keep about me".to_owned(),
+        request_id: "018f0000-0000-7000-8000-0000000000dd".to_owned(),
+    };
+    let mut names = Vec::new();
+    for one in [AISHA, BEN, AISHA] {
+        let filed = place.rights().file_request(place.session(PORTAL, one, filing.clone())).await;
+        names.push(filed.unwrap().into_inner().request);
+    }
+    assert_ne!(names[0], names[1]);
+    assert_eq!(names[0], names[2]);
+    // Nobody files without end.
+    let again = |n: u128| pb::FileRequestRequest {
+        request_id: uuid::Uuid::from_u128(n).to_string(),
+        ..filing.clone()
+    };
+    for n in 0..48 {
+        place.rights().file_request(place.session(PORTAL, BEN, again(n))).await.unwrap();
+    }
+    place.rights().file_request(place.session(PORTAL, BEN, again(48))).await.unwrap();
+    let reply = place.rights().file_request(place.session(PORTAL, BEN, again(49))).await;
+    assert_eq!(refused(reply).0, Code::ResourceExhausted);
 }
 
 #[tokio::test]

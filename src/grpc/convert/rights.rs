@@ -237,8 +237,18 @@ pub fn requests_response(page: RequestPage) -> pb::ListRequestsResponse {
 }
 
 fn request_message(request: ListedRequest) -> pb::ResidentRequest {
-    let ListedRequest { id, kind, agency, resident, disclosure, filed, text, standing, steps } =
-        request;
+    let ListedRequest {
+        id,
+        kind,
+        agency,
+        resident,
+        proxy,
+        disclosure,
+        filed,
+        text,
+        standing,
+        steps,
+    } = request;
     pb::ResidentRequest {
         name: format!("requests/{id}"),
         kind: kind.to_string(),
@@ -260,6 +270,10 @@ fn request_message(request: ListedRequest) -> pb::ResidentRequest {
                 controller: agency_name(&agency),
             })
             .collect(),
+        filed_by: match proxy {
+            Some(proxy) => super::proxy::proxy_name(resident, proxy),
+            None => "self".to_owned(),
+        },
     }
 }
 

@@ -10,7 +10,7 @@ use crate::audit::entry::Kind;
 use crate::consent::clocks::{ClockKind, open_clocks};
 use crate::domain::{AgencyId, Duty, PurposeId, ResidentId};
 use crate::hub::entry::about;
-use crate::hub::{Hub, HubError, InForce};
+use crate::hub::{Beside, Hub, HubError, InForce};
 use crate::policy::book::DutyDue;
 use crate::store::{Search, Slots};
 
@@ -45,7 +45,7 @@ impl Hub {
             let stored = self.store.choices(resident).await?;
             let events: Vec<_> =
                 stored.into_iter().map(|one| (one.id, one.recorded_by, one.event)).collect();
-            let born = self.born(owner, resident).await?;
+            let Some(born) = self.born(policy, owner, resident, now).await? else { continue };
             for clock in open_clocks(&events, born, policy.book(), now) {
                 if clock.agency != *owner {
                     continue;
@@ -72,15 +72,20 @@ impl Hub {
         Ok(residents.filter(|resident| !resident.uuid().is_nil()).collect())
     }
 
+    /// When somebody was born, as far as that is known; `None`: their record is closed, and nothing is told of them.
     async fn born(
         &self,
+        policy: &InForce,
         owner: &AgencyId,
         resident: ResidentId,
-    ) -> Result<Option<jiff::civil::Date>, HubError> {
+        now: Timestamp,
+    ) -> Result<Option<Option<jiff::civil::Date>>, HubError> {
         let purpose: PurposeId = "none".parse().map_err(|_| HubError::Broken)?;
         let nobody = "none".parse().map_err(|_| HubError::Broken)?;
         let known = self.store.known(owner.clone(), nobody, resident, purpose).await?;
-        Ok(known.resident.and_then(|one| one.born))
+        let standing = self.store.standing().await?;
+        let beside = Beside { book: policy.book(), standing, at: now, known };
+        Ok((!beside.is_closed()).then(|| beside.born()))
     }
 
     /// A notice is to be known in the time that the policy gives to confirm a receipt.

@@ -43,7 +43,7 @@ pub struct Visibility {
     pub purposes: BTreeMap<PurposeId, SightRule>,
     /// By the override that was used; every override has one.
     pub overrides: BTreeMap<OverrideId, SightRule>,
-    /// By a category of which something was released.
+    /// By a category of which something was released; every category has one.
     pub categories: BTreeMap<CategoryId, SightRule>,
     /// Where giver or recipient is an agency whose name tells something by itself.
     pub hidden_agency: Option<SightRule>,

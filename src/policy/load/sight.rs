@@ -42,6 +42,7 @@ pub(super) fn visibility(r: &mut Reader<'_>, w: &Words) -> Visibility {
     };
     all(r, file, "purpose:", &w.purposes, &out.purposes);
     all(r, file, "override:", &w.overrides, &out.overrides);
+    all(r, file, "category:", &w.categories, &out.categories);
     none_left(r, file, &rows);
     out
 }
