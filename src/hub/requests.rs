@@ -120,10 +120,9 @@ pub struct RequestPage {
 pub(super) enum Eyes {
     /// An agency: its own part.
     Agency(AgencyId),
-    /// The resident. While their record is closed: what was so before this time. Of a request to all, and of one to
-    /// an agency whose name tells something, they see that it was filed and its day, whatever became of it: who
-    /// holds their login must not learn who knows them.
-    Resident(Option<Timestamp>),
+    /// The resident. Of a request to all, and of one to an agency whose name tells something, they see that it was
+    /// filed and its day, whatever became of it: who holds their login must not learn who knows them.
+    Resident,
 }
 
 impl Hub {
@@ -345,10 +344,9 @@ impl Hub {
     ) -> Result<Vec<ListedRequest>, HubError> {
         let slot = Some((SlotId::Subject, super::entry::subject(Some(resident))));
         let search = Search { slot, ..Search::default() };
-        let before = self.closed_since(call, policy, resident).await?;
         let said = self.steps(search.clone()).await?;
         let filings = self.filings(search, FILED).await?;
-        let eyes = Eyes::Resident(before);
+        let eyes = Eyes::Resident;
         let all = filings.iter().map(|filed| listed(policy, filed, &said, &eyes, call.at));
         let mut all: Vec<ListedRequest> =
             all.filter_map(Result::transpose).collect::<Result<_, _>>()?;
@@ -433,18 +431,14 @@ fn listed(
     let mut steps = said.get(&entry.event).cloned().unwrap_or_default();
     let own = match eyes {
         Eyes::Agency(own) => Some(own),
-        Eyes::Resident(_) => agency.as_ref().filter(|one| !rights::is_hidden(policy.book(), one)),
+        Eyes::Resident => agency.as_ref().filter(|one| !rights::is_hidden(policy.book(), one)),
     };
     steps.retain(|one| Some(&one.agency) == own);
-    if let Eyes::Resident(Some(before)) = eyes {
-        steps.retain(|one| one.at < *before);
-    }
     let (zone, filed) = (&policy.book().place.zone, stored.committed_at);
     let bare: Vec<_> = steps.iter().map(|one| (one.at, one.step)).collect();
     let mut stands = standing(&rule(policy, kind)?, filed, &bare, zone, now);
     // What is not shown is not late either.
-    let shown = own.is_some() && !matches!(eyes, Eyes::Resident(Some(_)));
-    stands.overdue &= shown;
+    stands.overdue &= own.is_some();
     Ok(Some(ListedRequest {
         id: entry.event,
         kind,

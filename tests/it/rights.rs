@@ -225,8 +225,7 @@ async fn closed_records_and_strangers_see_an_empty_list() {
     later(&place, 1);
     let custodian =
         Person { agency: "oakdale-gp", person: "custodian-1", roles: &["hub-custodian"] };
-    let flag =
-        pb::FlagFact { resident: AISHA.path(), flag: "sealed".to_owned(), ..Default::default() };
+    let flag = pb::FlagFact { resident: AISHA.path(), flag: "sealed".to_owned(), set: true };
     let fact = pb::Fact { etag: String::new(), fact: Some(pb::fact::Fact::Flag(flag)) };
     let message = pb::RecordFactsRequest { facts: vec![fact], request_id: String::new() };
     place.facts().record_facts(place.from(custodian, message)).await.unwrap();
