@@ -23,7 +23,7 @@ pub struct Wanted {
     #[arg(long = "agency")]
     pub agencies: Vec<AgencyId>,
     /// Only of this kind, such as review or answer; may be repeated.
-    #[arg(long = "kind")]
+    #[arg(long = "kind", value_parser = kind_of)]
     pub kinds: Vec<DueKind>,
     /// Only what this function or role sees to, such as privacy-officer.
     #[arg(long)]
@@ -34,6 +34,11 @@ pub struct Wanted {
     /// The policy folder to judge by, where none was taken up by a hub on this data folder yet.
     #[arg(long)]
     pub policies: Option<PathBuf>,
+}
+
+fn kind_of(text: &str) -> Result<DueKind, String> {
+    let all: Vec<&str> = DueKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    text.parse().map_err(|_| format!("must be one of {}", all.join(", ")))
 }
 
 /// `weir due --data DIR [--agency A] [--kind K] [--whose W] [--within DAYS] [--json]`. Exit code 1 where something
@@ -87,6 +92,7 @@ fn line(one: &Due, json: bool) -> String {
         })
         .to_string();
     }
+    let (owner, kind) = (owner.as_str(), kind.as_str());
     let due = due.unwrap_or_else(|| "no time of its own".to_owned());
     let whose = if whose.is_empty() { "staff" } else { whose };
     format!("{state:8} {due:28} {owner:32} {whose:24} {kind:20} {what:24} {name}")
