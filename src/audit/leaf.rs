@@ -14,6 +14,8 @@ use crate::domain::{AgencyId, DecisionId};
 const MAGIC: &[u8; 4] = b"WEIR";
 /// Version of the format.
 const VERSION: u8 = 2;
+/// Where the time of the commit stands, behind the two.
+const TIME: std::ops::Range<usize> = 5..13;
 /// Domain of what commits to a slot's content.
 const CONTENT_DOMAIN: &[u8] = b"weir/audit/slot/1";
 /// Domain of what the leaf holds: the content's commitment and what is sealed.
@@ -35,9 +37,14 @@ impl SealedSlot {
     /// no key finds every change, and who has it cannot open the slot to anything else.
     #[must_use]
     pub fn commitment(&self) -> [u8; 32] {
-        let sealed = bytes32(&digest::digest(&digest::SHA256, &self.bytes));
-        slot_commitment(self.id, &self.content, &sealed)
+        sealed_commitment(self.id, &self.content, &self.bytes)
     }
+}
+
+/// As [`SealedSlot::commitment`], of a slot whose bytes lie elsewhere.
+#[must_use]
+pub fn sealed_commitment(id: SlotId, content: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
+    slot_commitment(id, content, &bytes32(&digest::digest(&digest::SHA256, bytes)))
 }
 
 /// What the leaf holds of a slot, from its content's commitment and the hash of what is sealed.
@@ -108,36 +115,74 @@ pub fn encode(
     committed_at: Timestamp,
     commitments: &BTreeMap<SlotId, [u8; 32]>,
 ) -> Result<Vec<u8>, LeafError> {
-    // A new field cannot be forgotten.
-    let Entry { event, kind, rpc, call, part, parts, agency, principal, policy, facets, slots: _ } =
-        entry;
-    let mut out = Vec::with_capacity(512);
-    out.extend(MAGIC);
-    out.push(VERSION);
-    out.extend(committed_at.as_microsecond().to_be_bytes());
-    out.extend(event.uuid().as_bytes());
-    out.push(*kind as u8);
-    put(&mut out, rpc.as_bytes())?;
-    out.extend(call.uuid().as_bytes());
-    out.extend(part.to_be_bytes());
-    out.extend(parts.to_be_bytes());
-    put(&mut out, agency.as_ref().map_or("", AgencyId::as_str).as_bytes())?;
-    out.extend(principal);
-    out.extend(policy);
-    if facets.len() > Entry::FACETS_MAX {
-        return Err(LeafError::TooLarge);
+    Ok(Undated::encode(entry, commitments)?.at(committed_at))
+}
+
+/// A leaf that lacks nothing but the time of its commit, which is known last.
+pub struct Undated(Vec<u8>);
+
+impl Undated {
+    /// Encodes an entry with the commitments of its slots.
+    ///
+    /// # Errors
+    /// When the entry is larger than the log allows.
+    pub fn encode(
+        entry: &Entry,
+        commitments: &BTreeMap<SlotId, [u8; 32]>,
+    ) -> Result<Self, LeafError> {
+        // A new field cannot be forgotten.
+        let Entry {
+            event,
+            kind,
+            rpc,
+            call,
+            part,
+            parts,
+            agency,
+            principal,
+            policy,
+            facets,
+            slots: _,
+        } = entry;
+        let mut out = Vec::with_capacity(512);
+        out.extend(MAGIC);
+        out.push(VERSION);
+        out.extend([0; TIME.end - TIME.start]);
+        out.extend(event.uuid().as_bytes());
+        out.push(*kind as u8);
+        put(&mut out, rpc.as_bytes())?;
+        out.extend(call.uuid().as_bytes());
+        out.extend(part.to_be_bytes());
+        out.extend(parts.to_be_bytes());
+        put(&mut out, agency.as_ref().map_or("", AgencyId::as_str).as_bytes())?;
+        out.extend(principal);
+        out.extend(policy);
+        if facets.len() > Entry::FACETS_MAX {
+            return Err(LeafError::TooLarge);
+        }
+        out.push(u8::try_from(facets.len()).map_err(|_| LeafError::TooLarge)?);
+        for (facet, value) in facets {
+            out.push(*facet as u8);
+            put(&mut out, value.as_bytes())?;
+        }
+        out.push(u8::try_from(commitments.len()).map_err(|_| LeafError::TooLarge)?);
+        for (slot, commitment) in commitments {
+            out.push(*slot as u8);
+            out.extend(commitment);
+        }
+        if out.len() > Entry::LEAF_LEN_MAX { Err(LeafError::TooLarge) } else { Ok(Self(out)) }
     }
-    out.push(u8::try_from(facets.len()).map_err(|_| LeafError::TooLarge)?);
-    for (facet, value) in facets {
-        out.push(*facet as u8);
-        put(&mut out, value.as_bytes())?;
+
+    /// The leaf of an entry that is committed at this time.
+    #[must_use]
+    pub fn at(self, committed_at: Timestamp) -> Vec<u8> {
+        let Self(mut leaf) = self;
+        let time = committed_at.as_microsecond().to_be_bytes();
+        for (place, byte) in leaf.iter_mut().skip(TIME.start).zip(time) {
+            *place = byte;
+        }
+        leaf
     }
-    out.push(u8::try_from(commitments.len()).map_err(|_| LeafError::TooLarge)?);
-    for (slot, commitment) in commitments {
-        out.push(*slot as u8);
-        out.extend(commitment);
-    }
-    if out.len() > Entry::LEAF_LEN_MAX { Err(LeafError::TooLarge) } else { Ok(out) }
 }
 
 fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), LeafError> {
@@ -174,60 +219,124 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What a leaf says, where it lies: for who reads many and keeps few.
+pub struct View<'a> {
+    /// When its batch was committed.
+    pub committed_at: Timestamp,
+    /// As [`Entry::event`].
+    pub event: DecisionId,
+    /// As [`Entry::kind`].
+    pub kind: Kind,
+    /// As [`Entry::rpc`].
+    pub rpc: &'a str,
+    call: DecisionId,
+    part: u32,
+    parts: u32,
+    agency: Option<AgencyId>,
+    principal: [u8; 16],
+    /// As [`Entry::policy`].
+    pub policy: [u8; 32],
+    facets: Vec<(Facet, &'a str)>,
+    /// Commitments by slot, in order.
+    pub commitments: Vec<(SlotId, [u8; 32])>,
+}
+
+impl<'a> View<'a> {
+    /// Reads a leaf, all of it.
+    ///
+    /// # Errors
+    /// When the bytes are not a leaf of this version.
+    pub fn of(bytes: &'a [u8]) -> Result<Self, LeafError> {
+        if bytes.len() > Entry::LEAF_LEN_MAX {
+            return Err(LeafError::TooLarge);
+        }
+        let mut r = Reader(bytes);
+        if r.take(4)? != MAGIC || r.byte()? != VERSION {
+            return Err(LeafError::Format);
+        }
+        let committed_at = Timestamp::from_microsecond(i64::from_be_bytes(r.array()?))
+            .map_err(|_| LeafError::Malformed("time"))?;
+        let event = r.id()?;
+        let kind = Kind::from_number(r.byte()?).ok_or(LeafError::Malformed("kind"))?;
+        let rpc = r.text("call")?;
+        let call = r.id()?;
+        let part = u32::from_be_bytes(r.array()?);
+        let parts = u32::from_be_bytes(r.array()?);
+        let agency = match r.text("agency")? {
+            "" => None,
+            text => Some(text.parse().map_err(|_| LeafError::Malformed("agency"))?),
+        };
+        let principal = r.array()?;
+        let policy = r.array()?;
+        let count = usize::from(r.byte()?);
+        if count > Entry::FACETS_MAX {
+            return Err(LeafError::TooLarge);
+        }
+        let mut facets: Vec<(Facet, &str)> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let facet = Facet::from_number(r.byte()?).ok_or(LeafError::Malformed("facet"))?;
+            let value = r.text("facet")?;
+            if facets.last().is_some_and(|(last, _)| *last >= facet) {
+                return Err(LeafError::Malformed("order of facets"));
+            }
+            facets.push((facet, value));
+        }
+        let mut commitments: Vec<(SlotId, [u8; 32])> = Vec::new();
+        for _ in 0..r.byte()? {
+            let slot = SlotId::from_number(r.byte()?).ok_or(LeafError::Malformed("slot"))?;
+            if commitments.last().is_some_and(|(last, _)| *last >= slot) {
+                return Err(LeafError::Malformed("order of slots"));
+            }
+            commitments.push((slot, r.array()?));
+        }
+        if !r.0.is_empty() {
+            return Err(LeafError::Long);
+        }
+        Ok(Self {
+            committed_at,
+            event,
+            kind,
+            rpc,
+            call,
+            part,
+            parts,
+            agency,
+            principal,
+            policy,
+            facets,
+            commitments,
+        })
+    }
+
+    /// What a facet says; `None`: it is not there.
+    #[must_use]
+    pub fn facet(&self, facet: Facet) -> Option<&'a str> {
+        self.facets.iter().find(|(one, _)| *one == facet).map(|(_, value)| *value)
+    }
+}
+
 /// Decodes a leaf. What decodes, encodes to the same bytes.
 ///
 /// # Errors
 /// When the bytes are not a leaf of this version.
 pub fn decode(bytes: &[u8]) -> Result<Leaf, LeafError> {
-    if bytes.len() > Entry::LEAF_LEN_MAX {
-        return Err(LeafError::TooLarge);
-    }
-    let mut r = Reader(bytes);
-    if r.take(4)? != MAGIC || r.byte()? != VERSION {
-        return Err(LeafError::Format);
-    }
-    let committed_at = Timestamp::from_microsecond(i64::from_be_bytes(r.array()?))
-        .map_err(|_| LeafError::Malformed("time"))?;
-    let event = r.id()?;
-    let kind = Kind::from_number(r.byte()?).ok_or(LeafError::Malformed("kind"))?;
-    let rpc = r.text("call")?.to_owned();
-    let call = r.id()?;
-    let part = u32::from_be_bytes(r.array()?);
-    let parts = u32::from_be_bytes(r.array()?);
-    let agency = match r.text("agency")? {
-        "" => None,
-        text => Some(text.parse().map_err(|_| LeafError::Malformed("agency"))?),
+    let view = View::of(bytes)?;
+    let View { committed_at, event, kind, call, part, parts, agency, principal, policy, .. } = view;
+    let owned = |(facet, value): (Facet, &str)| (facet, value.to_owned());
+    let entry = Entry {
+        event,
+        kind,
+        rpc: view.rpc.to_owned(),
+        call,
+        part,
+        parts,
+        agency,
+        principal,
+        policy,
+        facets: view.facets.into_iter().map(owned).collect(),
+        slots: BTreeMap::new(),
     };
-    let principal = r.array()?;
-    let policy = r.array()?;
-    let mut facets = BTreeMap::new();
-    let count = usize::from(r.byte()?);
-    if count > Entry::FACETS_MAX {
-        return Err(LeafError::TooLarge);
-    }
-    for _ in 0..count {
-        let facet = Facet::from_number(r.byte()?).ok_or(LeafError::Malformed("facet"))?;
-        let value = r.text("facet")?.to_owned();
-        if facets.last_key_value().is_some_and(|(last, _)| *last >= facet) {
-            return Err(LeafError::Malformed("order of facets"));
-        }
-        facets.insert(facet, value);
-    }
-    let mut commitments = BTreeMap::new();
-    for _ in 0..r.byte()? {
-        let slot = SlotId::from_number(r.byte()?).ok_or(LeafError::Malformed("slot"))?;
-        if commitments.last_key_value().is_some_and(|(last, _)| *last >= slot) {
-            return Err(LeafError::Malformed("order of slots"));
-        }
-        commitments.insert(slot, r.array()?);
-    }
-    if !r.0.is_empty() {
-        return Err(LeafError::Long);
-    }
-    let slots = BTreeMap::new();
-    let entry =
-        Entry { event, kind, rpc, call, part, parts, agency, principal, policy, facets, slots };
-    Ok(Leaf { committed_at, entry, commitments })
+    Ok(Leaf { committed_at, entry, commitments: view.commitments.into_iter().collect() })
 }
 
 #[cfg(test)]

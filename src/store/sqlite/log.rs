@@ -10,19 +10,20 @@ mod proofs;
 mod read;
 mod retained;
 mod rollback;
+mod rows;
 mod tiles;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use jiff::Timestamp;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use self::file::files_from;
 use self::parts::Parts;
@@ -30,7 +31,7 @@ use self::rollback::Follower;
 use super::keys::{ChainKey, Keyring, Sealer};
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, SlotId};
-use crate::audit::leaf::{SealedSlot, content_commitment, encode};
+use crate::audit::leaf::{SealedSlot, Undated, content_commitment};
 use crate::audit::tile::RightSide;
 use crate::clock::SharedClock;
 use crate::domain::{DecisionId, ResidentId};
@@ -54,9 +55,9 @@ pub(super) const VERIFIER: &str = "audit.vkey";
 
 /// An entry with salted slots, ready for the writer.
 struct Draft {
-    entry: Entry,
+    event: DecisionId,
+    leaf: Undated,
     slots: Vec<SealedSlot>,
-    commitments: BTreeMap<SlotId, [u8; 32]>,
 }
 
 type Reply = oneshot::Sender<Result<Vec<Receipt>, StoreError>>;
@@ -84,7 +85,7 @@ struct Published {
 
 /// The open log.
 pub struct Log {
-    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    queue: Mutex<Option<Sender<Job>>>,
     /// Entries that may still wait.
     room: Arc<Semaphore>,
     published: Arc<Mutex<Published>>,
@@ -157,7 +158,7 @@ impl Log {
             parts: state.parts.clone(),
             grown: watch::Sender::new(state.edge.size()),
         }));
-        let (queue, jobs) = mpsc::channel(AUDIT_QUEUE_MAX);
+        let (queue, jobs) = bounded(AUDIT_QUEUE_MAX);
         let writer = writer::Writer::new(
             state,
             dir.to_owned(),
@@ -169,7 +170,7 @@ impl Log {
         let index = index::Index::follow(dir, Arc::clone(&keys), Arc::clone(&published))?;
         let thread = std::thread::Builder::new()
             .name("weir-audit".to_owned())
-            .spawn(move || writer.run(jobs, together))
+            .spawn(move || writer.run(&jobs, together))
             .map_err(|e| unavailable(&e))?;
         write_whole(&dir.join(VERIFIER), &format!("{}\n", verifier.text()), 0o644)?;
         let follower =
@@ -198,7 +199,6 @@ impl Log {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        entries.iter().try_for_each(fits)?;
         let full = || StoreError::Unavailable("too many entries are waiting".to_owned());
         let count = u32::try_from(entries.len()).map_err(|_| full())?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(count).map_err(|_| full())?;
@@ -211,7 +211,9 @@ impl Log {
         let queue = queue.ok_or_else(|| StoreError::Unavailable("the log is closed".to_owned()))?;
         queue.try_send(Job { drafts, reply, room }).map_err(|error| match error {
             TrySendError::Full(_) => full(),
-            TrySendError::Closed(_) => StoreError::Unavailable("the log is closed".to_owned()),
+            TrySendError::Disconnected(_) => {
+                StoreError::Unavailable("the log is closed".to_owned())
+            }
         })?;
         drop(queue);
         let written = answer.await;
@@ -451,17 +453,23 @@ pub(in crate::store::sqlite) fn subject_of(entry: &Entry) -> &[u8] {
 
 /// Makes sure that the log can hold an entry.
 fn fits(entry: &Entry) -> Result<(), StoreError> {
-    let too_large = || StoreError::Refused(Refusal::EntryTooLarge);
-    if entry.slots.values().any(|bytes| bytes.len() > Entry::SLOT_LEN_MAX) {
-        return Err(too_large());
-    }
+    slots_fit(entry)?;
     let commitments = entry.slots.keys().map(|slot| (*slot, [0; 32])).collect();
-    encode(entry, Timestamp::UNIX_EPOCH, &commitments).map(drop).map_err(|_| too_large())
+    Undated::encode(entry, &commitments).map(drop).map_err(|_| too_large())
 }
 
-/// Salts, commits to and seals the slots; an entry without slots needs no key.
+fn slots_fit(entry: &Entry) -> Result<(), StoreError> {
+    let fit = entry.slots.values().all(|bytes| bytes.len() <= Entry::SLOT_LEN_MAX);
+    if fit { Ok(()) } else { Err(too_large()) }
+}
+
+const fn too_large() -> StoreError {
+    StoreError::Refused(Refusal::EntryTooLarge)
+}
+
+/// Salts, commits to and seals the slots, and encodes the rest; an entry without slots needs no key.
 fn draft(mut entry: Entry, sealer: Option<&Sealer>) -> Result<Draft, StoreError> {
-    fits(&entry)?;
+    slots_fit(&entry)?;
     let random = SystemRandom::new();
     let mut slots = Vec::with_capacity(entry.slots.len());
     for (id, content) in std::mem::take(&mut entry.slots) {
@@ -470,11 +478,12 @@ fn draft(mut entry: Entry, sealer: Option<&Sealer>) -> Result<Draft, StoreError>
         let mut salt = [0; 32];
         random.fill(&mut salt).map_err(|_| StoreError::Unavailable("no randomness".to_owned()))?;
         let commitment = content_commitment(id, &salt, &content);
-        let bytes = sealer.seal(id as u8, &[salt.as_slice(), &content].concat())?;
+        let bytes = sealer.seal(id as u8, &[&salt, &content])?;
         slots.push(SealedSlot { id, content: commitment, bytes });
     }
     let commitments = slots.iter().map(|slot| (slot.id, slot.commitment())).collect();
-    Ok(Draft { entry, slots, commitments })
+    let leaf = Undated::encode(&entry, &commitments).map_err(|_| too_large())?;
+    Ok(Draft { event: entry.event, leaf, slots })
 }
 
 /// Puts a file in its place whole: a crash leaves the old one or the new one.

@@ -31,18 +31,41 @@ fn key(secret: &Secret) -> Result<LessSafeKey, StoreError> {
     unbound.map(LessSafeKey::new).map_err(|_| unavailable(&"a key of the wrong length"))
 }
 
-/// Nonce, ciphertext and tag. A key seals far fewer than 2^32 times: see `docs/adr/0008`.
+/// A secret that seals more than once.
+pub(super) struct Sealing(LessSafeKey);
+
+impl Sealing {
+    pub(super) fn with(secret: &Secret) -> Result<Self, StoreError> {
+        key(secret).map(Self)
+    }
+
+    /// What stands `before`, in the clear; then nonce, ciphertext and tag of the parts, one after the other.
+    /// A key seals far fewer than 2^32 times: see `docs/adr/0008`.
+    pub(super) fn seal(
+        &self,
+        before: &[u8],
+        aad: &[u8],
+        parts: &[&[u8]],
+    ) -> Result<Vec<u8>, StoreError> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let mut out = Vec::with_capacity(before.len() + len + OVERHEAD);
+        out.extend(before);
+        let mut nonce = [0; NONCE_LEN];
+        random(&mut nonce)?;
+        out.extend(nonce);
+        let start = out.len();
+        parts.iter().for_each(|part| out.extend(*part));
+        let (_, plain) = out.split_at_mut(start);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(aad), plain);
+        out.extend(tag.map_err(|_| unavailable(&"nothing could be sealed"))?.as_ref());
+        Ok(out)
+    }
+}
+
+/// Nonce, ciphertext and tag.
 pub(super) fn seal(secret: &Secret, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let mut nonce = [0; NONCE_LEN];
-    random(&mut nonce)?;
-    let mut out = Vec::with_capacity(plain.len().saturating_add(OVERHEAD));
-    out.extend(nonce);
-    let mut body = plain.to_vec();
-    key(secret)?
-        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut body)
-        .map_err(|_| unavailable(&"nothing could be sealed"))?;
-    out.extend(body);
-    Ok(out)
+    Sealing::with(secret)?.seal(&[], aad, &[plain])
 }
 
 /// What was sealed under this key and for this place; `None` for everything else.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::file::{Blind, Purpose};
 use super::ring::{Keyring, year_of};
-use super::seal::{OVERHEAD, Secret, mac, open, seal};
+use super::seal::{OVERHEAD, Sealing, Secret, mac, open, seal};
 use crate::domain::DecisionId;
 use crate::store::StoreError;
 
@@ -37,18 +37,17 @@ pub enum Opened {
 pub(in crate::store::sqlite) struct Sealer {
     event: DecisionId,
     prefix: Vec<u8>,
-    key: Secret,
+    key: Sealing,
 }
 
 impl Sealer {
-    /// Seals the content of a slot; 0 is no slot of the log's.
+    /// Seals the parts of a slot's content, one after the other; 0 is no slot of the log's.
     pub(in crate::store::sqlite) fn seal(
         &self,
         slot: u8,
-        plain: &[u8],
+        parts: &[&[u8]],
     ) -> Result<Vec<u8>, StoreError> {
-        let body = seal(&self.key, &aad(self.event, slot, &self.prefix), plain)?;
-        Ok([self.prefix.as_slice(), &body].concat())
+        self.key.seal(&self.prefix, &aad(self.event, slot, &self.prefix), parts)
     }
 }
 
@@ -119,7 +118,8 @@ impl Keyring {
         prefix.extend(year.to_be_bytes());
         let bound = aad(event, 0, &prefix);
         prefix.extend(seal(&locator_key(key, event), &bound, &locator)?);
-        Ok(Sealer { event, prefix, key: entry_key(key, &secret, event) })
+        let key = Sealing::with(&entry_key(key, &secret, event))?;
+        Ok(Sealer { event, prefix, key })
     }
 
     /// What was sealed in this slot of this entry. Blocks.

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crossbeam_channel::Receiver;
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::file::{State, files_from};
@@ -18,7 +19,7 @@ use super::tiles::keep;
 use super::{Draft, Job, Published, Reply, draft, sqlite};
 use crate::audit::checkpoint::{Checkpoint, SigningKey};
 use crate::audit::entry::{Entry, Facet, Kind};
-use crate::audit::leaf::encode;
+use crate::audit::leaf::SealedSlot;
 use crate::audit::tile::{RightSide, Tile};
 use crate::audit::tree::{Edge, Hash, leaf_hash};
 use crate::audit::verify::{CLOCK_BACK, head_before};
@@ -48,9 +49,18 @@ struct Waiting {
     _room: OwnedSemaphorePermit,
 }
 
+/// An entry as it will stand in the log.
+struct Row {
+    index: u64,
+    event: DecisionId,
+    leaf: Vec<u8>,
+    hash: Hash,
+    slots: Vec<SealedSlot>,
+}
+
 /// A batch as it will stand in the log.
 struct Batch {
-    leaves: Vec<(u64, Vec<u8>, Hash)>,
+    rows: Vec<Row>,
     edge: Edge,
     right: Arc<RightSide>,
     /// Tiles that the batch fills.
@@ -73,14 +83,16 @@ impl Writer {
         let mut writer =
             Self { state, dir, key, origin, clock, published, missed: 0, behind: false };
         if fresh {
-            let genesis = vec![draft(own_entry(Kind::Genesis, BTreeMap::new()), None)?];
-            writer.commit(&genesis)?;
+            let genesis = draft(own_entry(Kind::Genesis, BTreeMap::new()), None)?;
+            writer.commit(vec![genesis])?;
         }
         Ok(writer)
     }
 
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>, together: usize) {
-        while let Some(first) = jobs.blocking_recv() {
+    /// Serves until nobody can ask any more: one run, and what queued meanwhile up to so many entries
+    /// `together`. Nobody is waited for.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>, together: usize) {
+        while let Ok(first) = jobs.recv() {
             let mut batch = vec![first];
             let mut entries = batch.iter().map(|job| job.drafts.len()).sum::<usize>();
             while entries < together
@@ -170,13 +182,15 @@ impl Writer {
         let mut seen = HashSet::new();
         let mut fresh = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let events = || job.drafts.iter().map(|draft| draft.entry.event);
-            let own: HashSet<_> = events().collect();
+            let events = || job.drafts.iter().map(|draft| draft.event);
             let taken = |event| published.places.contains_key(&event) || seen.contains(&event);
-            if own.len() < job.drafts.len() || events().any(taken) {
+            let mut own = HashSet::new();
+            // Most runs are of one entry.
+            let repeats = job.drafts.len() > 1 && !events().all(|event| own.insert(event));
+            if repeats || events().any(taken) {
                 let _gone = job.reply.send(Err(StoreError::Refused(Refusal::EventTaken)));
             } else {
-                seen.extend(own);
+                seen.extend(events());
                 fresh.push(job);
             }
         }
@@ -207,7 +221,7 @@ impl Writer {
             drafts.insert(0, draft(own_entry(Kind::Genesis, before), None)?);
         }
         let own = drafts.len() - wanted;
-        let receipts = self.commit(&drafts)?;
+        let receipts = self.commit(drafts)?;
         self.missed = 0;
         self.behind = behind.is_some();
         Ok(receipts.into_iter().skip(own).collect())
@@ -229,22 +243,21 @@ impl Writer {
         Ok(before)
     }
 
-    fn commit(&mut self, drafts: &[Draft]) -> Result<Vec<Receipt>, StoreError> {
+    fn commit(&mut self, drafts: Vec<Draft>) -> Result<Vec<Receipt>, StoreError> {
         let Some(mut state) = self.state.take() else {
             return Err(StoreError::Unavailable("the log is being reopened".to_owned()));
         };
-        let batch = self.prepare(&state, drafts)?;
+        let batch = self.prepare(&state, drafts);
         // Nothing is durable yet: a crash here costs the callers a retry.
-        insert(&mut state.connection, drafts, &batch).map_err(|e| sqlite(&e))?;
+        insert(&mut state.connection, &batch).map_err(|e| sqlite(&e))?;
         // Durable from here on, whether or not anybody hears of it. Only now is the state taken
         // back: an error above leaves the writer poisoned.
-        let mut receipts = Vec::with_capacity(drafts.len());
+        let mut receipts = Vec::with_capacity(batch.rows.len());
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((index, _, hash), draft) in batch.leaves.iter().zip(drafts) {
-            let event = draft.entry.event;
-            published.places.insert(event, *index);
+        for Row { index, event, hash, .. } in &batch.rows {
+            published.places.insert(*event, *index);
             receipts.push(Receipt {
-                event,
+                event: *event,
                 index: *index,
                 leaf_hash: *hash,
                 size: batch.head.size,
@@ -267,32 +280,27 @@ impl Writer {
         Ok(receipts)
     }
 
-    fn prepare(&self, state: &State, drafts: &[Draft]) -> Result<Batch, StoreError> {
+    fn prepare(&self, state: &State, drafts: Vec<Draft>) -> Batch {
         // Time does not go backwards in the log, whatever the clock does.
         let committed_at = self.clock.now().max(state.last_commit);
         let (mut edge, mut right) = (state.edge.clone(), RightSide::clone(&state.right));
         let mut tiles = Vec::new();
-        let mut leaves = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            let leaf = encode(&draft.entry, committed_at, &draft.commitments)
-                .map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let mut rows = Vec::with_capacity(drafts.len());
+        for Draft { event, leaf, slots } in drafts {
+            let leaf = leaf.at(committed_at);
             let hash = leaf_hash(&leaf);
-            leaves.push((edge.size(), leaf, hash));
+            rows.push(Row { index: edge.size(), event, leaf, hash, slots });
             edge.push(hash);
             tiles.extend(right.push(hash));
         }
         let (size, root) = (edge.size(), edge.root());
         let note = self.key.sign(&Checkpoint { origin: self.origin.clone(), size, root });
         let (right, head) = (Arc::new(right), SignedHead { size, root, note });
-        Ok(Batch { leaves, edge, right, tiles, committed_at, head })
+        Batch { rows, edge, right, tiles, committed_at, head }
     }
 }
 
-fn insert(
-    connection: &mut Connection,
-    drafts: &[Draft],
-    batch: &Batch,
-) -> Result<(), rusqlite::Error> {
+fn insert(connection: &mut Connection, batch: &Batch) -> Result<(), rusqlite::Error> {
     let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
@@ -301,11 +309,11 @@ fn insert(
         let mut slot = transaction.prepare_cached(
             "INSERT INTO slot (idx, slot, content, bytes) VALUES (?1, ?2, ?3, ?4)",
         )?;
-        for ((index, leaf, _), draft) in batch.leaves.iter().zip(drafts) {
-            entry.execute(params![number(*index), leaf])?;
-            for sealed in &draft.slots {
+        for row in &batch.rows {
+            entry.execute(params![number(row.index), row.leaf])?;
+            for sealed in &row.slots {
                 slot.execute(params![
-                    number(*index),
+                    number(row.index),
                     sealed.id as u8,
                     sealed.content,
                     sealed.bytes
