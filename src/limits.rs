@@ -26,6 +26,10 @@ pub const READ_QUEUE_MAX: usize = 4096;
 pub const KEYS_CACHED_MAX: u64 = 200_000;
 /// Entries that may wait for the audit writer.
 pub const AUDIT_QUEUE_MAX: usize = 4096;
+/// Threads that look at the rows of a log that is verified.
+pub const VERIFY_THREADS_MAX: usize = 8;
+/// Places whose rows one of them looks at before it hands them over.
+pub const VERIFY_ROWS: i64 = 1024;
 /// Entries in one commit.
 pub const AUDIT_BATCH_MAX: usize = 1024;
 /// Streams on one connection.
@@ -176,6 +180,10 @@ pub const POLICY_REASON_LEN_MAX: usize = 1_000;
 pub const INDEX_BATCH: u64 = 4096;
 /// Time for more entries to come before the index takes up those that are there.
 pub const INDEX_LINGER: Duration = Duration::from_millis(200);
+/// As many entries in that time say that the log is busy: the index waits, and leaves it the processor.
+pub const INDEX_BUSY: u64 = 500;
+/// So far the index may be behind a busy log; a search reads what is left from the log.
+pub const INDEX_BEHIND_MAX: u64 = 262_144;
 /// Steps in the index for one page of a search.
 pub const INDEX_STEPS_MAX: u64 = 20_000;
 /// Words, and chains of entries about somebody, that the index keeps in mind between batches.

@@ -11,7 +11,6 @@ mod terms;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::Connection;
@@ -23,7 +22,7 @@ use super::super::keys::{ChainKey, Keyring};
 use super::parts::{Files, Parts};
 use super::{Published, read, unavailable};
 use crate::audit::tree::leaf_hash;
-use crate::limits::INDEX_LINGER;
+use crate::limits::{INDEX_BEHIND_MAX, INDEX_BUSY, INDEX_LINGER};
 use crate::store::{Search, StoreError};
 
 pub use self::check::{Checked, check};
@@ -49,6 +48,8 @@ pub(super) struct Index {
     commands: Mutex<Option<Sender<Command>>>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     stop: Arc<AtomicBool>,
+    /// The thread was told that there are more entries, and has not looked yet how many.
+    reminded: Arc<AtomicBool>,
 }
 
 impl Index {
@@ -60,18 +61,27 @@ impl Index {
     ) -> Result<Self, StoreError> {
         let (commands, orders) = bounded(COMMANDS_MAX);
         let stop = Arc::new(AtomicBool::new(false));
-        let follower =
-            Follower { path: dir.join(file::FILE), keys, published, stop: Arc::clone(&stop) };
+        let reminded = Arc::new(AtomicBool::new(false));
+        let follower = Follower {
+            path: dir.join(file::FILE),
+            keys,
+            published,
+            stop: Arc::clone(&stop),
+            reminded: Arc::clone(&reminded),
+        };
         let thread = std::thread::Builder::new()
             .name("weir-index".to_owned())
             .spawn(move || follower.run(&orders))
             .map_err(|e| unavailable(&e))?;
-        Ok(Self { commands: Mutex::new(Some(commands)), thread: Mutex::new(Some(thread)), stop })
+        let (commands, thread) = (Mutex::new(Some(commands)), Mutex::new(Some(thread)));
+        Ok(Self { commands, thread, stop, reminded })
     }
 
     /// Tells that there are more entries. Does not wait.
     pub(super) fn remind(&self) {
-        if let Ok(commands) = self.commands() {
+        if !self.reminded.swap(true, Ordering::AcqRel)
+            && let Ok(commands) = self.commands()
+        {
             let _full = commands.try_send(Command::Follow);
         }
     }
@@ -121,6 +131,7 @@ struct Follower {
     keys: Arc<Keyring>,
     published: Arc<Mutex<Published>>,
     stop: Arc<AtomicBool>,
+    reminded: Arc<AtomicBool>,
 }
 
 /// The files as the thread holds them open.
@@ -136,7 +147,7 @@ impl Follower {
         self.tell(self.take_up(&mut open, &mut filler));
         while let Ok(command) = orders.recv() {
             let follows = matches!(command, Command::Follow);
-            let command = if follows { gathered(orders) } else { command };
+            let command = if follows { self.gathered(orders, &open) } else { command };
             self.carry_out(command, &mut open, &mut filler);
             if self.stop.load(Ordering::Relaxed) {
                 return;
@@ -144,7 +155,27 @@ impl Follower {
         }
     }
 
+    /// Many commits, one batch: what else comes in a moment, and in the next while the log is busy. Whoever
+    /// asks meanwhile reads the rest from the log.
+    fn gathered(&self, orders: &Receiver<Command>, open: &Option<Open>) -> Command {
+        let taken = open.as_ref().and_then(|open| mark(&open.index).ok()).unwrap_or_default().size;
+        let mut before = self.newest().1;
+        loop {
+            // Each of the others takes up what is there as well.
+            if let Ok(other) = orders.recv_timeout(INDEX_LINGER) {
+                return other;
+            }
+            let size = self.newest().1;
+            if self.stop.load(Ordering::Relaxed) || !waits(before, size, taken) {
+                return Command::Follow;
+            }
+            before = size;
+        }
+    }
+
     fn carry_out(&self, command: Command, open: &mut Option<Open>, filler: &mut Filler<'_>) {
+        // Before it is looked how many there are: who comes after that reminds again.
+        self.reminded.store(false, Ordering::Release);
         // Whoever went away does not change what was done.
         match command {
             Command::Follow => self.tell(self.take_up(open, filler)),
@@ -243,16 +274,9 @@ impl Follower {
     }
 }
 
-/// Many commits, one batch: what else comes in a moment. Whoever asks meanwhile reads the rest from the log.
-fn gathered(orders: &Receiver<Command>) -> Command {
-    let until = Instant::now() + INDEX_LINGER;
-    while let Ok(command) = orders.recv_deadline(until) {
-        // Each of the others takes up what is there as well.
-        if !matches!(command, Command::Follow) {
-            return command;
-        }
-    }
-    Command::Follow
+/// Whether an index that has taken up so many entries waits on, of a log that has grown so in a moment.
+const fn waits(before: u64, size: u64, taken: u64) -> bool {
+    size.saturating_sub(before) >= INDEX_BUSY && size.saturating_sub(taken) < INDEX_BEHIND_MAX
 }
 
 /// Whether an index is of this log: the last entry that it has taken up stands at its place.

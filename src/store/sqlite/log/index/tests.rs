@@ -416,3 +416,17 @@ async fn an_erasure_takes_its_rows_out_and_misses_nothing() {
     ground.log.rebuild_index().unwrap();
     assert!(count() < all / 2, "{}", count());
 }
+
+#[test]
+fn the_index_waits_for_a_busy_log_and_not_for_ever() {
+    // Not busy.
+    assert!(!waits(1_000, 1_000, 0));
+    assert!(!waits(1_000, 1_000 + INDEX_BUSY - 1, 1_000));
+    assert!(waits(1_000, 1_000 + INDEX_BUSY, 1_000));
+    // As far behind as it may be.
+    let size = INDEX_BEHIND_MAX + 10_000;
+    assert!(waits(0, size, 10_001));
+    assert!(!waits(0, size, 10_000));
+    // Another log stands there: it is not behind, it is wrong.
+    assert!(waits(0, INDEX_BUSY, u64::MAX));
+}
