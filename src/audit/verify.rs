@@ -1,19 +1,21 @@
 //! Verifies a whole log from its rows, trusting nothing but the verifier key. Every finding names
 //! the entry or the head.
 
+mod examined;
 mod policies;
 
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
+pub use self::examined::{Examined, Examining};
+use self::examined::{More, Said};
 pub use self::policies::Activation;
 use self::policies::Policies;
 use super::checkpoint::VerifierKey;
 use super::entry::{Entry, Facet, Kind};
-use super::leaf::{SealedSlot, decode};
 use super::tile::{RightSide, TILE_WIDTH, Tile, TileId, full_tile};
-use super::tree::{Edge, Hash, leaf_hash};
+use super::tree::{Edge, Hash};
 use crate::domain::DecisionId;
 
 /// What the first entry of a further file says of the log before it: `SIZE:ROOT`.
@@ -25,11 +27,12 @@ pub fn head_before(edge: &Edge) -> String {
 /// Whether the first entry of a file goes on from what is before it; the first of all from nothing.
 #[must_use]
 pub fn continues(entry: &Entry, before: &Edge) -> bool {
-    if before.size() == 0 {
-        return true;
-    }
-    let said = entry.facets.get(&Facet::Previous);
-    entry.kind == Kind::Genesis && said == Some(&head_before(before))
+    let previous = entry.facets.get(&Facet::Previous).map(String::as_str);
+    goes_on(entry.kind == Kind::Genesis, previous, before)
+}
+
+fn goes_on(begins: bool, previous: Option<&str>, before: &Edge) -> bool {
+    before.size() == 0 || (begins && previous == Some(&head_before(before)))
 }
 
 /// The call of the entry that says that an older copy was accepted.
@@ -37,23 +40,6 @@ pub const ACCEPT_ROLLBACK: &str = "weir audit accept-rollback";
 
 /// What an entry says first when the hub's clock went back; the seconds come second.
 pub const CLOCK_BACK: &str = "clock-back";
-
-/// What an entry says of a clock that went back.
-fn clock_back(entry: &Entry) -> Option<String> {
-    let mut words = entry.words(Facet::What);
-    let back = entry.kind == Kind::Operation && words.next() == Some(CLOCK_BACK);
-    let seconds = words.next().filter(|_| back)?;
-    Some(format!(
-        "the hub's clock went back by {seconds} seconds; times stand still until it caught up"
-    ))
-}
-
-/// What an entry says of an older copy that was accepted.
-fn rollback_accepted(entry: &Entry) -> Option<String> {
-    let said = entry.facets.get(&Facet::Previous)?;
-    let accepted = entry.kind == Kind::Operation && entry.rpc == ACCEPT_ROLLBACK;
-    accepted.then(|| format!("an older copy was accepted here; seen before was {said}"))
-}
 
 /// Most findings that are listed.
 const FINDINGS_MAX: usize = 100;
@@ -172,75 +158,75 @@ impl Verifier {
         self.edge.size()
     }
 
-    /// Takes the next entry with its slots.
-    pub fn entry(&mut self, index: u64, leaf: &[u8], slots: &[SealedSlot]) {
+    /// Takes the next entry, which was looked at with its slots.
+    pub fn take(&mut self, index: u64, row: &Examined) {
         if index != self.next {
             self.find(format!("entry {}: missing; the next one is {index}", self.next));
             self.moved = true;
         }
         self.next = index.saturating_add(1);
-        match decode(leaf) {
+        match &row.said {
             Err(error) => self.find(format!("entry {index}: {error}")),
-            Ok(decoded) => {
-                if self.last.is_some_and(|last| decoded.committed_at < last) {
-                    self.find(format!("entry {index}: committed before the entry before it"));
-                }
-                self.last = Some(decoded.committed_at);
-                if !self.seen.insert(decoded.entry.event) {
-                    self.find(format!("entry {index}: its id is used twice"));
-                }
-                if let Some(lost) = rollback_accepted(&decoded.entry) {
-                    self.accepted.push(format!("entry {index}: {lost}"));
-                }
-                if let Some(back) = clock_back(&decoded.entry)
-                    && self.notes.len() < FINDINGS_MAX
-                {
-                    self.notes.push(format!("entry {index}: {back}"));
-                }
-                // What an older copy has lost may have brought others into force.
-                if self.policies.take(index, &decoded.entry) && self.accepted.is_empty() {
-                    let hash = hex::encode(decoded.entry.policy);
-                    self.find(format!(
-                        "entry {index}: was made under policy {hash}, which no entry before it brought \
-                         into force"
-                    ));
-                }
-                let begins = decoded.entry.kind == Kind::Genesis;
-                if (self.turned || begins) && !continues(&decoded.entry, &self.edge) {
-                    self.find(format!("entry {index}: does not go on from the head before it"));
-                }
-                let mut wanted = decoded.commitments;
-                for slot in slots {
-                    match wanted.remove(&slot.id) {
-                        None => {
-                            self.find(format!("entry {index}: slot {:?} is not its own", slot.id))
-                        }
-                        Some(commitment) if commitment != slot.commitment() => {
-                            self.find(format!("entry {index}: slot {:?} was changed", slot.id));
-                        }
-                        Some(_) => {}
-                    }
-                }
-                for slot in wanted.keys() {
-                    self.find(format!("entry {index}: slot {slot:?} is missing"));
-                }
-            }
+            Ok(said) => self.said(index, said),
         }
-        let hash = leaf_hash(leaf);
+        row.slots.iter().for_each(|what| self.find(format!("entry {index}: {what}")));
+        self.grow(row.hash);
+    }
+
+    /// Holds what an entry says against those before it.
+    fn said(&mut self, index: u64, said: &Said) {
+        if self.last.is_some_and(|last| said.committed_at < last) {
+            self.find(format!("entry {index}: committed before the entry before it"));
+        }
+        self.last = Some(said.committed_at);
+        if !self.seen.insert(said.event) {
+            self.find(format!("entry {index}: its id is used twice"));
+        }
+        match said.more.as_deref() {
+            Some(More::Accepted(lost)) => self.accepted.push(format!(
+                "entry {index}: an older copy was accepted here; seen before was {lost}"
+            )),
+            Some(More::ClockBack(seconds)) if self.notes.len() < FINDINGS_MAX => {
+                self.notes.push(format!(
+                    "entry {index}: the hub's clock went back by {seconds} seconds; times stand still \
+                     until it caught up"
+                ));
+            }
+            _ => {}
+        }
+        // What an older copy has lost may have brought others into force.
+        if self.policies.take(index, said) && self.accepted.is_empty() {
+            let hash = hex::encode(said.policy);
+            self.find(format!(
+                "entry {index}: was made under policy {hash}, which no entry before it brought \
+                 into force"
+            ));
+        }
+        let begins = match said.more.as_deref() {
+            Some(More::Begins(previous)) => Some(previous.as_deref()),
+            _ => None,
+        };
+        let goes_on = goes_on(begins.is_some(), begins.flatten(), &self.edge);
+        if (self.turned || begins.is_some()) && !goes_on {
+            self.find(format!("entry {index}: does not go on from the head before it"));
+        }
+    }
+
+    /// The tree has one more leaf.
+    fn grow(&mut self, hash: Hash) {
         self.turned = false;
         self.edge.push(hash);
         self.filled.extend(self.right.push(hash));
-        let others = self
-            .kept
-            .iter()
-            .filter(|(size, root, _)| *size == self.edge.size() && *root != self.edge.root());
+        let size = self.edge.size();
+        let others =
+            self.kept.iter().filter(|(kept, root, _)| *kept == size && *root != self.edge.root());
         let others: Vec<String> = others
-            .map(|(size, _, [what, _])| {
-                format!("the first {size} entries are not those of the {}", what)
+            .map(|(_, _, [what, _])| {
+                format!("the first {size} entries are not those of the {what}")
             })
             .collect();
         others.into_iter().for_each(|finding| self.find(finding));
-        if let Some(note) = self.heads.remove(&self.edge.size()) {
+        if let Some(note) = self.heads.remove(&size) {
             self.head(&note);
         }
     }

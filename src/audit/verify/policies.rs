@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::audit::entry::{Entry, Facet, Kind};
+use super::examined::{More, Said};
+use crate::audit::entry::Facet;
+use crate::audit::leaf::View;
 use crate::domain::DecisionId;
 
 /// What an entry says first of a policy that came into force.
@@ -21,16 +23,11 @@ pub struct Activation {
     pub hash: [u8; 32],
 }
 
-impl Activation {
-    fn read(index: u64, entry: &Entry) -> Option<Self> {
-        if entry.kind != Kind::Policy {
-            return None;
-        }
-        let mut words = entry.words(Facet::What);
-        words.next().filter(|what| *what == ACTIVATED)?;
-        let number = words.last()?.strip_prefix('v')?.parse().ok()?;
-        Some(Self { index, event: entry.event, number, hash: entry.policy })
-    }
+/// The number of the policy that an entry says came into force.
+pub(super) fn activated(leaf: &View<'_>) -> Option<u64> {
+    let mut words = leaf.facet(Facet::What)?.split('|');
+    words.next().filter(|what| *what == ACTIVATED)?;
+    words.last()?.strip_prefix('v')?.parse().ok()
 }
 
 /// The policies of a log as it is read.
@@ -44,14 +41,14 @@ pub(super) struct Policies {
 impl Policies {
     /// Takes the next entry; tells whether it is the first under a policy that no entry brought into force. A
     /// log of a version that did not enter policies says of none.
-    pub(super) fn take(&mut self, index: u64, entry: &Entry) -> bool {
-        if let Some(one) = Activation::read(index, entry) {
-            self.known.insert(one.hash);
-            self.activated.push(one);
+    pub(super) fn take(&mut self, index: u64, said: &Said) -> bool {
+        let Said { event, policy: hash, .. } = *said;
+        if let Some(More::Activates(number)) = said.more.as_deref() {
+            let number = *number;
+            self.known.insert(hash);
+            self.activated.push(Activation { index, event, number, hash });
         }
-        let entered = self.activated.is_empty()
-            || entry.policy == [0; 32]
-            || self.known.contains(&entry.policy);
-        !entered && self.strange.insert(entry.policy)
+        let entered = self.activated.is_empty() || hash == [0; 32] || self.known.contains(&hash);
+        !entered && self.strange.insert(hash)
     }
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::audit::checkpoint::{Checkpoint, SigningKey};
 use crate::audit::leaf::encode;
+use crate::audit::tree::leaf_hash;
 
 const ORIGIN: &str = "hub.example/audit";
 const POLICY: [u8; 32] = [7; 32];
@@ -51,7 +52,7 @@ fn heads(leaves: &[Vec<u8>]) -> Vec<(u64, String)> {
 fn read(heads: Vec<(u64, String)>, leaves: &[Vec<u8>]) -> Verdict {
     let mut verifier = Verifier::new(key().verifier(ORIGIN), heads);
     for (index, leaf) in (0..).zip(leaves) {
-        verifier.entry(index, leaf, &[]);
+        verifier.take(index, &Examining::leaf(leaf).end());
     }
     verifier.finish()
 }

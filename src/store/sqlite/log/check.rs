@@ -1,4 +1,4 @@
-//! Reads a log's file row by row for the verifier, whether or not a hub is running.
+//! Reads a log's file for the verifier, whether or not a hub is running.
 
 use std::path::{Path, PathBuf};
 
@@ -7,11 +7,10 @@ use rusqlite::Connection;
 use super::file::stored_notes;
 use super::parts::snapshots;
 use super::rollback::Seen;
+use super::rows::{Found, in_order};
 use super::sqlite;
 use super::tiles::stored;
 use crate::audit::checkpoint::VerifierKey;
-use crate::audit::entry::SlotId;
-use crate::audit::leaf::SealedSlot;
 use crate::audit::tile::TileId;
 use crate::audit::verify::{Verdict, Verifier};
 use crate::store::StoreError;
@@ -73,7 +72,7 @@ pub fn verify_files(
         if n > 0 {
             verifier.next_file();
         }
-        match read(connection, &mut verifier) {
+        match read(path, connection, &mut verifier) {
             Err(StoreError::Corrupt(why)) => {
                 let (name, size) = (named(path), verifier.size());
                 verifier
@@ -91,43 +90,28 @@ fn heads_of(connection: &Connection) -> Result<Vec<(u64, String)>, StoreError> {
     Ok(notes.map(|(size, note)| (size, String::from_utf8_lossy(&note).into_owned())).collect())
 }
 
-fn read(connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
+fn read(path: &Path, connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
     let first = verifier.size();
     let has_tiles = foreign_parts(connection, verifier)?;
-    let mut entries =
-        connection.prepare("SELECT idx, leaf FROM entry ORDER BY idx").map_err(|e| sqlite(&e))?;
-    let mut slots = connection
-        .prepare("SELECT slot, content, bytes FROM slot WHERE idx = ?1 ORDER BY slot")
-        .map_err(|e| sqlite(&e))?;
-    let mut rows = entries.query([]).map_err(|e| sqlite(&e))?;
-    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
-        let index: i64 = row.get(0).map_err(|e| sqlite(&e))?;
-        let leaf: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
-        let mut sealed = Vec::new();
-        let mut found = slots.query([index]).map_err(|e| sqlite(&e))?;
-        while let Some(row) = found.next().map_err(|e| sqlite(&e))? {
-            let id: u8 = row.get(0).map_err(|e| sqlite(&e))?;
-            let content: Vec<u8> = row.get(1).map_err(|e| sqlite(&e))?;
-            let bytes: Vec<u8> = row.get(2).map_err(|e| sqlite(&e))?;
-            match (SlotId::from_number(id), content.try_into()) {
-                (Some(id), Ok(content)) => sealed.push(SealedSlot { id, content, bytes }),
-                (_, _) => verifier.find(format!("entry {index}: slot {id} is malformed")),
-            }
-        }
-        match u64::try_from(index) {
-            Ok(index) => verifier.entry(index, &leaf, &sealed),
-            Err(_) => verifier.find(format!("entry {index}: has a negative place")),
+    in_order(path, connection, |seen| {
+        match seen {
+            Found::Finding(finding) => verifier.find(finding),
+            Found::Entry(index, row) => match u64::try_from(index) {
+                Ok(index) => verifier.take(index, &row),
+                Err(_) => verifier.find(format!("entry {index}: has a negative place")),
+            },
         }
         for tile in verifier.filled() {
             if has_tiles {
                 verifier.tile(&tile, stored(connection, tile.id)?.as_deref());
             }
         }
-    }
+        Ok(())
+    })?;
     if has_tiles {
         extra_tiles(connection, first, verifier)?;
     }
-    orphans(connection, verifier)
+    Ok(())
 }
 
 /// Names what is no part of a log; tells whether there are tiles.
@@ -171,18 +155,6 @@ fn extra_tiles(
         if id.is_none_or(|id| !filled.contains(&id.last_entry())) {
             verifier.find(format!("tile {level}/{n}: is of entries that are not there"));
         }
-    }
-    Ok(())
-}
-
-fn orphans(connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
-    let mut statement = connection
-        .prepare("SELECT DISTINCT idx FROM slot WHERE idx NOT IN (SELECT idx FROM entry) LIMIT 100")
-        .map_err(|e| sqlite(&e))?;
-    let rows = statement.query_map([], |row| row.get::<_, i64>(0)).map_err(|e| sqlite(&e))?;
-    for row in rows {
-        let index = row.map_err(|e| sqlite(&e))?;
-        verifier.find(format!("entry {index}: is missing, but its slots are there"));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::audit::entry::{Facet, Kind};
 use crate::clock::FixedClock;
 
 mod flips;
+mod spans;
 mod tiles;
 
 const ORIGIN: &str = "hub.example/audit";
