@@ -133,6 +133,7 @@ async fn what_is_declared_afterwards_and_a_burst_speak_for_a_look() {
         resident: BEN.resident(),
         is_self: true,
         conflict: false,
+        tie: None,
     };
     place.record(vec![own, relationship(LOCUM, BEN, start)]).await;
     let all = queue(&place, OFFICER).await;
@@ -182,6 +183,7 @@ async fn another_person_closes_a_review_once_with_a_word_of_the_policy() {
         resident: AISHA.resident(),
         is_self: false,
         conflict: true,
+        tie: None,
     };
     place.record(vec![staff(related, None), kin]).await;
     let meet = pb::FulfilObligationRequest {
