@@ -15,7 +15,7 @@ mod record;
 
 pub use code::{Code, Duty};
 pub use collected::{Channel, Collected, Language, NoticeShown, Withdrawing};
-pub use fact::{Fact, FactKind, RecordedFact, Register, about, at_work};
+pub use fact::{Fact, FactKind, Interests, RecordedFact, Register, Tie, about, at_work};
 pub use facts::{
     AgreementAmendment, AgreementStatus, Amendments, Capacity, Choice, ChoiceEvent, ChoiceKind,
     ChoiceStep, ConsentEvent, ConsentKind, ConsentState, CourtOrder, CustodianRelease, Facts,

@@ -57,8 +57,8 @@ pub use knowledge::ListedFacts;
 pub use locate::Located;
 pub use log::{
     Answered, Details, EntryQuery, ExportStream, Exporting, Formats, Looked, ONE_RESIDENT, Piece,
-    RegisterFigures, RegisterQuery, Registered, SignedOff, answer_from, figures_from, judged_by,
-    registered_from,
+    RegisterFigures, RegisterQuery, Registered, SignedOff, UnknownWord, answer_from, figures_from,
+    judged_by, registered_from, unknown_words,
 };
 pub use notices::{
     Acknowledging, Chosen, Cursor, Heard, HeardEvent, ListedNotice, NoticePage, NoticeWatch,

@@ -2,13 +2,13 @@
 //! speaks for a look, and the order is the number of these signals, then age. A slice that the log itself
 //! picks is looked at whatever speaks for it, so that it can be told how well the signals do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{DecisionId, PurposeId};
+use crate::domain::{DecisionId, Interests, PurposeId, Tie};
 
 /// Uses of overrides by one person within [`BURST_WITHIN`] that count as a burst.
 const BURST_LEAST: usize = 3;
@@ -29,7 +29,16 @@ const DAY: (i8, i8) = (8, 18);
 pub enum Signal {
     /// The record is the person's own.
     OwnRecord,
-    /// Of the household, kin, neighbour or colleague, or the person has not declared who is.
+    /// Of the resident's household, or kin.
+    Household,
+    /// A neighbour of the resident.
+    Neighbour,
+    /// A colleague of the resident.
+    Colleague,
+    /// The person has not declared their interests in time, and may be any of these.
+    Undeclared,
+    /// A conflict of interest is on record, and not how. In reviews closed before ties were recorded: any of
+    /// the four before.
     Conflict,
     /// One of several within the hour.
     Burst,
@@ -43,8 +52,12 @@ pub enum Signal {
 
 impl Signal {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::OwnRecord,
+        Self::Household,
+        Self::Neighbour,
+        Self::Colleague,
+        Self::Undeclared,
         Self::Conflict,
         Self::Burst,
         Self::OutOfHours,
@@ -57,6 +70,10 @@ impl Signal {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OwnRecord => "own-record",
+            Self::Household => "household",
+            Self::Neighbour => "neighbour",
+            Self::Colleague => "colleague",
+            Self::Undeclared => "undeclared",
             Self::Conflict => "conflict",
             Self::Burst => "burst",
             Self::OutOfHours => "out-of-hours",
@@ -70,9 +87,12 @@ impl Signal {
     pub const fn says(self) -> &'static str {
         match self {
             Self::OwnRecord => "the record is the person's own",
+            Self::Household => "the person is of the resident's household, or kin",
+            Self::Neighbour => "the person is a neighbour of the resident",
+            Self::Colleague => "the person is a colleague of the resident",
+            Self::Undeclared => "the person has no declaration of interests in date",
             Self::Conflict => {
-                "the person is of the household, kin, neighbour or colleague, or has not declared \
-                 who is"
+                "the person has a conflict of interest with the resident, and how is not said"
             }
             Self::Burst => "at least three uses by the same person within one hour",
             Self::OutOfHours => "outside Monday to Friday, 8 to 18 o'clock",
@@ -95,12 +115,36 @@ pub struct Use {
     pub purpose: PurposeId,
     /// The record is the person's own.
     pub is_self: bool,
-    /// Kin, neighbour or colleague, or not declared.
-    pub conflict: bool,
+    /// How the person is tied to the resident, then or by now.
+    pub ties: BTreeSet<Tie>,
+    /// A conflict was or is on record, and not how.
+    pub unsaid: bool,
+    /// Then or now no declaration of interests was in date.
+    pub undeclared: bool,
     /// A relationship to the resident was on record.
     pub relationship: bool,
     /// Hash of its leaf in the log.
     pub leaf: [u8; 32],
+}
+
+impl Use {
+    /// Adds what is known of the person's ties.
+    pub fn know(&mut self, interests: Interests) {
+        let Interests { tie, unsaid, undeclared } = interests;
+        self.ties.extend(tie);
+        self.unsaid |= unsaid;
+        self.undeclared |= undeclared;
+    }
+
+    /// Adds that there was a conflict of which the entry kept nothing more. Where the person has not declared
+    /// now, that may have been all of it; `now` is known already.
+    pub fn know_of_old(&mut self, now: Interests) {
+        self.unsaid |= !now.undeclared;
+    }
+
+    fn is_any_of(&self, ties: &[Tie]) -> bool {
+        ties.iter().any(|tie| self.ties.contains(tie))
+    }
 }
 
 /// What speaks for a look at each of `uses`, which are all of one agency, oldest first.
@@ -117,7 +161,12 @@ pub fn signals(uses: &[Use], zone: &TimeZone) -> BTreeMap<DecisionId, Vec<Signal
         let times = people.get(&one.person).map(Vec::as_slice).unwrap_or_default();
         let is = |signal: &Signal| match signal {
             Signal::OwnRecord => one.is_self,
-            Signal::Conflict => one.conflict,
+            Signal::Household => one.is_any_of(&[Tie::Household, Tie::Kin]),
+            Signal::Neighbour => one.is_any_of(&[Tie::Neighbour]),
+            Signal::Colleague => one.is_any_of(&[Tie::Colleague]),
+            Signal::Undeclared => one.undeclared,
+            // Said later, it is said.
+            Signal::Conflict => one.unsaid && one.ties.is_empty(),
             Signal::Burst => is_in_burst(times, one.at),
             Signal::OutOfHours => is_out_of_hours(one.at, zone),
             Signal::NoCase => !one.relationship,
@@ -259,7 +308,9 @@ mod tests {
             person: [person; 16],
             purpose: "direct_care".parse().unwrap(),
             is_self: false,
-            conflict: false,
+            ties: BTreeSet::new(),
+            unsaid: false,
+            undeclared: false,
             relationship: true,
             leaf: [1; 32],
         }
@@ -275,7 +326,6 @@ mod tests {
     fn each_signal_fires_where_it_says_and_nowhere_else() {
         check("a plain one", &[used(1, 0, 1)], 0, &[]);
         check("self", &[Use { is_self: true, ..used(1, 0, 1) }], 0, &[Signal::OwnRecord]);
-        check("kin", &[Use { conflict: true, ..used(1, 0, 1) }], 0, &[Signal::Conflict]);
         check("case", &[Use { relationship: false, ..used(1, 0, 1) }], 0, &[Signal::NoCase]);
         // Ten o'clock in summer is nine in UTC: the day begins two hours before and ends eight after.
         check("before eight", &[used(1, -121, 1)], 0, &[Signal::OutOfHours]);
@@ -297,6 +347,59 @@ mod tests {
         check("one in twenty", &many(20), 0, &[]);
         check("one in twenty-one", &many(21), 0, &[Signal::RarePurpose]);
         check("the others", &many(21), 1, &[]);
+    }
+
+    #[test]
+    fn each_tie_is_a_signal_of_its_own() {
+        let unsaid = Interests { unsaid: true, ..Interests::default() };
+        let undeclared = Interests { undeclared: true, ..Interests::default() };
+        let tied = |tie| Interests { tie: Some(tie), ..Interests::default() };
+        let (household, colleague) = (tied(Tie::Household), tied(Tie::Colleague));
+        for (what, known, want) in [
+            ("nothing", &[Interests::default()][..], &[][..]),
+            ("household", &[household], &[Signal::Household]),
+            ("kin", &[tied(Tie::Kin)], &[Signal::Household]),
+            ("neighbour", &[tied(Tie::Neighbour)], &[Signal::Neighbour]),
+            ("colleague", &[colleague], &[Signal::Colleague]),
+            ("undeclared", &[undeclared], &[Signal::Undeclared]),
+            ("unsaid", &[unsaid], &[Signal::Conflict]),
+            ("household and kin are one", &[household, tied(Tie::Kin)], &[Signal::Household]),
+            ("then and by now", &[household, colleague], &[Signal::Household, Signal::Colleague]),
+            ("taken back since", &[household, Interests::default()], &[Signal::Household]),
+            ("said since", &[unsaid, colleague], &[Signal::Colleague]),
+            ("no longer said", &[colleague, unsaid], &[Signal::Colleague]),
+            ("lapsed since", &[unsaid, undeclared], &[Signal::Undeclared, Signal::Conflict]),
+            (
+                "tied and undeclared",
+                &[Interests { undeclared: true, ..colleague }],
+                &[Signal::Colleague, Signal::Undeclared],
+            ),
+        ] {
+            let mut one = used(1, 0, 1);
+            known.iter().for_each(|interests| one.know(*interests));
+            check(what, &[one], 0, want);
+        }
+        // Of an entry from before ties were kept only the conflict is known, and what is on record now.
+        for (what, now, want) in [
+            ("old, nothing now", Interests::default(), Signal::Conflict),
+            ("old, colleague now", colleague, Signal::Colleague),
+            ("old, undeclared now", undeclared, Signal::Undeclared),
+        ] {
+            let mut one = used(1, 0, 1);
+            one.know(now);
+            one.know_of_old(now);
+            check(what, &[one], 0, &[want]);
+        }
+    }
+
+    #[test]
+    fn a_signal_has_one_word_in_the_log_and_on_the_wire_and_words_of_its_own() {
+        let mut said = BTreeSet::new();
+        for signal in Signal::ALL {
+            let stored = serde_json::to_value(signal).unwrap();
+            assert_eq!(stored, signal.as_str());
+            assert!(said.insert(signal.as_str()) && said.insert(signal.says()), "{stored}");
+        }
     }
 
     #[derive(Debug, Clone, Copy)]

@@ -116,6 +116,9 @@ async fn told(store: &dyn Store, book: &RuleBook, rows: Vec<Row>) -> Result<Vec<
             }
         };
         wrong.extend(unknown_words(&fact, book, at));
+        if fact.contradicts_itself() {
+            wrong.push(format!("row {at}: tie: must be left out where there is no conflict"));
+        }
         for part in fact.parts() {
             if let Some(earlier) = said.insert((part.kind(), part.key()), at) {
                 let kind = part.kind();

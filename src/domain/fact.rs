@@ -18,7 +18,7 @@ closed! {
         Staff = "staff",
         /// A legitimate relationship between a person at work and a resident.
         Relationship = "relationship",
-        /// The person at work is the resident, or their kin, neighbour or colleague.
+        /// The person at work is the resident, or of their household, kin, neighbour or colleague.
         Conflict = "conflict",
         /// A flag or seal on a resident.
         Flag = "flag",
@@ -49,6 +49,18 @@ closed! {
         Order = "order",
         /// A custodian lets location fields out.
         Release = "release",
+    }
+    /// How a person at work is tied to a resident. What is decided does not turn on it: it is for whoever
+    /// reviews.
+    Tie {
+        /// They live together.
+        Household = "household",
+        /// Kin who live elsewhere.
+        Kin = "kin",
+        /// A neighbour.
+        Neighbour = "neighbour",
+        /// They work together.
+        Colleague = "colleague",
     }
     /// Registers outside the hub whose silence is only worth something while the reading is fresh.
     Register {
@@ -95,7 +107,7 @@ pub enum Fact {
         #[serde(default)]
         until: Option<Timestamp>,
     },
-    /// The person at work is the resident, or kin, neighbour or colleague.
+    /// The person at work is the resident, or of the household, kin, neighbour or colleague.
     Conflict {
         /// The agency.
         agency: AgencyId,
@@ -105,8 +117,11 @@ pub enum Fact {
         resident: ResidentId,
         /// The person is the resident.
         is_self: bool,
-        /// Kin, neighbour or colleague.
+        /// Of the household, kin, neighbour or colleague.
         conflict: bool,
+        /// Which of these, where it is said; only with `conflict`. Facts from before it was asked have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tie: Option<Tie>,
     },
     /// A flag, set or taken back by one custodian. It stands while any custodian's stands.
     Flag {
@@ -334,6 +349,12 @@ impl Fact {
         }
     }
 
+    /// Names a tie where there is no conflict: one of the two is a slip.
+    #[must_use]
+    pub const fn contradicts_itself(&self) -> bool {
+        matches!(self, Self::Conflict { conflict: false, tie: Some(_), .. })
+    }
+
     /// A release stands scope by scope: one that is taken back ends, whatever it was let out with.
     /// Everything else stands as it is.
     #[must_use]
@@ -347,6 +368,33 @@ impl Fact {
             release: CustodianRelease { fields: vec![scope.clone()], ..release.clone() },
         };
         release.fields.iter().map(alone).collect()
+    }
+}
+
+/// What is known of how a person at work is tied to a resident, beside that it is a conflict at all.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interests {
+    /// The tie that is on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tie: Option<Tie>,
+    /// A conflict is on record, and not how.
+    pub unsaid: bool,
+    /// No declaration of interests is in date.
+    pub undeclared: bool,
+}
+
+impl Interests {
+    /// Whether it is a conflict of interest.
+    #[must_use]
+    pub const fn conflict(&self) -> bool {
+        self.tie.is_some() || self.unsaid || self.undeclared
+    }
+}
+
+/// Only whether it is a conflict: a tie is about somebody.
+impl std::fmt::Debug for Interests {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Interests(conflict: {}, ..)", self.conflict())
     }
 }
 
@@ -371,4 +419,38 @@ pub struct RecordedFact {
     pub by: Option<AgencyId>,
     /// When it was recorded, which is also when it was last confirmed.
     pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE_TIES: &str = r#"{"fact":"conflict","agency":"befriend","person":"worker-1","resident":"00000000-0000-0000-0000-000000000007","is_self":false,"conflict":true}"#;
+
+    #[test]
+    fn a_conflict_of_before_ties_is_read_and_written_as_it_was() {
+        let fact: Fact = serde_json::from_str(BEFORE_TIES).unwrap();
+        assert!(matches!(fact, Fact::Conflict { conflict: true, tie: None, .. }));
+        assert_eq!(serde_json::to_string(&fact).unwrap(), BEFORE_TIES, "its version is the same");
+    }
+
+    #[test]
+    fn a_tie_is_one_of_four_words_and_needs_a_conflict() {
+        for (conflict, tie, wanted) in [
+            (true, "household", Some(true)),
+            (true, "kin", Some(true)),
+            (true, "neighbour", Some(true)),
+            (true, "colleague", Some(true)),
+            (false, "kin", Some(false)),
+            (true, "friend", None),
+            (true, "", None),
+        ] {
+            let text = BEFORE_TIES.replace("true}", &format!("{conflict},\"tie\":\"{tie}\"}}"));
+            let fact = serde_json::from_str::<Fact>(&text).ok();
+            let sound = fact.as_ref().map(|fact| !fact.contradicts_itself());
+            assert_eq!(sound, wanted, "{tie} where conflict is {conflict}");
+            let again = fact.map(|fact| serde_json::to_string(&fact).unwrap());
+            assert!(again.is_none_or(|again| again == text), "{tie}");
+        }
+    }
 }

@@ -68,7 +68,7 @@ pub struct RequesterFacts {
     pub relationship: bool,
     /// The person asks about themselves.
     pub is_self: bool,
-    /// Kin, neighbour or colleague.
+    /// Of the household, kin, neighbour or colleague, or not declared.
     pub conflict: bool,
 }
 

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::facts::Gathered;
 use super::reviews::Tasks;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::auth::Caller;
-use crate::domain::{Answer, Ask, Code, DecisionId, Facts, FieldId, ResidentId, RoleId};
+use crate::domain::{Answer, Ask, Code, DecisionId, Facts, FieldId, Interests, ResidentId, RoleId};
 use crate::policy::book::RuleBook;
 use crate::policy::{Decision, FieldOutcome, Outcome, View};
 
@@ -29,7 +30,7 @@ pub const MESSAGE: &str = "message";
 pub const PROXY: &str = "proxy";
 
 /// A word that no vocabulary has; what the asker wrote in its place may be personal.
-const UNKNOWN: &str = "?";
+pub(super) const UNKNOWN: &str = "?";
 
 /// What all entries of one call share.
 pub struct Call<'a> {
@@ -95,6 +96,10 @@ pub struct Recorded {
     /// What it leaves to be done; older entries say nothing of it.
     #[serde(default)]
     pub tasks: Tasks,
+    /// How the asker is tied to the resident, kept for its review where an override was claimed; older entries
+    /// say nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interests: Option<Interests>,
 }
 
 impl Call<'_> {
@@ -148,15 +153,19 @@ impl Call<'_> {
         book: &RuleBook,
         resident: ResidentId,
         ask: &Ask,
-        facts: Facts,
+        gathered: Gathered,
         decision: &Decision,
         view: &View,
         tasks: Tasks,
     ) -> Entry {
+        let Gathered { facts, interests } = gathered;
         let facets = decision_facets(book, &facts, ask, view);
+        let interests = ask.override_claim.is_some().then_some(interests);
         let (ask, words) = apart(ask.clone());
         let request = json(&ask);
-        let found = decision_slot(self.at, facts, decision, tasks);
+        let (told, fields) = (decision_json(decision), decision.fields.len());
+        let recorded = Recorded { as_of: self.at, facts, decision: told, tasks, interests };
+        let found = decision_slot(recorded, fields);
         self.with_slots(event, kind, facets, Some(resident), words, request, found)
     }
 
@@ -369,9 +378,8 @@ fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.into_iter().collect::<Vec<_>>().join("|")
 }
 
-fn decision_slot(as_of: Timestamp, facts: Facts, decision: &Decision, tasks: Tasks) -> Vec<u8> {
-    let least = (decision.fields.len() / FIELDS_IN_PAD + 1).saturating_mul(PAD);
-    let mut recorded = Recorded { as_of, facts, decision: decision_json(decision), tasks };
+fn decision_slot(mut recorded: Recorded, fields: usize) -> Vec<u8> {
+    let least = (fields / FIELDS_IN_PAD + 1).saturating_mul(PAD);
     let mut slot = padded(json(&recorded));
     if slot.len() <= Entry::SLOT_LEN_MAX {
         slot.resize(slot.len().max(least.min(Entry::SLOT_LEN_MAX)), b' ');

@@ -12,11 +12,20 @@ pub use judge::Judge;
 use crate::auth::Caller;
 use crate::consent;
 use crate::domain::{
-    AgencyId, Amendments, ChoiceKind, Collected, ConsentEvent, Facts, GatewayId, MatchQuality,
-    PurposeId, RequesterFacts, ResidentFacts, RoleId,
+    AgencyId, Amendments, ChoiceKind, Collected, ConsentEvent, Facts, GatewayId, Interests,
+    MatchQuality, PurposeId, RequesterFacts, ResidentFacts, RoleId,
 };
 use crate::policy::book::{ChoiceForce, RuleBook};
 use crate::store::{Known, Standing};
+
+/// What was gathered for one question.
+#[derive(Clone)]
+pub struct Gathered {
+    /// All that the policy sees.
+    pub facts: Facts,
+    /// How the person is tied to the resident; for whoever reviews, the policy sees nothing of it.
+    pub interests: Interests,
+}
 
 /// The facts of one question by `caller` in `role` for `purpose` as of `at`.
 #[must_use]
@@ -27,7 +36,7 @@ pub fn gather(
     known: Known,
     standing: &Standing,
     at: Timestamp,
-) -> Facts {
+) -> Gathered {
     let judge = Judge::new(book, standing, at);
     let staff = judge.staff(&known);
     let kin = judge.kin(&known);
@@ -39,7 +48,7 @@ pub fn gather(
         training_until: staff.training_until,
         relationship: judge.relationship(&known),
         is_self: kin.is_self,
-        conflict: kin.conflict,
+        conflict: kin.interests.conflict(),
     };
     let matched = match &known.resident {
         Some(_) => judge.matched(&known),
@@ -69,7 +78,7 @@ pub fn gather(
     consent::proxy::weigh(book, &proxies, &mut consents, resident.born, resident.died);
     let mut choices = consent::choices_now(&known.choices);
     choices.extend(opt_out);
-    Facts {
+    let facts = Facts {
         requester,
         resident,
         consents: consents.into_iter().map(without_evidence).collect(),
@@ -82,7 +91,8 @@ pub fn gather(
         custodian_releases,
         amendments: Amendments::default(),
         grant: None,
-    }
+    };
+    Gathered { facts, interests: kin.interests }
 }
 
 /// Whether a rule for the purpose lets an opt-out stop anything.

@@ -236,6 +236,9 @@ fn check_words(words: &mut Words<'_>, n: usize, fact: &Fact) {
                 "is no register that is read: each resident is asked about (BeginOptOutCheck)";
             words.wrong(&at("register_read.register"), text);
         }
+        Fact::Conflict { .. } if fact.contradicts_itself() => {
+            words.wrong(&at("conflict.tie"), "must be unset where there is no conflict");
+        }
         Fact::Staff { .. }
         | Fact::Relationship { .. }
         | Fact::Conflict { .. }

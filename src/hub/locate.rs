@@ -10,7 +10,7 @@ use super::share::number;
 use super::{Hub, HubError, facts};
 use crate::audit::entry::{Entry, Facet, Kind};
 use crate::auth::Caller;
-use crate::domain::{AgencyId, Ask, Asked, Code, Facts, FieldId, ResidentId, Scope};
+use crate::domain::{AgencyId, Ask, Asked, Code, FieldId, ResidentId, Scope};
 use crate::policy::book::{Involvement, RuleBook};
 use crate::policy::{Outcome, PolicySnapshot, View};
 use crate::store::{Receipt, Refusal, StoreError};
@@ -80,7 +80,8 @@ impl Hub {
             return Err(HubError::Broken);
         };
         let resident = *resident;
-        let facts = self.facts_for(call, policy, resident, ask).await?;
+        let gathered = self.facts_for(call, policy, resident, ask).await?;
+        let facts = &gathered.facts;
         // Read whoever it is about, and whatever is decided.
         let links = self.store.local_ids(resident).await?;
         let known: BTreeSet<&AgencyId> = links.iter().map(|local| &local.agency).collect();
@@ -103,14 +104,14 @@ impl Hub {
                 },
                 referral: None,
             };
-            self.look_at(call, policy, question, &facts, known.contains(holder), &mut found)
+            self.look_at(call, policy, question, &gathered, known.contains(holder), &mut found)
                 .await?;
         }
         let codes = found.codes();
         let view = (found.holders.is_empty(), &codes);
         let seen = serde_json::json!({ "as_of": call.at, "facts": facts, "told": found.holders });
         let mut entries =
-            vec![call.located(policy.book(), resident, ask.clone(), &facts, view, &seen)];
+            vec![call.located(policy.book(), resident, ask.clone(), facts, view, &seen)];
         entries.append(&mut found.releases);
         entries.append(&mut found.used);
         number(&mut entries)?;
@@ -131,14 +132,14 @@ impl Hub {
         call: &Call<'_>,
         policy: &PolicySnapshot,
         mut question: Question,
-        facts: &Facts,
+        gathered: &facts::Gathered,
         knows: bool,
         found: &mut Found,
     ) -> Result<(), HubError> {
         let book: &RuleBook = policy.book();
         let approval = self.bring_approval(call, book, &mut question).await?;
         let Question { resident, ask, .. } = question;
-        let decision = policy.decide(&ask, facts, call.at);
+        let decision = policy.decide(&ask, &gathered.facts, call.at);
         if let Some(fault) = &decision.fault {
             tracing::error!(fault, "The policy engine failed");
             return Err(HubError::Broken);
@@ -158,10 +159,10 @@ impl Hub {
         }
         found.holders.push(ask.from.clone());
         let tasks = Tasks::of(book, call.caller.agency(), &ask, &decision, &view, call.at);
-        let (event, facts) = (fresh_id(call.at), facts.clone());
+        let (event, gathered) = (fresh_id(call.at), gathered.clone());
         let kind = Kind::Disclose;
         let mut entry =
-            call.decision(event, kind, book, resident, &ask, facts, &decision, &view, tasks);
+            call.decision(event, kind, book, resident, &ask, gathered, &decision, &view, tasks);
         entry.facets.insert(Facet::What, "located".to_owned());
         let relied = Relied { approval, grant: None };
         found.used.extend(relied.used(call, &entry, &view));
@@ -169,14 +170,14 @@ impl Hub {
         Ok(())
     }
 
-    /// The facts of one question.
+    /// The facts of one question, and what is gathered beside them.
     pub(super) async fn facts_for(
         &self,
         call: &Call<'_>,
         policy: &PolicySnapshot,
         resident: ResidentId,
         ask: &Ask,
-    ) -> Result<Facts, HubError> {
+    ) -> Result<facts::Gathered, HubError> {
         let role = call.caller.role().ok_or(HubError::RoleNeeded)?;
         let (agency, person) = (call.caller.agency().clone(), call.caller.person().clone());
         let standing = self.store.standing().await?;

@@ -7,6 +7,7 @@ mod query;
 mod questions;
 mod register;
 mod scope;
+mod unknown;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ pub use export::{ExportStream, Exporting, Formats, ONE_RESIDENT, Piece};
 pub use query::EntryQuery;
 pub use questions::{Answered, answer_from, judged_by};
 pub use register::{RegisterFigures, RegisterQuery, Registered, figures_from, registered_from};
+pub use unknown::{UnknownWord, unknown_words};
 
 /// A page of entries that the caller may see.
 pub struct Looked {
@@ -32,6 +34,8 @@ pub struct Looked {
     pub next_index: Option<u64>,
     /// Up to which size the answer is complete.
     pub size: u64,
+    /// Where nothing was found: what the policy in force does not have of what was looked for.
+    pub unknown: Vec<UnknownWord>,
     /// Proof that the look is recorded.
     pub receipt: Receipt,
 }
@@ -97,9 +101,15 @@ impl Hub {
         let request = serde_json::to_value(&query).map_err(|_| HubError::Broken)?;
         let receipt = self.look_with(&call, "search", &request, query.access).await?;
         let search = query.search(&scope).ok_or(HubError::Broken)?;
+        let first = search.from_index == 0;
+        let mut unknown = unknown_words(policy.book(), &search);
         let page = self.store.search(search).await?;
-        let entries = page.entries.into_iter().filter_map(|stored| scope.show(stored)).collect();
-        Ok(Looked { entries, next_index: page.next_index, size: page.size, receipt })
+        let entries: Vec<StoredEntry> =
+            page.entries.into_iter().filter_map(|stored| scope.show(stored)).collect();
+        if !first || page.next_index.is_some() || !entries.is_empty() {
+            unknown.clear();
+        }
+        Ok(Looked { entries, next_index: page.next_index, size: page.size, unknown, receipt })
     }
 
     /// One entry that the caller's agency asked for or held; what the caller of the entry wrote only

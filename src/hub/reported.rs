@@ -65,7 +65,7 @@ impl Hub {
             words.wrong("asked_date", "must not be in the future");
         }
         words.done()?;
-        let facts = self.facts_for(&call, &policy, resident, &ask).await?;
+        let facts = self.facts_for(&call, &policy, resident, &ask).await?.facts;
         let then = end_of(report.asked, &policy).filter(|end| *end < at).unwrap_or(at);
         let (law_then, law_now) =
             (law(&policy, &ask, &facts, then)?, law(&policy, &ask, &facts, at)?);

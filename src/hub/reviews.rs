@@ -337,7 +337,7 @@ impl Hub {
     ) -> Result<bool, HubError> {
         let beside = self.known_beside(call, policy, resident).await?;
         let kin = beside.judge().kin(&beside.known);
-        Ok(kin.is_self || kin.conflict)
+        Ok(kin.is_self || kin.interests.conflict())
     }
 }
 

@@ -268,10 +268,11 @@ impl Hub {
         let resident = *resident;
         let known = known.get(&(resident, ask.purpose.clone())).cloned().ok_or(HubError::Broken)?;
         let book = policy.book();
-        let mut facts =
+        let mut gathered =
             facts::gather(book, call.caller, (role, &ask.purpose), known, standing, call.at);
-        facts.grant.clone_from(&relied.grant);
-        let decision = policy.decide(ask, &facts, call.at);
+        gathered.facts.grant.clone_from(&relied.grant);
+        let facts = &gathered.facts;
+        let decision = policy.decide(ask, facts, call.at);
         if let Some(fault) = &decision.fault {
             // No decision was made: nothing is said and nothing is released.
             tracing::error!(fault, "The policy engine failed");
@@ -279,13 +280,13 @@ impl Hub {
         }
         let mut opened = match &decision.permit {
             Some(permit) => {
-                let opening = Opening { book, decision: &decision, facts: &facts, permit };
+                let opening = Opening { book, decision: &decision, facts, permit };
                 self.open(&ask.from, resident, &opening, wish).await?
             }
             None => Opened { disclosure: Disclosure::default(), present: BTreeSet::new() },
         };
         let view = policy.view(&decision, |field| opened.present.contains(field));
-        let explanation = policy.explain(ask, &facts, &view);
+        let explanation = policy.explain(ask, facts, &view);
         let values = view
             .released
             .iter()
@@ -304,7 +305,8 @@ impl Hub {
             Wish::Know => Tasks::default(),
             Wish::Have => Tasks::of(book, call.caller.agency(), ask, &decision, &view, call.at),
         };
-        let entry = call.decision(event, kind, book, resident, ask, facts, &decision, &view, tasks);
+        let entry =
+            call.decision(event, kind, book, resident, ask, gathered, &decision, &view, tasks);
         let findings = Findings {
             resident,
             holder: ask.from.clone(),

@@ -375,3 +375,111 @@ async fn an_auditor_of_a_suspended_agency_reads_nothing() {
     let reply = read(&place, GP_AUDITOR, &permitted).await;
     expect_refused("left", reply, Code::PermissionDenied, "ACCOUNT_INACTIVE", &[]);
 }
+
+#[tokio::test]
+async fn a_search_that_finds_nothing_says_which_words_the_policy_does_not_have() {
+    let (place, _) = place().await;
+    let any = pb::SearchEntriesRequest::default;
+    let kinds = || vec![pb::EntryKind::Disclose.into()];
+    for (what, message, wanted) in [
+        ("found", pb::SearchEntriesRequest { purpose: "direct_care".to_owned(), ..any() }, vec![]),
+        (
+            "nothing under a good word",
+            pb::SearchEntriesRequest { purpose: "marac".to_owned(), kinds: kinds(), ..any() },
+            vec![],
+        ),
+        (
+            "a slip",
+            pb::SearchEntriesRequest { purpose: "derect_care".to_owned(), ..any() },
+            vec![("purpose", "direct_care")],
+        ),
+        (
+            "like nothing",
+            pb::SearchEntriesRequest { rule: "ZZ-99".to_owned(), ..any() },
+            vec![("rule", "")],
+        ),
+        (
+            "two slips",
+            pb::SearchEntriesRequest {
+                holder: "agencies/oakdale-gq".to_owned(),
+                category: "health/sumary".to_owned(),
+                ..any()
+            },
+            vec![("category", "health/summary"), ("holder", "oakdale-gp")],
+        ),
+    ] {
+        let page = search(&place, GP_AUDITOR, message).await.unwrap().into_inner();
+        let told: Vec<(&str, &str)> = page
+            .unknown_words
+            .iter()
+            .map(|one| (one.field.as_str(), one.nearest.as_str()))
+            .collect();
+        assert_eq!(told, wanted, "{what}");
+    }
+}
+
+/// Puts a policy into force in a data folder that nobody has open, as the shipped one with a rule renamed.
+fn rename_a_rule(data: &std::path::Path, old: &str, new: &str) {
+    use weir::policy::{kept, load};
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let mut files = load::read_dir(&shipped).unwrap();
+    for bytes in files.values_mut() {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        *bytes = text.replace(&format!("p, {old},"), &format!("p, {new},")).into_bytes();
+    }
+    assert!(load::load(&files).unwrap().rules.iter().all(|rule| rule.id.as_str() != old));
+    let (hash, bytes) = (load::hash(&files), kept::pack(&files));
+    let hub = rusqlite::Connection::open(data.join("hub.db")).unwrap();
+    hub.execute("INSERT INTO policy_folder VALUES (?1, ?2)", (hash, bytes)).unwrap();
+    let sql = "INSERT INTO policy SELECT number + 1, ?1, since_us, randomblob(16), note FROM policy \
+               ORDER BY number DESC LIMIT 1";
+    assert_eq!(hub.execute(sql, [hash]).unwrap(), 1);
+}
+
+#[test]
+fn weir_audit_search_tells_a_slip_from_a_word_of_an_earlier_policy() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let at = data.to_str().unwrap();
+    assert_eq!(crate::story::weir(&["demo", "--exit", "--data", at]).0, 0);
+    let check = |wish: &[&str], exit: i32, out: &str, errors: &[&str]| {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_weir"))
+            .args(["audit", "search", "--data", at])
+            .args(wish)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (told, wrong) = (text(&run.stdout), text(&run.stderr));
+        assert_eq!(run.status.code(), Some(exit), "{wish:?}: {told}{wrong}");
+        assert!(told.contains(out), "{wish:?}: {told}");
+        assert_eq!(wrong.lines().count(), errors.len(), "{wish:?}: {wrong}");
+        assert!(errors.iter().all(|one| wrong.contains(one)), "{wish:?}: {wrong}");
+    };
+    let nowhere = "in the policy in force, nor in any entry";
+    for (flag, word, what, near) in [
+        ("--purpose", "derect_care", "purpose", "; nearest: direct_care"),
+        ("--category", "health/sumary", "category", "; nearest: health/summary"),
+        ("--released", "health/summary.alergies", "field", "; nearest: health/summary.allergies"),
+        ("--holder", "oakdale-gq", "agency", "; nearest: oakdale-gp"),
+        ("--agency", "oakdale-gq", "agency", "; nearest: oakdale-gp"),
+        ("--rule", "ZZ-99", "rule", ""),
+        ("--agreement", "isa-caer", "agreement", "; nearest: isa-care"),
+        ("--override", "BRAKE_GLASS", "override", "; nearest: BREAK_GLASS"),
+    ] {
+        let told = format!("{flag} {word}: no such {what} {nowhere}{near}");
+        check(&[flag, word], 2, "", &[&told]);
+        check(&[flag, word, "--json"], 2, "", &[&told]);
+    }
+    check(&["--code", "NONSENSE"], 2, "", &["--code \"NONSENSE\" is no code"]);
+    check(&["--purpose", "x", "--rule", "y"], 2, "", &["--purpose x: ", "--rule y: "]);
+    // Good words that nothing happened under, and words that were found, are nothing to speak of.
+    let never = ["--purpose", "direct_care", "--until", "2020-01-01T00:00:00Z"];
+    check(&never, 0, "0 entries; complete", &[]);
+    check(&["--rule", "N01", "--limit", "1"], 0, "1 entries", &[]);
+    rename_a_rule(&data, "N01", "N91");
+    check(&["--rule", "N01", "--limit", "1"], 0, "1 entries", &[]);
+    let older =
+        "--rule N01: no such rule in the policy in force, only in older entries; nearest: N";
+    check(&["--rule", "N01", "--outcome", "DENY"], 0, "0 entries; complete", &[older]);
+    check(&["--rule", "N91"], 0, "0 entries; complete", &[]);
+}

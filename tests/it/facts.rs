@@ -64,6 +64,16 @@ fn death(about: Inhabitant, day: &str) -> Fact {
     Fact::Death(pb::DeathFact { resident: about.path(), death_date: day.to_owned() })
 }
 
+fn conflict(conflict: bool, tie: i32) -> Fact {
+    Fact::Conflict(pb::ConflictFact {
+        person: NURSE.person.to_owned(),
+        resident: AISHA.path(),
+        is_self: false,
+        conflict,
+        tie,
+    })
+}
+
 fn order(about: Inhabitant) -> pb::OrderFact {
     pb::OrderFact {
         resident: about.path(),
@@ -110,6 +120,41 @@ async fn a_fact_changes_the_answer_at_once_and_stands_in_the_log() {
     assert_eq!(codes(&place, AISHA).await, ["SUBJ_NOT_AVAILABLE"]);
     record(&place, CUSTODIAN, vec![flag(AISHA, "sealed", false)]).await.unwrap();
     assert_eq!(codes(&place, AISHA).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn how_a_person_is_tied_is_kept_and_listed_and_no_decision_turns_on_it() {
+    use pb::ConflictTie::{Colleague, Household, Kin, Neighbour, Unspecified};
+    let place = Place::open().await;
+    let file = rusqlite::Connection::open(place.data().join("hub.db")).unwrap();
+    let sql = "SELECT body FROM fact WHERE kind = 'conflict'";
+    for tie in [Unspecified, Household, Kin, Neighbour, Colleague] {
+        record(&place, MANAGER, vec![conflict(true, tie.into())]).await.unwrap();
+        assert_eq!(
+            codes(&place, AISHA).await,
+            ["WHO_CONFLICT_OF_INTEREST"],
+            "{}",
+            tie.as_str_name()
+        );
+        let message = pb::ListFactsRequest { resident: AISHA.path(), ..Default::default() };
+        let reply = place.facts().list_facts(place.from(MANAGER, message)).await.unwrap();
+        let listed = reply.into_inner().facts.pop().unwrap().fact.unwrap().fact.unwrap();
+        assert!(listed == conflict(true, tie.into()), "{}", tie.as_str_name());
+        let body: String = file.query_row(sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(body.contains("\"tie\""), tie != Unspecified, "{body}");
+    }
+    record(&place, MANAGER, vec![conflict(false, 0)]).await.unwrap();
+    assert_eq!(codes(&place, AISHA).await, [""; 0]);
+    // As a hub wrote it before ties were recorded.
+    let id = AISHA.resident().uuid();
+    let old = format!(
+        "{{\"fact\":\"conflict\",\"agency\":\"{}\",\"person\":\"{}\",\"resident\":\"{id}\",\
+         \"is_self\":false,\"conflict\":true}}",
+        NURSE.agency, NURSE.person
+    );
+    let sql = "UPDATE fact SET body = ?1 WHERE kind = 'conflict'";
+    assert_eq!(file.execute(sql, [old]).unwrap(), 1);
+    assert_eq!(codes(&place, AISHA).await, ["WHO_CONFLICT_OF_INTEREST"]);
 }
 
 #[tokio::test]
@@ -248,6 +293,13 @@ async fn what_makes_no_sense_is_not_recorded() {
         ("said twice", CLERK, vec![death(AISHA, "2026-07-01"), death(AISHA, "")], "facts[1]"),
         ("dies tomorrow", CLERK, vec![death(AISHA, "2026-07-16")], "facts[0].death.death_date"),
         ("dies before birth", CLERK, vec![death(AISHA, "1980-06-14")], "facts[0].death.death_date"),
+        (
+            "a tie and no conflict",
+            MANAGER,
+            vec![conflict(false, pb::ConflictTie::Kin.into())],
+            "facts[0].conflict.tie",
+        ),
+        ("a tie of later", MANAGER, vec![conflict(true, 5)], "facts[0].conflict.tie"),
         ("a slip", CUSTODIAN, vec![flag(AISHA, "seald", true)], "facts[0].flag.flag"),
         (
             "an order that ends first",

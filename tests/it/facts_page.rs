@@ -77,7 +77,7 @@ const IMPORT: &str = r#"
 |---|---|
 | `staff` | `agency`, `person`, `account_ends` (time), `training_until` (day), `interests_declared` (day) |
 | `relationship` | `agency`, `person`, `resident`, `from` (time), `until` (time) |
-| `conflict` | `agency`, `person`, `resident`, `is_self`, `conflict` |
+| `conflict` | `agency`, `person`, `resident`, `is_self`, `conflict`, `tie` (household, kin, neighbour, colleague; may be left out) |
 | `flag` | `resident`, `flag`, `agency` (the custodian), `set` |
 | `death` | `resident`, `died` (day) |
 | `capacity` | `resident`, `capacity` (has, lacks, in-doubt), `on` (day) |

@@ -100,6 +100,8 @@ fn facts_are_read_strictly() {
             "row 1: there is no such kind of fact. Nearest: \"staff\"",
         ),
         (good.replace("\"person\"", "\"preson\""), "row 1: staff: the key \"preson\" is not known"),
+        (good.replace("}", ",\"tie\":\"kin\"}"), "row 1: staff: the key \"tie\" is not known"),
+        (good.replace("}", ",\"tie\":7}"), "row 1: tie: must be one of household, kin"),
         (good.replace("\"person\":\"gp-1\",", ""), "row 1: staff: the key \"person\" is missing"),
     ] {
         let (exit, said) = import(&wrong);
@@ -251,6 +253,58 @@ fn an_extract_comes_in_by_its_mapping() {
     let (exit, said) = import(STAFF_MAPPING, good);
     assert_eq!(exit, 0, "{said}");
     assert!(said.contains("Facts imported: 2"), "{said}");
+}
+
+/// Who knows whom, as a personnel system writes it, and its mapping.
+const TIES_CSV: &str = "Staff no,Patient,Knows,How\ngp-1,ONE,yes,Household\ngp-2,ONE,yes,\n";
+const TIES_MAPPING: &str = r#"
+fact = "conflict"
+resident_by = "oakdale-gp"
+
+[set]
+agency = "oakdale-gp"
+is_self = "no"
+
+[columns]
+person = "Staff no"
+resident = "Patient"
+conflict = "Knows"
+tie = "How"
+"#;
+
+#[test]
+fn how_a_person_is_tied_comes_in_by_a_column_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert_eq!(weir(&["demo", "--exit", "--data", data.to_str().unwrap()]).0, 0);
+    let hub = rusqlite::Connection::open(data.join("hub.db")).unwrap();
+    let sql = "SELECT local_id FROM identity WHERE agency = 'oakdale-gp' LIMIT 1";
+    let id: String = hub.query_row(sql, [], |row| row.get(0)).unwrap();
+    let (map, csv) = (dir.path().join("ties.toml"), dir.path().join("ties.csv"));
+    std::fs::write(&map, TIES_MAPPING).unwrap();
+    for (from, to, exit, says) in [
+        ("yes,Household", "yes,Aunt", 1, "row 1: tie: must be one of household, kin, neighbour"),
+        ("yes,Household", "no,kin", 1, "row 1: tie: must be left out where there is no conflict"),
+        ("yes,Household", "perhaps,kin", 1, "row 1: conflict: must be yes or no"),
+        ("", "", 0, "Facts imported: 2"),
+    ] {
+        std::fs::write(&csv, TIES_CSV.replacen(from, to, 1).replace("ONE", &id)).unwrap();
+        let (map, csv) = (map.to_str().unwrap(), csv.to_str().unwrap());
+        let data = data.to_str().unwrap();
+        let (found, said) = weir(&["facts", "import", "--data", data, "--mapping", map, csv]);
+        assert_eq!(found, exit, "{to}: {said}");
+        assert!(said.contains(says) && !said.contains("Aunt"), "{to}: {said}");
+    }
+    let sql = "SELECT body FROM fact WHERE kind = 'conflict' AND who LIKE 'oakdale-gp gp-_' \
+               ORDER BY who";
+    let mut rows = hub.prepare(sql).unwrap();
+    let bodies: Vec<serde_json::Value> = rows
+        .query_map([], |row| row.get::<_, String>(0))
+        .unwrap()
+        .map(|body| serde_json::from_str(&body.unwrap()).unwrap())
+        .collect();
+    let ties: Vec<_> = bodies.iter().map(|body| body.get("tie").cloned()).collect();
+    assert_eq!(ties, [Some("household".into()), None]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use tonic::{Code, Response, Status};
 use weir::audit::entry::{Facet, Kind};
 use weir::clock::Clock;
-use weir::domain::Fact;
+use weir::domain::{Fact, Tie};
 use weir::grpc::convert::time_message;
 use weir::grpc::pb;
 
@@ -35,8 +35,8 @@ fn later(place: &Place, by: SignedDuration) {
     place.clock.set(place.clock.now() + by);
 }
 
-/// The answer to a request that breaks glass.
-async fn break_glass(place: &Place, who: Person, about: Inhabitant) -> pb::Answer {
+/// A request that breaks glass.
+fn broken_glass(about: Inhabitant) -> pb::RequestRecordsRequest {
     let text = pb::override_answer::Answer::Text("Unconscious in bay two".to_owned());
     let answers = [("reason".to_owned(), pb::OverrideAnswer { answer: Some(text) })];
     let claim = pb::OverrideClaim {
@@ -44,9 +44,17 @@ async fn break_glass(place: &Place, who: Person, about: Inhabitant) -> pb::Answe
         answers: answers.into(),
         ..Default::default()
     };
-    let asked = request(pb::CanShareRequest { r#override: Some(claim), ..treatment(about) });
+    request(pb::CanShareRequest { r#override: Some(claim), ..treatment(about) })
+}
+
+async fn ask(place: &Place, who: Person, asked: pb::RequestRecordsRequest) -> pb::Answer {
     let reply = place.sharing().request_records(place.from(who, asked)).await.unwrap();
     reply.into_inner().answers.pop().unwrap()
+}
+
+/// The answer to a request that breaks glass.
+async fn break_glass(place: &Place, who: Person, about: Inhabitant) -> pb::Answer {
+    ask(place, who, broken_glass(about)).await
 }
 
 /// A release after breaking glass.
@@ -69,6 +77,22 @@ fn signals(one: &pb::OverrideReview) -> Vec<&str> {
     one.signals.iter().map(|signal| signal.signal.as_str()).collect()
 }
 
+async fn all_figures(place: &Place, who: Person) -> pb::GetSignalFiguresResponse {
+    let message = place.from(who, pb::GetSignalFiguresRequest {});
+    place.reviews().get_signal_figures(message).await.unwrap().into_inner()
+}
+
+/// The signals that fired in a closed review: in how many, and in how many the use was unjustified.
+async fn figures(place: &Place, who: Person) -> Vec<(String, i64, i64)> {
+    let all = all_figures(place, who).await.signals;
+    assert_eq!(all.len(), weir::audit::review::Signal::ALL.len(), "each has its row");
+    let counts = all.into_iter().map(|one| {
+        let count = one.count.unwrap();
+        (one.signal.unwrap().signal, count.closed_count, count.unjustified_count)
+    });
+    counts.filter(|(_, closed, _)| *closed > 0).collect()
+}
+
 fn closing(disclosure: &str, outcome: &str) -> pb::CloseReviewRequest {
     pb::CloseReviewRequest {
         disclosure: disclosure.to_owned(),
@@ -84,6 +108,18 @@ async fn close(
     message: pb::CloseReviewRequest,
 ) -> Reply<pb::CloseReviewResponse> {
     place.reviews().close_review(place.from(who, message)).await
+}
+
+/// A conflict of interest of a person of the hospital.
+fn conflict(who: Person, about: Inhabitant, tie: Option<Tie>) -> Fact {
+    Fact::Conflict {
+        agency: who.agency.parse().unwrap(),
+        person: who.person.parse().unwrap(),
+        resident: about.resident(),
+        is_self: false,
+        conflict: true,
+        tie,
+    }
 }
 
 #[tokio::test]
@@ -133,6 +169,7 @@ async fn what_is_declared_afterwards_and_a_burst_speak_for_a_look() {
         resident: BEN.resident(),
         is_self: true,
         conflict: false,
+        tie: None,
     };
     place.record(vec![own, relationship(LOCUM, BEN, start)]).await;
     let all = queue(&place, OFFICER).await;
@@ -147,6 +184,86 @@ async fn what_is_declared_afterwards_and_a_burst_speak_for_a_look() {
         "the most signals first; what was on record then counts, not a relationship made up later"
     );
     assert!(all.reviews[1].use_time.unwrap().seconds < all.reviews[2].use_time.unwrap().seconds);
+}
+
+#[tokio::test]
+async fn a_household_a_neighbour_and_a_colleague_are_signals_of_their_own() {
+    let place = place().await;
+    released(&place, LOCUM, AISHA).await;
+    let first = async || {
+        let all = queue(&place, OFFICER).await;
+        let one = all.reviews.into_iter().next().unwrap();
+        one.signals.into_iter().next().unwrap()
+    };
+    for (tie, signal, says) in [
+        (None, "conflict", "how is not said"),
+        (Some(Tie::Household), "household", "household, or kin"),
+        (Some(Tie::Kin), "household", "household, or kin"),
+        (Some(Tie::Neighbour), "neighbour", "neighbour"),
+        (Some(Tie::Colleague), "colleague", "colleague"),
+    ] {
+        place.record(vec![conflict(LOCUM, AISHA, tie)]).await;
+        let found = first().await;
+        assert_eq!(found.signal, signal, "{tie:?}");
+        assert!(found.says.contains(says), "{}", found.says);
+    }
+    // One signal more, one place further up; the figures count each by itself.
+    released(&place, LOCUM, BEN).await;
+    place.record(vec![conflict(LOCUM, AISHA, Some(Tie::Household))]).await;
+    let all = queue(&place, OFFICER).await;
+    let found: Vec<_> = all.reviews.iter().map(signals).collect();
+    assert_eq!(found, [["household", "no-case"].as_slice(), &["no-case"]]);
+    close(&place, OFFICER, closing(&all.reviews[0].disclosure, "breach")).await.unwrap();
+    let counted = figures(&place, OFFICER).await;
+    assert_eq!(counted, [("household".to_owned(), 1, 1), ("no-case".to_owned(), 1, 1)]);
+}
+
+#[tokio::test]
+async fn who_has_no_declaration_in_date_is_a_signal_apart_from_a_conflict() {
+    let place = place().await;
+    released(&place, LOCUM, AISHA).await;
+    let found = async || {
+        let all = queue(&place, OFFICER).await;
+        signals(&all.reviews[0]).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(found().await, ["no-case"]);
+    let lapsed = Fact::Staff {
+        agency: HOSPITAL.parse().unwrap(),
+        person: LOCUM.person.parse().unwrap(),
+        account_ends: None,
+        training_until: None,
+        interests_declared: None,
+    };
+    place.record(vec![lapsed, conflict(LOCUM, AISHA, Some(Tie::Colleague))]).await;
+    assert_eq!(found().await, ["colleague", "undeclared", "no-case"]);
+}
+
+#[tokio::test]
+async fn a_tie_that_the_decision_knew_counts_after_it_is_taken_back() {
+    let place = place().await;
+    // A colleague's own request is referred; the holder's guardian grants it.
+    let guardian = Person { agency: "oakdale-gp", person: "cal-2", roles: &["caldicott-guardian"] };
+    place.record(vec![staff(guardian, None), conflict(LOCUM, AISHA, Some(Tie::Colleague))]).await;
+    let asked = broken_glass(AISHA);
+    let referred = ask(&place, LOCUM, asked.clone()).await;
+    assert_eq!(referred.values.len(), 0, "{:?}", decision(&referred).codes);
+    let referral = referred.receipt.unwrap().name.replace("disclosures/", "referrals/");
+    let grant = pb::DecideReferralRequest {
+        name: referral.clone(),
+        decision: pb::ReferralDecision::Grant.into(),
+        reason: "Nobody else is on the ward".to_owned(),
+        ..Default::default()
+    };
+    place.reviews().decide_referral(place.from(guardian, grant)).await.unwrap();
+    let released = ask(&place, LOCUM, pb::RequestRecordsRequest { referral, ..asked }).await;
+    assert!(!released.values.is_empty(), "{:?}", decision(&released).codes);
+    let Fact::Conflict { agency, person, resident, .. } = conflict(LOCUM, AISHA, None) else {
+        panic!("another fact")
+    };
+    let (is_self, conflict, tie) = (false, false, None);
+    place.record(vec![Fact::Conflict { agency, person, resident, is_self, conflict, tie }]).await;
+    let all = queue(&place, OFFICER).await;
+    assert_eq!(all.reviews.iter().map(signals).collect::<Vec<_>>(), [["colleague", "no-case"]]);
 }
 
 #[tokio::test]
@@ -176,13 +293,7 @@ async fn another_person_closes_a_review_once_with_a_word_of_the_policy() {
     let self_made = Person { roles: &["hub-privacy-officer"], ..both };
     let related = Person { person: "privacy-3", ..OFFICER };
     let undeclared = Person { person: "privacy-4", ..OFFICER };
-    let kin = Fact::Conflict {
-        agency: HOSPITAL.parse().unwrap(),
-        person: related.person.parse().unwrap(),
-        resident: AISHA.resident(),
-        is_self: false,
-        conflict: true,
-    };
+    let kin = conflict(related, AISHA, Some(Tie::Kin));
     place.record(vec![staff(related, None), kin]).await;
     let meet = pb::FulfilObligationRequest {
         name: format!("{name}/obligations/REVIEW_BY"),
@@ -252,21 +363,8 @@ async fn the_queue_fits_the_minutes_and_the_figures_say_what_the_signals_found()
     }
     close(&place, OFFICER, closing(&first.name, "breach")).await.unwrap();
     close(&place, OFFICER, closing(&second.name, "justified")).await.unwrap();
-    let figures = async |who: Person| {
-        let message = place.from(who, pb::GetSignalFiguresRequest {});
-        place.reviews().get_signal_figures(message).await.unwrap().into_inner()
-    };
-    let own = figures(OFFICER).await;
-    let counted: Vec<(String, i64, i64)> = own
-        .signals
-        .into_iter()
-        .map(|one| {
-            let count = one.count.unwrap();
-            (one.signal.unwrap().signal, count.closed_count, count.unjustified_count)
-        })
-        .filter(|(_, closed, _)| *closed > 0)
-        .collect();
-    assert_eq!(counted, [("no-case".to_owned(), 1, 1)]);
+    assert_eq!(figures(&place, OFFICER).await, [("no-case".to_owned(), 1, 1)]);
+    let own = all_figures(&place, OFFICER).await;
     let picked = |receipt: &pb::Receipt| {
         let bytes: [u8; 8] = receipt.leaf_hash[..8].try_into().unwrap();
         i64::from(u64::from_be_bytes(bytes).is_multiple_of(10))
@@ -274,6 +372,5 @@ async fn the_queue_fits_the_minutes_and_the_figures_say_what_the_signals_found()
     let slice = own.slice.unwrap();
     assert_eq!(slice.closed_count, picked(&first) + picked(&second));
     assert_eq!(slice.unjustified_count, picked(&first));
-    let others = figures(GP_OFFICER).await;
-    assert!(others.signals.iter().all(|one| one.count.unwrap().closed_count == 0));
+    assert!(figures(&place, GP_OFFICER).await.is_empty());
 }

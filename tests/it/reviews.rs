@@ -213,6 +213,7 @@ async fn only_an_entitled_other_person_approves() {
                 resident: AISHA.resident(),
                 is_self: false,
                 conflict: true,
+                tie: None,
             },
         ])
         .await;

@@ -1,7 +1,8 @@
 //! `weir audit search`, on a data folder that no hub has open.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -12,8 +13,13 @@ use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::domain::{Code, DecisionId, ResidentId};
+use crate::hub::{UnknownWord, unknown_words};
 use crate::limits::AUDIT_BATCH_MAX;
 use crate::policy::Outcome as Came;
+use crate::policy::kept::unpack_own;
+use crate::policy::load::load;
+use crate::store::sqlite::log::Log;
+use crate::store::sqlite::policies::PolicyReader;
 use crate::store::{Search, StoredEntry};
 
 /// What to look for; all that is said must hold.
@@ -99,9 +105,21 @@ pub fn run(wish: &Wish) -> Outcome {
         .map_err(|e| e.to_string())
         .and_then(|runtime| runtime.block_on(searched(wish)));
     match found {
-        Ok(text) => Outcome { text, exit: 0 },
+        Ok(Told { text, notes }) => {
+            for note in notes {
+                // Where nobody reads it, nobody misses it.
+                let _unread = writeln!(std::io::stderr(), "{note}");
+            }
+            Outcome { text, exit: 0 }
+        }
         Err(text) => Outcome { text, exit: 2 },
     }
+}
+
+/// What was found, and what to say beside it.
+struct Told {
+    text: String,
+    notes: Vec<String>,
 }
 
 fn word<T: FromStr<Err: std::fmt::Display>>(
@@ -184,7 +202,7 @@ pub(super) fn search_of(filters: &Filters) -> Result<(Search, Asked), String> {
     Ok((search, asked))
 }
 
-async fn searched(wish: &Wish) -> Result<String, String> {
+async fn searched(wish: &Wish) -> Result<Told, String> {
     let folder = DataFolder::with_key(&wish.data, wish.hub_key_file.as_deref());
     let data = folder.dir.as_path();
     let shown = data.display();
@@ -208,6 +226,7 @@ async fn searched(wish: &Wish) -> Result<String, String> {
     let entry =
         Entry { slots, ..Entry::of_hub(event, Kind::AuditRead, "weir audit search", facets) };
     log.append(vec![entry]).await.map_err(|e| e.to_string())?;
+    let whole = search.clone();
     let mut entries = Vec::new();
     // A page may be short before the last one; whoever asks at a terminal wants it full.
     let (next, size) = loop {
@@ -221,6 +240,7 @@ async fn searched(wish: &Wish) -> Result<String, String> {
             next => break (next, page.size),
         }
     };
+    let notes = if entries.is_empty() { unheard(data, &log, &whole).await? } else { Vec::new() };
     let mut lines: Vec<String> = entries.iter().map(if wish.json { json } else { line }).collect();
     lines.push(match (wish.json, next) {
         (true, next) => serde_json::json!({ "next": next, "log_size": size }).to_string(),
@@ -229,7 +249,56 @@ async fn searched(wish: &Wish) -> Result<String, String> {
         }
         (false, None) => format!("{} entries; complete up to {size}", entries.len()),
     });
-    Ok(lines.join("\n"))
+    Ok(Told { text: lines.join("\n"), notes })
+}
+
+/// What the policy in force does not have of a search that found nothing. Entries may hold words of an
+/// earlier policy: these are noted, and what no entry has either is a slip.
+///
+/// # Errors
+/// Names the slips.
+async fn unheard(data: &Path, log: &Log, search: &Search) -> Result<Vec<String>, String> {
+    let (mut notes, mut slips) = (Vec::new(), Vec::new());
+    for word in unknown_in_force(data, search)? {
+        let heard = is_in(log, word.alone()).await?;
+        let UnknownWord { field, what, word, nearest, .. } = word;
+        let flag = if field == "asker" { "agency" } else { field };
+        let nearest = nearest.map(|word| format!("; nearest: {word}")).unwrap_or_default();
+        let beside = if heard { "only in older entries" } else { "nor in any entry" };
+        let told =
+            format!("--{flag} {word}: no such {what} in the policy in force, {beside}{nearest}");
+        if heard { notes.push(told) } else { slips.push(told) }
+    }
+    if slips.is_empty() {
+        return Ok(notes);
+    }
+    slips.extend(notes);
+    Err(slips.join("\n"))
+}
+
+/// The words that the newest policy of the data folder does not have; none where none was in force yet.
+fn unknown_in_force(data: &Path, search: &Search) -> Result<Vec<UnknownWord>, String> {
+    let said = |e: crate::store::StoreError| format!("{}: {e}", data.display());
+    let newest = match PolicyReader::open(data).map_err(said)? {
+        Some(reader) => reader.folder(None).map_err(said)?,
+        None => None,
+    };
+    let files = newest.and_then(|(kept, bytes)| unpack_own(&bytes, kept.hash));
+    // One that was changed, or that this program does not read, is found by `weir audit verify`.
+    let book = files.and_then(|files| load(&files).ok());
+    Ok(book.map(|book| unknown_words(&book, search)).unwrap_or_default())
+}
+
+/// Whether an entry is found.
+async fn is_in(log: &Log, mut search: Search) -> Result<bool, String> {
+    loop {
+        let page = log.search(search.clone()).await.map_err(|e| e.to_string())?;
+        match page.next_index {
+            _ if !page.entries.is_empty() => return Ok(true),
+            Some(next) => (search.from_index, search.upto) = (next, Some(page.size)),
+            None => return Ok(false),
+        }
+    }
 }
 
 fn line(stored: &StoredEntry) -> String {

@@ -9,7 +9,7 @@ use jiff::fmt::strtime;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{AgencyId, Fact, FactKind, ResidentId};
+use crate::domain::{AgencyId, Fact, FactKind, ResidentId, Tie};
 use crate::policy::load::nearest;
 
 /// Keys that say yes or no.
@@ -62,6 +62,10 @@ impl Row {
         if let (Some(resident), Some(keys)) = (resident, value.as_object_mut()) {
             keys.insert("resident".to_owned(), resident.uuid().to_string().into());
         }
+        if value.get("tie").is_some_and(|tie| !tie.is_null() && !is_tie(tie)) {
+            let all: Vec<&str> = Tie::ALL.iter().map(|tie| tie.as_str()).collect();
+            return Err(format!("tie: must be one of {}", all.join(", ")));
+        }
         let kind = value.get("fact").and_then(Value::as_str).map(str::to_owned);
         let known = |kind: &str| FactKind::ALL.iter().any(|known| known.as_str() == kind);
         match kind {
@@ -75,6 +79,10 @@ impl Row {
             None => Err("the key \"fact\" is missing".to_owned()),
         }
     }
+}
+
+fn is_tie(value: &Value) -> bool {
+    value.as_str().is_some_and(|word| word.parse::<Tie>().is_ok())
 }
 
 /// The reader's own words about keys, without what it found.
@@ -184,6 +192,9 @@ impl Mapping {
                 "no" | "false" | "n" | "0" => Ok(false.into()),
                 _ => Err(format!("{key}: must be yes or no")),
             };
+        }
+        if name == "tie" {
+            return Ok(text.to_ascii_lowercase().into());
         }
         if name == "count" {
             let count: Result<u32, _> = text.parse();

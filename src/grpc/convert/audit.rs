@@ -6,7 +6,7 @@ use crate::audit::entry::Kind;
 use crate::audit::export::MANIFEST;
 use crate::domain::{AgencyId, Code, DecisionId};
 use crate::grpc::pb;
-use crate::hub::{Details, EntryQuery, Formats, Looked, Piece};
+use crate::hub::{Details, EntryQuery, Formats, Looked, Piece, UnknownWord};
 use crate::limits;
 use crate::policy::Outcome;
 use crate::store::StoredEntry;
@@ -231,12 +231,17 @@ pub(super) const fn kind_message(kind: Kind) -> pb::EntryKind {
 /// A page of entries on the wire.
 #[must_use]
 pub fn search_response(looked: Looked, key: &str) -> pb::SearchEntriesResponse {
-    let Looked { entries, next_index, size, receipt } = looked;
+    let Looked { entries, next_index, size, unknown, receipt } = looked;
+    let unknown_word = |word: UnknownWord| pb::UnknownWord {
+        field: word.field.to_owned(),
+        nearest: word.nearest.unwrap_or_default(),
+    };
     pb::SearchEntriesResponse {
         entries: entries.into_iter().map(|stored| entry_message(stored, None)).collect(),
         next_page_token: next_index.map(|next| token(&(next, size), key)).unwrap_or_default(),
         log_size: size,
         receipt: Some(receipt_message("events", &receipt)),
+        unknown_words: unknown.into_iter().map(unknown_word).collect(),
     }
 }
 

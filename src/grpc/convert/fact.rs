@@ -11,7 +11,7 @@ use super::record::{read_token, token};
 use super::{Check, Violations, agency_name, receipt_message, resident_name, time_message, words};
 use crate::domain::{
     AgencyId, Capacity, CourtOrder, CustodianRelease, Fact, MatchQuality, PersonId, RecordedFact,
-    Register, ResidentId,
+    Register, ResidentId, Tie,
 };
 use crate::grpc::pb;
 use crate::grpc::pb::fact::Fact as Kind;
@@ -125,6 +125,20 @@ impl One<'_> {
         self.check.time(&at, time)
     }
 
+    fn tie(&mut self, key: &str, tie: i32) -> Option<Tie> {
+        match pb::ConflictTie::try_from(tie) {
+            Ok(pb::ConflictTie::Unspecified) => None,
+            Ok(pb::ConflictTie::Household) => Some(Tie::Household),
+            Ok(pb::ConflictTie::Kin) => Some(Tie::Kin),
+            Ok(pb::ConflictTie::Neighbour) => Some(Tie::Neighbour),
+            Ok(pb::ConflictTie::Colleague) => Some(Tie::Colleague),
+            Err(_) => {
+                self.wrong(key, "is no tie that this hub knows");
+                None
+            }
+        }
+    }
+
     fn read(&mut self, fact: Kind) -> Option<Fact> {
         match fact {
             Kind::Staff(_) | Kind::Relationship(_) | Kind::Conflict(_) => self.at_work(fact),
@@ -181,15 +195,17 @@ impl One<'_> {
                     until,
                 })
             }
-            Kind::Conflict(pb::ConflictFact { person, resident, is_self, conflict }) => {
+            Kind::Conflict(pb::ConflictFact { person, resident, is_self, conflict, tie }) => {
                 let person = self.person("conflict.person", &person);
                 let resident = self.resident("conflict.resident", &resident);
+                let tie = self.tie("conflict.tie", tie);
                 Some(Fact::Conflict {
                     agency,
                     person: person?,
                     resident: resident?,
                     is_self,
                     conflict,
+                    tie,
                 })
             }
             _ => None,
@@ -370,6 +386,15 @@ fn recorded_message(recorded: RecordedFact, until: Option<Timestamp>) -> pb::Rec
     }
 }
 
+const fn tie_message(tie: Tie) -> pb::ConflictTie {
+    match tie {
+        Tie::Household => pb::ConflictTie::Household,
+        Tie::Kin => pb::ConflictTie::Kin,
+        Tie::Neighbour => pb::ConflictTie::Neighbour,
+        Tie::Colleague => pb::ConflictTie::Colleague,
+    }
+}
+
 fn fact_message(fact: Fact) -> Kind {
     let day = |day: Option<jiff::civil::Date>| day.map(|d| d.to_string()).unwrap_or_default();
     match fact {
@@ -389,12 +414,13 @@ fn fact_message(fact: Fact) -> Kind {
                 end_time: until.map(time_message),
             })
         }
-        Fact::Conflict { agency: _, person, resident, is_self, conflict } => {
+        Fact::Conflict { agency: _, person, resident, is_self, conflict, tie } => {
             Kind::Conflict(pb::ConflictFact {
                 person: person.as_str().to_owned(),
                 resident: resident_name(resident),
                 is_self,
                 conflict,
+                tie: tie.map_or(pb::ConflictTie::Unspecified, tie_message).into(),
             })
         }
         Fact::Flag { resident, flag, agency: _, set } => {

@@ -12,7 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{
     AgencyId, Capacity, Choice, ChoiceKind, Code, CourtOrder, CustodianRelease, Fact, FactKind,
-    FlagId, GatewayId, MatchQuality, ObjectionState, PurposeId, RecordedFact, Register, Scope,
+    FlagId, GatewayId, Interests, MatchQuality, ObjectionState, PurposeId, RecordedFact, Register,
+    Scope,
 };
 use crate::policy::book::RuleBook;
 use crate::store::{Known, OptOutCheck, Standing};
@@ -40,8 +41,8 @@ pub struct Staff {
 pub struct Kin {
     /// The person is the resident.
     pub is_self: bool,
-    /// Kin, neighbour or colleague, or nobody knows.
-    pub conflict: bool,
+    /// Of the household, kin, neighbour or colleague, or nobody knows.
+    pub interests: Interests,
 }
 
 impl<'a> Judge<'a> {
@@ -169,11 +170,17 @@ impl<'a> Judge<'a> {
             }
             _ => false,
         });
-        let mut kin = Kin { is_self: false, conflict: !declared };
+        let interests = Interests { undeclared: !declared, ..Interests::default() };
+        let mut kin = Kin { is_self: false, interests };
         for fact in &known.facts {
-            if let Fact::Conflict { is_self, conflict, .. } = &fact.fact {
+            if let Fact::Conflict { is_self, conflict, tie, .. } = &fact.fact {
                 kin.is_self |= is_self;
-                kin.conflict |= conflict;
+                // A tie alone is none: only the conflict is decided upon.
+                match tie {
+                    Some(tie) if *conflict => kin.interests.tie = Some(*tie),
+                    Some(_) => {}
+                    None => kin.interests.unsaid |= conflict,
+                }
             }
         }
         kin

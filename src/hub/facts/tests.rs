@@ -6,7 +6,7 @@ use jiff::civil::date;
 
 use super::*;
 use crate::domain::{
-    Capacity, CourtOrder, CustodianRelease, Fact, FactKind, RecordedFact, Register, ResidentId,
+    Capacity, CourtOrder, CustodianRelease, Fact, FactKind, RecordedFact, Register, ResidentId, Tie,
 };
 use crate::policy::load::load_dir;
 use crate::store::{OptOutCheck, Resident};
@@ -115,7 +115,7 @@ fn found(book: &RuleBook, kind: FactKind, days: Option<i64>) -> String {
     match kind {
         FactKind::Staff => judge.may_act(&known).to_string(),
         FactKind::Relationship => judge.relationship(&known).to_string(),
-        FactKind::Conflict => judge.kin(&known).conflict.to_string(),
+        FactKind::Conflict => judge.kin(&known).interests.conflict().to_string(),
         FactKind::Capacity => judge.capacity(&known).to_string(),
         FactKind::Gillick => judge.is_competent(&known, &word("youth_portal")).to_string(),
         FactKind::Household => judge.is_parent_of_case(&known).to_string(),
@@ -226,6 +226,42 @@ fn a_relationship_has_two_ends() {
         let found = judge.relationship(&known(vec![relationship(from, Some(until))], 0));
         assert_eq!(found, holds, "{at}");
     }
+}
+
+#[test]
+fn a_tie_is_told_and_only_the_conflict_decides() {
+    let book = book();
+    let standing = standing(0);
+    let judge = Judge::new(&book, &standing, time(NOW));
+    let with = |conflict, tie| Fact::Conflict {
+        agency: word("befriend"),
+        person: word("worker-1"),
+        resident: somebody(),
+        is_self: false,
+        conflict,
+        tie,
+    };
+    let declared = || staff(Some(date(2026, 7, 14)));
+    let unsaid = Interests { unsaid: true, ..Interests::default() };
+    let tied = |tie| Interests { tie: Some(tie), ..Interests::default() };
+    let undeclared = |interests| Interests { undeclared: true, ..interests };
+    let none = Interests::default();
+    for (what, facts, wanted) in [
+        ("declared", vec![declared()], none),
+        ("not said how", vec![declared(), with(true, None)], unsaid),
+        ("taken back", vec![declared(), with(false, None)], none),
+        ("a tie without a conflict", vec![declared(), with(false, Some(Tie::Kin))], none),
+        ("undeclared", vec![], undeclared(none)),
+        ("undeclared, not said how", vec![with(true, None)], undeclared(unsaid)),
+        ("undeclared kin", vec![with(true, Some(Tie::Kin))], undeclared(tied(Tie::Kin))),
+    ] {
+        assert!(judge.kin(&known(facts, 0)).interests == wanted, "{what}");
+    }
+    for tie in Tie::ALL.iter().copied() {
+        let interests = judge.kin(&known(vec![declared(), with(true, Some(tie))], 0)).interests;
+        assert!(interests == tied(tie) && interests.conflict(), "{tie}");
+    }
+    assert_eq!([none, unsaid, undeclared(none)].map(|one| one.conflict()), [false, true, true]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! agency closes its review, once, with what it found. It is the duty `REVIEW_BY` of that release, with the
 //! hours of the override, and is met by nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,9 @@ use super::{ObligationTask, Review, Reviewed, review_entry};
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::audit::review::{self, Closed, Hits, Signal, Use, Waiting};
 use crate::auth::{Caller, HubFunction};
-use crate::domain::{AgencyId, DecisionId, Duty, OutcomeId, OverrideId, PurposeId, RequesterFacts};
+use crate::domain::{
+    AgencyId, DecisionId, Duty, OutcomeId, OverrideId, PurposeId, RequesterFacts, ResidentId,
+};
 use crate::hub::facts::Judge;
 use crate::hub::words::Words;
 use crate::hub::{Hub, HubError, Violation};
@@ -109,6 +111,8 @@ struct Used {
     holder: AgencyId,
     due: Option<Timestamp>,
     open: bool,
+    /// It was a conflict of interest, in an entry from before how was kept.
+    untold: bool,
 }
 
 /// The review that a release owes.
@@ -306,7 +310,10 @@ impl Hub {
                 let known = self.store.known(agency, person, resident, purpose).await?;
                 let kin = judge.kin(&known);
                 one.row.is_self |= kin.is_self;
-                one.row.conflict |= kin.conflict;
+                one.row.know(kin.interests);
+                if one.untold {
+                    one.row.know_of_old(kin.interests);
+                }
             }
             uses.push(one);
         }
@@ -319,22 +326,28 @@ fn signals(uses: &[Used], policy: &PolicySnapshot) -> BTreeMap<DecisionId, Vec<S
     review::signals(&rows, &policy.book().place.zone)
 }
 
-fn used(stored: &StoredEntry) -> Option<(Used, RequesterFacts, crate::domain::ResidentId)> {
+fn used(stored: &StoredEntry) -> Option<(Used, RequesterFacts, ResidentId)> {
     let about = Reviewed::read(stored)?;
     let (kind, task) = owed(&about)?;
     let (kind, due) = (kind.clone(), task.due);
     let requester = about.recorded.facts.requester;
-    let row = Use {
+    let interests = about.recorded.interests;
+    let mut row = Use {
         id: about.id,
         at: about.recorded.as_of,
         person: about.principal,
         purpose: about.ask.purpose,
         is_self: requester.is_self,
-        conflict: requester.conflict,
+        ties: BTreeSet::new(),
+        unsaid: false,
+        undeclared: false,
         relationship: requester.relationship,
         leaf: [0; 32],
     };
-    Some((Used { row, kind, holder: about.ask.from, due, open: true }, requester, about.resident))
+    row.know(interests.unwrap_or_default());
+    let untold = interests.is_none() && requester.conflict;
+    let used = Used { row, kind, holder: about.ask.from, due, open: true, untold };
+    Some((used, requester, about.resident))
 }
 
 /// Another agency's release is as none; nobody closes what they asked for or approved.

@@ -5,7 +5,7 @@ use super::{Engine, Ground, choice, consent, entry, fresh, nobody, recorded, tim
 use crate::audit::entry::Kind;
 use crate::domain::{
     Capacity, Choice, ChoiceKind, ConsentState, CourtOrder, CustodianRelease, FactKind,
-    ObjectionState, Register, ResidentId,
+    ObjectionState, Register, ResidentId, Tie,
 };
 use crate::store::{ChoiceEvent, Fact, FactVersion, FactsAbout, Refusal, StoreError, StoredChoice};
 
@@ -85,6 +85,7 @@ pub(super) async fn the_latest_fact_wins_for_its_kind_and_key<E: Engine>() {
         resident,
         is_self,
         conflict: true,
+        tie: (!is_self).then_some(Tie::Neighbour),
     };
     let factors = |resident, count| Fact::Factors { resident, count };
     let capacity =

@@ -82,6 +82,7 @@ pub(super) async fn enrich(place: &Place) {
                     resident: one.resident(),
                     is_self: true,
                     conflict: true,
+                    tie: None,
                 },
                 Fact::Order {
                     resident: one.resident(),

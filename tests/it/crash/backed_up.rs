@@ -15,7 +15,7 @@ fn ran(exit: i32, command: &[&str]) -> String {
 /// Everybody registered in the folder has one entry, and the other way round.
 fn consistent(data: &Path, keys: &weir::store::sqlite::keys::Keyring) -> (Log, usize) {
     let file = |name: &str| Connection::open(data.join(name)).unwrap();
-    let log = Log::read(&file("audit-2026.db"), keys);
+    let log = Log::read(&log_file(data), keys);
     let sql = "SELECT lower(hex(resident)) FROM identity WHERE agency = ?1 AND local_id LIKE 'K-%'";
     let hub = file("hub.db");
     let mut rows = hub.prepare(sql).unwrap();
@@ -28,7 +28,7 @@ fn consistent(data: &Path, keys: &weir::store::sqlite::keys::Keyring) -> (Log, u
 
 /// How many entries a copy's log holds.
 fn held(copy: &Path) -> u64 {
-    let file = Connection::open(copy.join("audit-2026.db")).unwrap();
+    let file = log_file(copy);
     let count = file.query_row("SELECT count(*) FROM entry", [], |row| row.get::<_, i64>(0));
     u64::try_from(count.unwrap()).unwrap()
 }
@@ -137,7 +137,8 @@ fn a_copy_that_is_not_whole_restores_nothing() {
     assert!(exit == 2 && text.contains("is not empty"), "{text}");
     let (exit, text) = backup(&data.join("inside"));
     assert!(exit == 2 && text.contains("lies in the data folder"), "{text}");
-    for name in ["hub.db", "keys.db", "audit-2026.db", "audit.vkey", "SHA256SUMS"] {
+    let log = log_name(&copy);
+    for name in ["hub.db", "keys.db", &log, "audit.vkey", "SHA256SUMS"] {
         let file = copy.join(name);
         let whole = std::fs::read(&file).unwrap();
         let mut changed = whole.clone();

@@ -46,14 +46,14 @@ fn on_a_disk_that_fails_or_is_full_nothing_is_told_and_nothing_told_is_lost() {
             }
             let receipts = told.receipts.lock().unwrap();
             verified(&site.data());
-            let log = Log::read(&site.file("audit-2026.db"), &site.keys());
+            let log = Log::read(&log_file(&site.data()), &site.keys());
             let wrong: Vec<String> = receipts.iter().filter_map(|r| log.wrong(r)).collect();
             assert_eq!(wrong, Vec::<String>::new(), "seed {seed}: {fault} {round}");
         }
         hub.kill();
         let receipts = told.receipts.lock().unwrap();
         verified(&site.data());
-        let log = Log::read(&site.file("audit-2026.db"), &site.keys());
+        let log = Log::read(&log_file(&site.data()), &site.keys());
         let wrong: Vec<String> = receipts.iter().filter_map(|r| log.wrong(r)).collect();
         assert_eq!(wrong, Vec::<String>::new(), "seed {seed}: {fault}, after a kill");
     }

@@ -49,7 +49,8 @@ impl Run {
             busy = callers.call(&mut hub, port, 3, &told);
         }
         // Until pages went from the log's journal of writes into the file itself.
-        let brought_over = |r: &Record| r.what == b'W' && r.path.ends_with("data/audit-2026.db");
+        let name = Path::new("data").join(log_name(&site.data()));
+        let brought_over = |r: &Record| r.what == b'W' && r.path.ends_with(&name);
         let mut heard = 0;
         while heard < 300 || !shim.journal().iter().any(brought_over) {
             busy.hear(100);
@@ -91,7 +92,7 @@ impl Run {
         let clock: weir::clock::SharedClock = Arc::new(weir::clock::SystemClock);
         let keys = weir::app::DataFolder::with_key(&data, None).keys(&clock);
         let keys = keys.map_err(|error| error.to_string())?;
-        let log = Log::read(&Connection::open(data.join("audit-2026.db")).unwrap(), &keys);
+        let log = Log::read(&log_file(&data), &keys);
         let there = registered_in(&data);
         if log.registered != there {
             return Err("a change and its entry are not together".to_owned());
@@ -176,7 +177,7 @@ fn a_hub_that_does_not_flush_is_found_by_power_cuts() {
 
 /// How many entries the log of a folder holds.
 fn held(dir: &Path) -> i64 {
-    let file = Connection::open(dir.join("data/audit-2026.db")).unwrap();
+    let file = log_file(&dir.join("data"));
     file.query_row("SELECT count(*) FROM entry", [], |row| row.get(0)).unwrap()
 }
 

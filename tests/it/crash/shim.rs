@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The end of the name of the file that the log's entries are flushed to.
-pub(super) const LOG: &str = "audit-2026.db-wal";
+/// Whether it is the file that the log's entries are flushed to, of whatever year.
+fn is_log(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let year = name.strip_prefix("audit-").and_then(|rest| rest.strip_suffix(".db-wal"));
+    year.is_some_and(|year| year.parse::<i16>().is_ok())
+}
 
 fn library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -124,7 +128,7 @@ impl Record {
     }
 
     pub(super) fn is_of_log(&self, what: u8) -> bool {
-        self.what == what && self.path.to_str().unwrap().ends_with(LOG)
+        self.what == what && is_log(&self.path)
     }
 
     /// Whether an answer or a part of one was sent: HTTP/2 frames of headers or data.
@@ -138,5 +142,19 @@ impl Record {
             rest = body.get(len..).unwrap_or_default();
         }
         false
+    }
+}
+
+#[test]
+fn the_log_is_told_by_its_name_in_every_year() {
+    for (path, wanted) in [
+        ("data/audit-2026.db-wal", true),
+        ("data/audit-2027.db-wal", true),
+        ("data/audit-2027.db", false),
+        ("data/hub.db-wal", false),
+        ("data/audit-.db-wal", false),
+        ("audit-2027.db-wal/hub.db", false),
+    ] {
+        assert_eq!(is_log(Path::new(path)), wanted, "{path}");
     }
 }

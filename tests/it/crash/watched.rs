@@ -13,7 +13,7 @@ use weir::grpc::pb::notice_service_client::NoticeServiceClient;
 use weir::grpc::pb::watch_disclosures_response::Event;
 
 use super::ledger::Log;
-use super::{AGENCY, Asker, Dice, HOLDER, Site, Told, number, reach, verified};
+use super::{AGENCY, Asker, Dice, HOLDER, Site, Told, log_file, number, reach, verified};
 
 /// What the holder has heard, as it would keep it itself.
 #[derive(Default)]
@@ -116,7 +116,7 @@ fn a_holder_hears_of_every_release_across_kills() {
     let (mut hub, port) = site.serve();
     let wanted = {
         runtime.block_on(reach(&mut hub, port));
-        let log = Log::read(&site.file("audit-2026.db"), &site.keys());
+        let log = Log::read(&log_file(&site.data()), &site.keys());
         log.opened_by(HOLDER)
     };
     assert!(!wanted.is_empty(), "seed {seed}: nothing was released");

@@ -663,6 +663,8 @@ impl<'p> Set<'p> {
                 resident: resident.to_owned(),
                 is_self: asker.is_self,
                 conflict: asker.conflict,
+                // No decision turns on it.
+                tie: if asker.conflict { pb::ConflictTie::Colleague.into() } else { 0 },
             }));
         }
         let manager = Person {
