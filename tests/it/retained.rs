@@ -133,13 +133,17 @@ async fn each_kind_of_a_year_ends_when_its_own_time_is_past_unless_somebody_in_i
         "2035-01-01",
         &DESTROY,
         0,
-        &["disclose: 1, for 2 years: due, but 1 entries are under a legal hold", "  hold: ", GONE],
+        &[
+            "disclose: 1, for 2 years: due, but 1 entries are under a legal hold",
+            "  policy: 1, for 8 years: due, and destroyed now",
+            GONE,
+        ],
     );
     let after = keys_of(data, 2026);
     let disclose = KeptKind::Disclose.number();
     assert_eq!(after.get(&disclose), before.get(&disclose));
     let ended: Vec<u8> = before.keys().filter(|kind| !after.contains_key(kind)).copied().collect();
-    assert!(ended.contains(&KeptKind::Hold.number()) && !ended.contains(&disclose), "{ended:?}");
+    assert!(ended.contains(&KeptKind::Policy.number()) && !ended.contains(&disclose), "{ended:?}");
     gone(data, &ended.iter().map(|kind| &before[kind]).collect::<Vec<_>>());
     let about = ["audit", "search", "--outcome", "PERMIT", "--resident", &aisha];
     check(data, "2035-01-01", &about, 0, &["1 entries"]);
@@ -203,11 +207,11 @@ async fn a_year_of_before_kinds_had_keys_is_read_and_lapses_as_a_whole_beside_wh
         check(&data, day, &command, 0, &[says]);
     };
     for (n, kind, says) in [
-        (1, "disclose", "1 entries"),
-        (1, "refuse", "1 entries"),
-        (1, "query", "0 entries"),
-        (2, "query", "1 entries"),
-        (3, "query", "1 entries"),
+        (1, "Disclose", "1 entries"),
+        (1, "Refuse", "1 entries"),
+        (1, "Query", "0 entries"),
+        (2, "Query", "1 entries"),
+        (3, "Query", "1 entries"),
     ] {
         found("2026-08-01", n, kind, says);
     }
@@ -238,7 +242,7 @@ async fn a_year_of_before_kinds_had_keys_is_read_and_lapses_as_a_whole_beside_wh
     check(&data, "2026-08-03", &RETAIN, 0, &kept);
     let policy = format!("  policy: 1, for 2 years: {GONE}\n");
     check(&data, "2029-01-01", &DESTROY, 0, &[kept[0], &policy]);
-    found("2029-01-01", 2, "query", "1 entries");
+    found("2029-01-01", 2, "Query", "1 entries");
     let key = keys_of(&data, 2026)[&0].clone();
     assert_eq!(key, whole[&0]);
     check(&data, "2035-01-01", &DESTROY, 0, &[&format!("{old}{GONE}\n")]);
@@ -248,7 +252,7 @@ async fn a_year_of_before_kinds_had_keys_is_read_and_lapses_as_a_whole_beside_wh
     check(&data, "2035-01-01", &["audit", "index", "--check"], 0, &["what the log says"]);
     check(&data, "2035-01-01", &["keys", "check"], 0, &[" erased, 0 changed or moved"]);
     for n in [1, 2, 3] {
-        found("2035-01-01", n, "query", "0 entries");
+        found("2035-01-01", n, "Query", "0 entries");
     }
     drop(dir);
 }
