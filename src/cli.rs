@@ -466,8 +466,8 @@ enum AuditCommand {
         #[arg(long, conflicts_with_all = ["kept", "lock", "export"])]
         receipt: Option<PathBuf>,
     },
-    /// Says which years of the log are past their time, by words/retention.csv of the policy in force, in a data
-    /// folder that no hub has open; and destroys their keys when told so.
+    /// Says what of the log is past its time, by year and kind and by words/retention.csv of the policy in force, in
+    /// a data folder that no hub has open; and destroys its keys when told so.
     #[command(after_help = "Example: weir audit retain --data weir-data --as-of 2035-01-01")]
     Retain {
         /// The data folder.
@@ -479,7 +479,7 @@ enum AuditCommand {
         /// The day that counts, such as 2035-01-01; without it, today.
         #[arg(long)]
         as_of: Option<String>,
-        /// Destroy the keys of the years that are due. Cannot be taken back.
+        /// Destroy the keys of what is due. Cannot be taken back.
         #[arg(long)]
         destroy: bool,
     },

@@ -154,7 +154,7 @@ pub const POLICY_FILE_NAME_LEN_MAX: usize = 200;
 pub const REPLAYS_MAX: usize = 8;
 /// For how long the result of a replay is kept.
 pub const REPLAY_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
-/// Most legal holds that are looked at when a year is due; with more, none is destroyed.
+/// Most legal holds that are looked at when entries are past their time; with more, nothing is destroyed.
 pub const HOLDS_MAX: usize = 10_000;
 /// Longest reference or reason of an erasure, in bytes.
 pub const AUTHORITY_LEN_MAX: usize = 2_000;

@@ -39,7 +39,7 @@ pub enum Kind {
     Review = 13,
     /// A refusal or a silence outside the hub was reported.
     Report = 14,
-    /// A resident was erased, or a year's keys were destroyed; or a legal hold on that was placed or lifted.
+    /// A resident was erased, or the key of a kind and year was destroyed; or a legal hold on that was placed or lifted.
     Erase = 15,
     /// A resident used a right, or what they may see of the log was settled.
     Rights = 16,

@@ -1,7 +1,6 @@
 //! `weir audit retain`: what of the log is past its time, by the figures of the policy in force, and its end.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -9,21 +8,22 @@ use jiff::tz::TimeZone;
 use super::super::import::{Trouble, ended, entry, failed, open, runtime};
 use super::super::{Outcome, clock_in};
 use crate::app::DataFolder;
-use crate::audit::entry::{Facet, Kind, SlotId};
-use crate::audit::retention::YearOfEntries;
+use crate::audit::entry::{Entry, Facet, Kind, SlotId};
+use crate::audit::retention::{Lot, LotEntries};
 use crate::domain::KeptKind;
 use crate::hub::entry::subject;
-use crate::limits::HOLDS_MAX;
+use crate::limits::{AUDIT_BATCH_MAX, HOLDS_MAX};
 use crate::policy::kept::unpack_own;
 use crate::policy::load::load;
 use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
 
 /// What `weir audit retain` is told.
 #[derive(Debug, Clone)]
 pub struct Wish {
     /// The day that counts; today where not said.
     pub as_of: Option<String>,
-    /// Destroy the keys of the years that are due.
+    /// Destroy the keys of what is due.
     pub destroy: bool,
 }
 
@@ -62,41 +62,81 @@ async fn retained(folder: &DataFolder, wish: &Wish) -> Result<String, Trouble> {
         ));
     }
     let held = holds.into_iter().map(|hold| hold.resident).collect();
-    let years = store.log().years(held).await.map_err(failed)?;
-    let mut lines = Vec::new();
-    for (year, one) in &years {
-        let state = State::of(*year, one, &book.retention, as_of, today);
-        lines.push(format!("{year}: {}", state.text(one)));
-        lines.extend(kinds(one, &book.retention));
-        if wish.destroy && matches!(state, State::Due) {
-            let count: u64 = one.entries.values().sum();
-            let facets = [(Facet::What, format!("year|{year}")), (Facet::Count, count.to_string())];
-            let mut said = entry(Kind::Erase, "weir audit retain", &facets);
-            let why = serde_json::json!({ "policy": policy.number, "as_of": as_of.to_string() });
-            said.slots = BTreeMap::from([
-                (SlotId::Subject, subject(None)),
-                (SlotId::Asker, why.to_string().into_bytes()),
-                (SlotId::Request, Vec::new()),
-            ]);
-            // The entry first: what was cut off is entered twice, never missing.
-            store.append(vec![said]).await.map_err(failed)?;
-            let (keys, year) = (Arc::clone(store.log().keys()), *year);
-            tokio::task::spawn_blocking(move || keys.destroy_year(year))
-                .await
-                .map_err(failed)?
-                .map_err(failed)?;
-            lines.push("  destroyed: nothing of it can be read any more".to_owned());
+    let lots = store.log().lots(held).await.map_err(failed)?;
+    let mut states: Vec<(Lot, LotEntries, State)> = lots
+        .into_iter()
+        .map(|(lot, one)| {
+            let state = State::of(lot.year, &one, &book.retention, as_of, today);
+            (lot, one, state)
+        })
+        .collect();
+    if wish.destroy {
+        let mut due = Vec::new();
+        for (lot, one, state) in &mut states {
+            if matches!(state, State::Due) {
+                due.push((*lot, said(*lot, one, policy.number, as_of)));
+                *state = State::Ended;
+            }
         }
+        destroyed(store, due).await?;
+    }
+    let mut lines = Vec::new();
+    let mut year = None;
+    for (lot, one, state) in &states {
+        if lot.kind.is_some() && year.replace(lot.year) != Some(lot.year) {
+            lines.push(lot.year.to_string());
+        }
+        lines.extend(shown(*lot, one, &book.retention, state));
     }
     lines.push(format!("As of {as_of}, by policy {}.", policy.number));
     Ok(lines.join("\n"))
 }
 
-/// What is to become of a year.
+/// Destroys the keys of lots, each with the entry that says so.
+async fn destroyed(store: SqliteStore, due: Vec<(Lot, Entry)>) -> Result<(), Trouble> {
+    if due.is_empty() {
+        return Ok(());
+    }
+    let (lots, said): (Vec<Lot>, Vec<Entry>) = due.into_iter().unzip();
+    // The entries first: what was cut off is entered twice, never missing.
+    for some in said.chunks(AUDIT_BATCH_MAX) {
+        store.append(some.to_vec()).await.map_err(failed)?;
+    }
+    let ended = tokio::task::spawn_blocking(move || {
+        store.log().keys().destroy_lots(&lots).map_err(failed)?;
+        // What leads to the entries is noise by now, and need not stay either.
+        store.log().rebuild_index().map_err(|e| {
+            let next = "`weir audit index --rebuild` makes it anew";
+            failed(format!("the keys are destroyed, but index.db is not settled ({next}): {e}"))
+        })
+    });
+    ended.await.map_err(failed)?.map(drop)
+}
+
+/// The entry that a lot's key is destroyed.
+fn said(lot: Lot, one: &LotEntries, policy: u64, as_of: Date) -> Entry {
+    let what = match lot.kind {
+        None => format!("year|{}", lot.year),
+        Some(kind) => format!("year|{}|{kind}", lot.year),
+    };
+    let facets = [(Facet::What, what), (Facet::Count, one.count().to_string())];
+    let mut said = entry(Kind::Erase, "weir audit retain", &facets);
+    let why = serde_json::json!({ "policy": policy, "as_of": as_of.to_string() });
+    said.slots = BTreeMap::from([
+        (SlotId::Subject, subject(None)),
+        (SlotId::Asker, why.to_string().into_bytes()),
+        (SlotId::Request, Vec::new()),
+    ]);
+    said
+}
+
+/// What is to become of a lot.
 enum State {
     Gone,
     Held,
     Due,
+    /// Was due, and has been destroyed now.
+    Ended,
     /// Past its time, but still written to.
     GoesOn,
     /// From the first day of this year on; `None`: never.
@@ -106,7 +146,7 @@ enum State {
 impl State {
     fn of(
         year: i16,
-        one: &YearOfEntries,
+        one: &LotEntries,
         figures: &BTreeMap<KeptKind, u16>,
         as_of: Date,
         today: Date,
@@ -122,11 +162,12 @@ impl State {
         }
     }
 
-    fn text(&self, one: &YearOfEntries) -> String {
+    fn text(&self, one: &LotEntries) -> String {
         match self {
             Self::Gone => "destroyed".to_owned(),
             Self::Held => format!("due, but {} entries are under a legal hold", one.held),
             Self::Due => "due".to_owned(),
+            Self::Ended => "due, and destroyed now: nothing of it can be read any more".to_owned(),
             Self::GoesOn => "due once it is over: it still goes on".to_owned(),
             Self::Later(Some(due)) => format!("kept until the end of {}", due - 1),
             Self::Later(None) => "kept".to_owned(),
@@ -134,7 +175,13 @@ impl State {
     }
 }
 
-fn kinds(one: &YearOfEntries, figures: &BTreeMap<KeptKind, u16>) -> Vec<String> {
+/// A lot in lines: that of a kind in one, under its year; one of all kinds with a line for each of them.
+fn shown(
+    lot: Lot,
+    one: &LotEntries,
+    figures: &BTreeMap<KeptKind, u16>,
+    state: &State,
+) -> Vec<String> {
     let mut counts: BTreeMap<KeptKind, u64> = BTreeMap::new();
     for ((kind, _), count) in &one.entries {
         *counts.entry(*kind).or_default() += count;
@@ -143,5 +190,11 @@ fn kinds(one: &YearOfEntries, figures: &BTreeMap<KeptKind, u16>) -> Vec<String> 
         Some(years) => format!("  {kind}: {count}, for {years} years"),
         None => format!("  {kind}: {count}, for good"),
     };
-    counts.into_iter().map(line).collect()
+    let lines = counts.into_iter().map(line);
+    let state = state.text(one);
+    if lot.kind.is_some() {
+        return lines.map(|line| format!("{line}: {state}")).collect();
+    }
+    let year = format!("{}, under one key for all kinds: {state}", lot.year);
+    std::iter::once(year).chain(lines).collect()
 }

@@ -224,7 +224,8 @@ impl Changes {
 /// An entry on its way to the log says nothing that it would not say there.
 fn sealed(log: &Log, entry: &Entry) -> Result<Vec<u8>, StoreError> {
     let plain = serde_json::to_vec(entry).map_err(|e| unavailable(&e))?;
-    log.keys().sealer(subject_of(entry), entry.event, log.now())?.seal(OUTBOX, &[&plain])
+    let kind = entry.kind.kept();
+    log.keys().sealer(subject_of(entry), entry.event, kind, log.now())?.seal(OUTBOX, &[&plain])
 }
 
 fn opened(log: &Log, event: DecisionId, sealed: &[u8]) -> Result<Entry, StoreError> {

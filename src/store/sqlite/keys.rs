@@ -4,6 +4,7 @@
 mod file;
 mod hub;
 mod indexed;
+mod lots;
 mod ring;
 mod seal;
 mod slots;
@@ -15,7 +16,7 @@ pub(super) use hub::lies_in;
 pub(super) use indexed::ChainKey;
 pub use ring::{Keyring, Sound};
 pub use slots::Opened;
-pub(super) use slots::{Sealer, year_of_sealed};
+pub(super) use slots::{Sealer, lot_of_sealed};
 
 #[cfg(test)]
 mod tests;

@@ -245,7 +245,8 @@ impl Log {
         let at = self.clock.now();
         let mut sealers = Vec::with_capacity(entries.len());
         for entry in &entries {
-            match self.keys.sealer_at_hand(subject_of(entry), entry.event, at)? {
+            let kind = entry.kind.kept();
+            match self.keys.sealer_at_hand(subject_of(entry), entry.event, kind, at)? {
                 Some(sealer) => sealers.push(sealer),
                 None => break,
             }
@@ -260,7 +261,7 @@ impl Log {
         blocking(move || {
             let sealers = entries
                 .iter()
-                .map(|entry| keys.sealer(subject_of(entry), entry.event, at))
+                .map(|one| keys.sealer(subject_of(one), one.event, one.kind.kept(), at))
                 .collect::<Result<_, _>>()?;
             seal(entries, sealers)
         })
@@ -402,7 +403,7 @@ impl Log {
     /// # Errors
     /// When the keys cannot be read.
     pub fn rows_about(&self, resident: ResidentId) -> Result<IndexRows, StoreError> {
-        let chains = self.keys.chains_about(resident.uuid().as_bytes())?;
+        let chains = self.keys.chains_about(resident.uuid().as_bytes(), &[])?;
         Ok(IndexRows(chains.unwrap_or_default()))
     }
 

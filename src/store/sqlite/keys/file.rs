@@ -14,11 +14,21 @@ pub(in crate::store::sqlite) const FILE: &str = "keys.db";
 /// Keys wrapped anew between two looks at the next.
 const PAGE: usize = 1_000;
 
-const SCHEMA: &str = "
+/// Version of the file; 1 was written as 0, and had no key for each kind of entry.
+const VERSION: i64 = 2;
+
+const SCHEMA_1: &str = "
 CREATE TABLE IF NOT EXISTS hub (one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS wrapped (
     kind INTEGER NOT NULL, name BLOB NOT NULL, key BLOB NOT NULL, PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// A program of before looks at no version, and would take what is sealed under a kind's key for changed.
+/// Whatever it is to do it reads `hub` first: that tells it, and leads nowhere.
+const SCHEMA_2: &str = "
+ALTER TABLE hub RENAME TO hub_key;
+CREATE VIEW hub AS SELECT id FROM \"keys.db is of version 2: use a newer program\";
 ";
 
 /// What a key is for. The numbers are bound into what is wrapped and never change their meaning.
@@ -33,15 +43,17 @@ pub(super) enum Purpose {
     Place = 3,
     /// Entries about somebody who is not registered.
     Strangers = 4,
-    /// Everything in the log of one year.
+    /// Everything in the log of one year, of before each kind had a key.
     Year = 5,
     /// A resident's identity and records.
     Body = 6,
     /// Entries about a resident.
     Slots = 7,
+    /// What is of one kind in the log of one year.
+    Kind = 8,
 }
 
-/// The name of a key: of a resident's, a blind one; of a year's, the year; of the others, nothing.
+/// The name of a key: of a resident's, a blind one; of a lot's, year and kind; of the others, nothing.
 pub(super) type Blind = [u8; 32];
 
 fn immediate(file: &mut Connection) -> Result<Transaction<'_>, StoreError> {
@@ -56,7 +68,7 @@ pub(super) fn begin_writing<'c>(
 ) -> Result<Transaction<'c>, StoreError> {
     let t = immediate(file)?;
     let id: Vec<u8> =
-        t.query_row("SELECT id FROM hub", [], |row| row.get(0)).map_err(|e| sqlite(&e))?;
+        t.query_row("SELECT id FROM hub_key", [], |row| row.get(0)).map_err(|e| sqlite(&e))?;
     if id != hub.id() {
         return Err(StoreError::Keys("the hub key was rotated: start the hub anew".to_owned()));
     }
@@ -70,15 +82,15 @@ pub(super) fn begin(
     hub: &HubKey,
 ) -> Result<[Secret; 4], StoreError> {
     let t = immediate(file)?;
-    t.execute_batch(SCHEMA).map_err(|e| sqlite(&e))?;
+    migrate(&t)?;
     let under: Option<Vec<u8>> = t
-        .query_row("SELECT id FROM hub", [], |row| row.get(0))
+        .query_row("SELECT id FROM hub_key", [], |row| row.get(0))
         .optional()
         .map_err(|e| sqlite(&e))?;
     match under {
         None => {
             without_keys(dir)?;
-            t.execute("INSERT INTO hub (one, id) VALUES (1, ?1)", [hub.id()])
+            t.execute("INSERT INTO hub_key (one, id) VALUES (1, ?1)", [hub.id()])
                 .map_err(|e| sqlite(&e))?;
             for purpose in OWN {
                 put(&t, hub, purpose, &[], &Secret::fresh()?)?;
@@ -103,6 +115,22 @@ pub(super) fn begin(
     let all = [own(index)?, own(signing)?, own(place)?, own(strangers)?];
     t.commit().map_err(|e| sqlite(&e))?;
     Ok(all)
+}
+
+/// Makes the tables, or brings those of before up to this version.
+fn migrate(t: &Transaction<'_>) -> Result<(), StoreError> {
+    let version: i64 =
+        t.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| sqlite(&e))?;
+    if version > VERSION {
+        return Err(StoreError::Keys(format!(
+            "keys.db is of version {version}, this program knows {VERSION}: use a newer one"
+        )));
+    }
+    if version < VERSION {
+        let steps = format!("{SCHEMA_1} {SCHEMA_2} PRAGMA user_version = {VERSION};");
+        t.execute_batch(&steps).map_err(|e| sqlite(&e))?;
+    }
+    Ok(())
 }
 
 /// The keys that a place has one of.

@@ -1,20 +1,20 @@
 //! Under what the index files the entries about somebody: rows that nobody can tie to each other, nor to
-//! anybody, without the resident's key and the year's. With either gone they are noise: `docs/adr/0016`.
+//! anybody, without the resident's key and that of kind and year. With either gone they are noise: `docs/adr/0016`.
 
 use super::file::{Blind, Purpose};
 use super::ring::Keyring;
 use super::seal::{Secret, mac};
 use super::slots::{Root, is_nobody};
-use crate::domain::DecisionId;
+use crate::domain::{DecisionId, KeptKind};
 use crate::store::StoreError;
 
-/// The key of one chain of rows: the entries of one year about one resident, numbered from 0.
+/// The key of one chain of rows: the entries of one lot about one resident, numbered from 0.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(in crate::store::sqlite) struct ChainKey(Blind);
 
 impl ChainKey {
-    fn of(year: &Secret, root: &Secret, name: &Blind) -> Self {
-        Self(mac(year, "weir/index/1", &[&root.0, name]))
+    fn of(lot: &Secret, root: &Secret, name: &Blind) -> Self {
+        Self(mac(lot, "weir/index/1", &[&root.0, name]))
     }
 
     /// The label of the n-th row, and what hides its place.
@@ -31,12 +31,14 @@ impl ChainKey {
 }
 
 impl Keyring {
-    /// The chains that entries about `subject` are in, from before and after the registration. `None`:
+    /// The chains that entries about `subject` can be in, from before and after the registration; where
+    /// kinds are named, of entries of other kinds only as far as they are under one key with them. `None`:
     /// nobody's, or somebody's who is not registered, or whose key is gone: only the log itself tells.
     /// Blocks.
     pub(in crate::store::sqlite) fn chains_about(
         &self,
         subject: &[u8],
+        kinds: &[KeptKind],
     ) -> Result<Option<Vec<ChainKey>>, StoreError> {
         if is_nobody(subject) {
             return Ok(None);
@@ -44,10 +46,13 @@ impl Keyring {
         let name = self.name(Purpose::Slots, subject);
         let Some(own) = self.secret(Purpose::Slots, &name)? else { return Ok(None) };
         let mut chains = Vec::new();
-        for year in self.years()? {
-            if let Some(year) = self.year(year)? {
-                chains.push(ChainKey::of(&year, &own, &name));
-                chains.push(ChainKey::of(&year, &self.strangers, &name));
+        let sought = |kind: Option<KeptKind>| {
+            kind.is_none_or(|kind| kinds.is_empty() || kinds.contains(&kind))
+        };
+        for lot in self.lots()?.into_iter().filter(|lot| sought(lot.kind)) {
+            if let Some(lot) = self.lot(lot)? {
+                chains.push(ChainKey::of(&lot, &own, &name));
+                chains.push(ChainKey::of(&lot, &self.strangers, &name));
             }
         }
         Ok(Some(chains))
@@ -60,7 +65,7 @@ impl Keyring {
         event: DecisionId,
         sealed: &[u8],
     ) -> Result<Option<ChainKey>, StoreError> {
-        let Some((year, root, name)) = self.locate(event, sealed)? else { return Ok(None) };
+        let Some((lot, root, name)) = self.locate(event, sealed)? else { return Ok(None) };
         let root = match root {
             Root::Place => return Ok(None),
             Root::Stranger => self.strangers.clone(),
@@ -69,6 +74,6 @@ impl Keyring {
                 None => return Ok(None),
             },
         };
-        Ok(Some(ChainKey::of(&year, &root, &name)))
+        Ok(Some(ChainKey::of(&lot, &root, &name)))
     }
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use moka::sync::Cache;
 use rusqlite::{Connection, params};
 
@@ -14,8 +13,10 @@ use super::file::{
     Blind, FILE, Purpose, begin, begin_writing, bound_to, page, put, settle, unwrapped, wrapped,
 };
 use super::hub::HubKey;
+use super::lots::year_of;
 use super::seal::{OVERHEAD, Secret, mac, open, seal};
 use crate::audit::checkpoint::SigningKey;
+use crate::audit::retention::Lot;
 use crate::domain::ResidentId;
 use crate::limits::KEYS_CACHED_MAX;
 use crate::store::StoreError;
@@ -31,13 +32,14 @@ pub struct Sound {
 
 /// The keys of one data folder.
 pub struct Keyring {
-    hub: HubKey,
+    pub(super) hub: HubKey,
     file: Mutex<Connection>,
     index: Secret,
     signing: Secret,
     pub(super) place: Secret,
     pub(super) strangers: Secret,
-    years: RwLock<BTreeMap<i16, Secret>>,
+    /// The keys of lots that were read.
+    pub(super) lots: RwLock<BTreeMap<Lot, Secret>>,
     /// Residents' keys, and that there is none. Set only by who has the file.
     cached: Cache<(u8, Blind), Option<Secret>>,
 }
@@ -67,10 +69,10 @@ impl Keyring {
             signing,
             place,
             strangers,
-            years: RwLock::default(),
+            lots: RwLock::default(),
             cached: Cache::new(KEYS_CACHED_MAX),
         };
-        ring.year_for_sealing(year_of(now))?;
+        ring.begin_year(year_of(now))?;
         Ok(ring)
     }
 
@@ -126,29 +128,6 @@ impl Keyring {
         settle(&file)
     }
 
-    /// Destroys the key of a year: no entry of that year can be opened any more. Blocks.
-    ///
-    /// # Errors
-    /// When the file cannot be written; then the key is there still.
-    pub fn destroy_year(&self, year: i16) -> Result<(), StoreError> {
-        let file = self.file();
-        file.execute(
-            "DELETE FROM wrapped WHERE kind = ?1 AND name = ?2",
-            params![Purpose::Year as u8, year.to_be_bytes()],
-        )
-        .map_err(|e| sqlite(&e))?;
-        self.years.write().unwrap_or_else(PoisonError::into_inner).remove(&year);
-        settle(&file)
-    }
-
-    /// Whether the key of a year is there. Blocks.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn opens_year(&self, year: i16) -> Result<bool, StoreError> {
-        self.year(year).map(|key| key.is_some())
-    }
-
     /// Wraps every key anew under another hub key, all or none. `step` is told how far it is, before
     /// the commit and after. Blocks.
     ///
@@ -173,7 +152,7 @@ impl Keyring {
             }
             step("wrapped");
         }
-        t.execute("UPDATE hub SET id = ?1", [new.id()]).map_err(|e| sqlite(&e))?;
+        t.execute("UPDATE hub_key SET id = ?1", [new.id()]).map_err(|e| sqlite(&e))?;
         step("ready");
         t.commit().map_err(|e| sqlite(&e))?;
         step("committed");
@@ -285,62 +264,7 @@ impl Keyring {
         self.blind("weir/kept/1", &parts)
     }
 
-    /// The key of a year as it is remembered.
-    pub(super) fn year_remembered(&self, year: i16) -> Option<Secret> {
-        self.years.read().unwrap_or_else(PoisonError::into_inner).get(&year).cloned()
-    }
-
-    /// The key of a year; `None`: there is none, or no more. Blocks.
-    pub(super) fn year(&self, year: i16) -> Result<Option<Secret>, StoreError> {
-        if let Some(secret) = self.year_remembered(year) {
-            return Ok(Some(secret));
-        }
-        let file = self.file();
-        let name = year.to_be_bytes();
-        let Some(wrapped) = wrapped(&file, Purpose::Year, &name)? else { return Ok(None) };
-        let secret = unwrapped(&self.hub, Purpose::Year as u8, &name, &wrapped)?;
-        let mut years = self.years.write().unwrap_or_else(PoisonError::into_inner);
-        years.insert(year, secret.clone());
-        drop((years, file));
-        Ok(Some(secret))
-    }
-
-    /// The years that there is a key of. Blocks.
-    pub(super) fn years(&self) -> Result<Vec<i16>, StoreError> {
-        let file = self.file();
-        let mut statement = file
-            .prepare_cached("SELECT name FROM wrapped WHERE kind = ?1 ORDER BY name")
-            .map_err(|e| sqlite(&e))?;
-        let names = statement
-            .query_map([Purpose::Year as u8], |row| row.get::<_, Vec<u8>>(0))
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|e| sqlite(&e))?;
-        let wrong = || StoreError::Keys("keys.db holds a malformed year".to_owned());
-        names
-            .into_iter()
-            .map(|name| name.try_into().map(i16::from_be_bytes).map_err(|_| wrong()))
-            .collect()
-    }
-
-    /// The key of a year, made if there is none. Blocks.
-    pub(super) fn year_for_sealing(&self, year: i16) -> Result<Secret, StoreError> {
-        if let Some(secret) = self.year(year)? {
-            return Ok(secret);
-        }
-        let mut file = self.file();
-        let t = begin_writing(&mut file, &self.hub)?;
-        put(&t, &self.hub, Purpose::Year, &year.to_be_bytes(), &Secret::fresh()?)?;
-        t.commit().map_err(|e| sqlite(&e))?;
-        drop(file);
-        self.year(year)?.ok_or_else(|| unavailable(&"the key of the year could not be made"))
-    }
-
-    fn file(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn file(&self) -> MutexGuard<'_, Connection> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The year that an entry's key is of.
-pub(super) fn year_of(at: Timestamp) -> i16 {
-    at.to_zoned(TimeZone::UTC).year()
 }

@@ -1,19 +1,23 @@
-//! How the personal slots of an entry are sealed: under a key that comes of two, the resident's and the
-//! year's, so that either can be destroyed. Who has only the files cannot tell whom an entry is about,
-//! nor whether two are about the same.
+//! How the personal slots of an entry are sealed: under a key that comes of two, the resident's and that of
+//! the entry's kind and year, so that either can be destroyed. Who has only the files cannot tell whom an
+//! entry is about, nor whether two are about the same.
 
 use jiff::Timestamp;
 
 use super::file::{Blind, Purpose};
-use super::ring::{Keyring, year_of};
+use super::lots::{lot_of, name_of, year_of};
+use super::ring::Keyring;
 use super::seal::{OVERHEAD, Sealing, Secret, mac, open, seal};
-use crate::domain::DecisionId;
+use crate::audit::retention::Lot;
+use crate::domain::{DecisionId, KeptKind};
 use crate::store::StoreError;
 
-/// Of what is sealed: version, year, and under the year's key whose key it is.
-const PREFIX_LEN: usize = 1 + 2 + LOCATOR_LEN;
+/// Under the lot's key: whose key it is.
 const LOCATOR_LEN: usize = OVERHEAD + 1 + 32;
-const VERSION: u8 = 1;
+/// Sealed under the key of a whole year, whose bytes follow. Read, and written no more.
+const VERSION_YEAR: u8 = 1;
+/// Sealed under the key of a kind in a year, whose bytes follow.
+const VERSION_KIND: u8 = 2;
 
 /// Whose key it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,13 +59,45 @@ fn aad(event: DecisionId, slot: u8, prefix: &[u8]) -> Vec<u8> {
     [event.uuid().as_bytes().as_slice(), &[slot], prefix].concat()
 }
 
-fn entry_key(year: &Secret, root: &Secret, event: DecisionId) -> Secret {
-    let both = Secret(mac(year, "weir/slots/1", &[&root.0]));
+fn entry_key(lot: &Secret, root: &Secret, event: DecisionId) -> Secret {
+    let both = Secret(mac(lot, "weir/slots/1", &[&root.0]));
     Secret(mac(&both, "weir/entry/1", &[event.uuid().as_bytes()]))
 }
 
-fn locator_key(year: &Secret, event: DecisionId) -> Secret {
-    Secret(mac(year, "weir/locator/1", &[event.uuid().as_bytes()]))
+fn locator_key(lot: &Secret, event: DecisionId) -> Secret {
+    Secret(mac(lot, "weir/locator/1", &[event.uuid().as_bytes()]))
+}
+
+/// What stands in front of what is sealed, for all to read: the version and the lot.
+fn begun(lot: Lot) -> Vec<u8> {
+    let version = if lot.kind.is_some() { VERSION_KIND } else { VERSION_YEAR };
+    [[version].as_slice(), &name_of(lot)].concat()
+}
+
+/// What is sealed, in its parts.
+struct Parts<'a> {
+    lot: Lot,
+    /// Version and lot.
+    begun: &'a [u8],
+    locator: &'a [u8],
+    /// All that stands before the body.
+    prefix: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// `None`: it is malformed.
+    fn of(sealed: &'a [u8]) -> Option<Self> {
+        let len = match *sealed.first()? {
+            VERSION_YEAR => 3,
+            VERSION_KIND => 4,
+            _ => return None,
+        };
+        let (prefix, body) = sealed.split_at_checked(len + LOCATOR_LEN)?;
+        let (begun, locator) = prefix.split_at_checked(len)?;
+        let lot = lot_of(begun.get(1..)?)?;
+        Some(Self { lot, begun, locator, prefix, body })
+    }
 }
 
 /// True for what the subject of an entry is when it is about nobody.
@@ -70,39 +106,43 @@ pub(super) fn is_nobody(subject: &[u8]) -> bool {
 }
 
 impl Keyring {
-    /// Seals for an entry about `subject`, if the keys are at hand; otherwise ask
+    /// Seals for an entry of a kind about `subject`, if the keys are at hand; otherwise ask
     /// [`Keyring::sealer`].
     pub(in crate::store::sqlite) fn sealer_at_hand(
         &self,
         subject: &[u8],
         event: DecisionId,
+        kind: KeptKind,
         at: Timestamp,
     ) -> Result<Option<Sealer>, StoreError> {
-        let Some(year) = self.year_remembered(year_of(at)) else { return Ok(None) };
+        let lot = Lot::of(year_of(at), kind);
+        let Some(key) = self.lot_remembered(lot) else { return Ok(None) };
         let name = self.name(Purpose::Slots, subject);
         let own =
             if is_nobody(subject) { Some(None) } else { self.remembered(Purpose::Slots, &name) };
-        own.map(|own| self.sealing(&year, year_of(at), subject, &name, own, event)).transpose()
+        own.map(|own| self.sealing(&key, lot, subject, &name, own, event)).transpose()
     }
 
-    /// Seals for an entry about `subject`. The cost is the same for who is registered and who is not,
-    /// and nothing is written but once a year. Blocks.
+    /// Seals for an entry of a kind about `subject`. The cost is the same for who is registered and who is
+    /// not, and nothing is written but once a year. Blocks.
     pub(in crate::store::sqlite) fn sealer(
         &self,
         subject: &[u8],
         event: DecisionId,
+        kind: KeptKind,
         at: Timestamp,
     ) -> Result<Sealer, StoreError> {
-        let year = self.year_for_sealing(year_of(at))?;
+        let lot = Lot::of(year_of(at), kind);
+        let key = self.lot_for_sealing(lot.year, kind)?;
         let name = self.name(Purpose::Slots, subject);
         let own = if is_nobody(subject) { None } else { self.secret(Purpose::Slots, &name)? };
-        self.sealing(&year, year_of(at), subject, &name, own, event)
+        self.sealing(&key, lot, subject, &name, own, event)
     }
 
     fn sealing(
         &self,
         key: &Secret,
-        year: i16,
+        lot: Lot,
         subject: &[u8],
         name: &Blind,
         own: Option<Secret>,
@@ -114,8 +154,7 @@ impl Keyring {
             None => (Root::Stranger, self.strangers.clone()),
         };
         let locator = [&[root as u8], name.as_slice()].concat();
-        let mut prefix = vec![VERSION];
-        prefix.extend(year.to_be_bytes());
+        let mut prefix = begun(lot);
         let bound = aad(event, 0, &prefix);
         prefix.extend(seal(&locator_key(key, event), &bound, &locator)?);
         let key = Sealing::with(&entry_key(key, &secret, event))?;
@@ -132,7 +171,8 @@ impl Keyring {
         slot: u8,
         sealed: &[u8],
     ) -> Result<Opened, StoreError> {
-        let Some((year, root, name)) = self.locate(event, sealed)? else {
+        let parts = Parts::of(sealed).ok_or_else(changed)?;
+        let Some((lot, root, name)) = self.located(event, &parts)? else {
             return Ok(Opened::Erased);
         };
         let secret = match root {
@@ -143,8 +183,7 @@ impl Keyring {
                 None => return Ok(Opened::Erased),
             },
         };
-        let (prefix, body) = sealed.split_at_checked(PREFIX_LEN).ok_or_else(changed)?;
-        open(&entry_key(&year, &secret, event), &aad(event, slot, prefix), body)
+        open(&entry_key(&lot, &secret, event), &aad(event, slot, parts.prefix), parts.body)
             .map(Opened::Content)
             .ok_or_else(changed)
     }
@@ -160,17 +199,22 @@ impl Keyring {
         Ok(found.is_some_and(|(_, _, name)| name == self.name(Purpose::Slots, subject)))
     }
 
-    /// The year's key, whose key it is and the blind name of the subject; `None`: the year has lapsed.
+    /// The lot's key, whose key it is and the blind name of the subject; `None`: the lot has lapsed.
     pub(super) fn locate(
         &self,
         event: DecisionId,
         sealed: &[u8],
     ) -> Result<Option<(Secret, Root, Blind)>, StoreError> {
-        let (prefix, _) = sealed.split_at_checked(PREFIX_LEN).ok_or_else(changed)?;
-        let (bound, locator) = prefix.split_at_checked(3).ok_or_else(changed)?;
-        let [VERSION, high, low] = *bound else { return Err(changed()) };
-        let Some(year) = self.year(i16::from_be_bytes([high, low]))? else { return Ok(None) };
-        let found = open(&locator_key(&year, event), &aad(event, 0, bound), locator);
+        self.located(event, &Parts::of(sealed).ok_or_else(changed)?)
+    }
+
+    fn located(
+        &self,
+        event: DecisionId,
+        parts: &Parts<'_>,
+    ) -> Result<Option<(Secret, Root, Blind)>, StoreError> {
+        let Some(lot) = self.lot(parts.lot)? else { return Ok(None) };
+        let found = open(&locator_key(&lot, event), &aad(event, 0, parts.begun), parts.locator);
         let found = found.ok_or_else(changed)?;
         let (root, name) = found.split_first().ok_or_else(changed)?;
         let root = match root {
@@ -180,14 +224,13 @@ impl Keyring {
             _ => return Err(changed()),
         };
         let name = name.try_into().map_err(|_| changed())?;
-        Ok(Some((year, root, name)))
+        Ok(Some((lot, root, name)))
     }
 }
 
-/// The year whose key is needed for what is sealed; `None`: it is malformed.
-pub(in crate::store::sqlite) fn year_of_sealed(sealed: &[u8]) -> Option<i16> {
-    let [VERSION, high, low, ..] = *sealed else { return None };
-    Some(i16::from_be_bytes([high, low]))
+/// The lot whose key is needed for what is sealed; `None`: it is malformed.
+pub(in crate::store::sqlite) fn lot_of_sealed(sealed: &[u8]) -> Option<Lot> {
+    Parts::of(sealed).map(|parts| parts.lot)
 }
 
 fn changed() -> StoreError {

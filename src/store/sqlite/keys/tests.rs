@@ -1,16 +1,18 @@
 //! Keys on real files: what opens, what does not, and what is left when one is destroyed.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use tempfile::TempDir;
 
 use super::{HubKey, Keyring};
 use crate::audit::entry::{Entry, Kind, SlotId};
+use crate::audit::retention::Lot;
 use crate::clock::FixedClock;
-use crate::domain::ResidentId;
+use crate::domain::{KeptKind, ResidentId};
 use crate::store::contract::{LATER, NOW, entry, local, resident, row, time, word};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::log::{Log, SlotsFound, check_slots, verify_file};
@@ -127,8 +129,8 @@ async fn equal_subjects_leave_nothing_equal_and_all_are_of_one_length() {
     assert!(slots.iter().all(|slot| slot.len() == slots[0].len()));
     for (n, one) in slots.iter().enumerate() {
         for other in &slots[n + 1..] {
-            // Version and year are the same for everybody.
-            let same = one[3..].windows(8).any(|part| other[3..].windows(8).any(|p| p == part));
+            // Version, year and kind are the same for everybody.
+            let same = one[4..].windows(8).any(|part| other[4..].windows(8).any(|p| p == part));
             assert!(!same, "two entries can be linked");
         }
     }
@@ -171,17 +173,107 @@ async fn a_destroyed_key_erases_and_is_no_tampering_and_tampering_is_found_still
     assert_eq!((found.erased, found.wrong), (2, 1), "what is erased cannot be told from changed");
 }
 
+/// The keys of kinds as they stand in the file, by year and kind.
+fn kinds(dir: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let file = Connection::open(dir.join("keys.db")).unwrap();
+    let sql = "SELECT name, key FROM wrapped WHERE kind = 8 ORDER BY name";
+    let mut rows = file.prepare(sql).unwrap();
+    let found = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    found.unwrap().map(Result::unwrap).collect()
+}
+
 #[tokio::test]
-async fn a_year_whose_key_is_destroyed_is_erased() {
+async fn the_keys_of_a_year_are_made_together_before_anything_is_asked() {
+    let dir = TempDir::new().unwrap();
+    let clock = FixedClock::at(time(NOW));
+    let store = open_at(dir.path(), 1, clock.clone()).await;
+    let names =
+        || -> Vec<Vec<u8>> { kinds(dir.path()).into_iter().map(|(name, _)| name).collect() };
+    let of = |year: i16| {
+        let of_kind = |kind: &KeptKind| [&year.to_be_bytes()[..], &[kind.number()]].concat();
+        KeptKind::ALL.iter().map(of_kind).collect::<Vec<_>>()
+    };
+    assert_eq!(names(), of(2026));
+    // Entries of all kinds, about somebody known and somebody unknown, leave no key.
+    let ann = somebody(&store, "Ann", None, "p-1").await;
+    for kind in (0..=u8::MAX).filter_map(Kind::from_number) {
+        for subject in [ann, resident("Nobody", None).id] {
+            store.append(vec![Entry { kind, ..about(subject, "canary-why") }]).await.unwrap();
+        }
+    }
+    assert_eq!(names(), of(2026));
+    clock.set("2027-01-01T00:00:00Z".parse().unwrap());
+    store.append(vec![about(ann, "canary-why")]).await.unwrap();
+    assert_eq!(names(), [of(2026), of(2027)].concat(), "the first entry makes all of its year");
+    let wrapped: BTreeSet<Vec<u8>> = kinds(dir.path()).into_iter().map(|(_, key)| key).collect();
+    assert_eq!(wrapped.len(), 2 * KeptKind::ALL.len());
+}
+
+#[tokio::test]
+async fn a_kind_whose_key_is_destroyed_is_erased_and_the_others_of_its_year_are_not() {
     let dir = TempDir::new().unwrap();
     let store = open(dir.path()).await;
     let ann = somebody(&store, "Ann", None, "p-1").await;
-    store.log().keys().destroy_year(2026).unwrap();
-    let SlotsFound { open, erased, wrong } =
-        check_slots(&log_file(dir.path()), store.log().keys()).unwrap();
-    assert!(open == 0 && erased > 2 && wrong == 0, "{open} {erased} {wrong}");
+    let refused = Entry { kind: Kind::Refuse, ..about(ann, "canary-why") };
+    store.append(vec![refused]).await.unwrap();
+    let keys = store.log().keys();
+    let lot = Lot::of(2026, KeptKind::Disclose);
+    let found = kinds(dir.path()).into_iter().find(|(name, _)| name == b"\x07\xea\x02");
+    let wrapped = found.unwrap().1;
+    assert!(holds(&bytes_of(dir.path()), &wrapped), "nothing was read");
+    let before = check_slots(&log_file(dir.path()), keys).unwrap();
+    keys.destroy_lots(&[lot]).unwrap();
+    let lots = KeptKind::ALL.iter().map(|kind| Lot::of(2026, *kind));
+    assert!(lots.into_iter().all(|one| keys.opens_lot(one).unwrap() == (one != lot)));
+    let after = check_slots(&log_file(dir.path()), keys).unwrap();
+    assert_eq!((after.open, after.erased, after.wrong), (before.open - 2, 2, 0));
     assert_eq!(findings(dir.path()), Vec::<String>::new());
+    assert!(!holds(&bytes_of(dir.path()), &wrapped), "the key is in the files still");
+    // Whom what was released was about nobody can tell any more; what was refused says all it said.
+    let slot = Some((SlotId::Subject, ann.uuid().as_bytes().to_vec()));
+    let page = store.search(Search { slot, limit: 50, ..Search::default() }).await.unwrap();
+    let said: Vec<_> = page
+        .entries
+        .iter()
+        .map(|one| (one.entry.kind, one.entry.slots[&SlotId::Asker].as_slice()))
+        .collect();
+    assert_eq!(said, [(Kind::Refuse, b"canary-why".as_slice())]);
+    let released = Search { kinds: vec![Kind::Disclose], limit: 50, ..Search::default() };
+    let page = store.search(released).await.unwrap();
+    assert!(page.entries.len() == 1 && page.entries[0].entry.slots.is_empty());
     assert_eq!(held(&store, ann).await.unwrap(), 1, "records have a life of their own");
+    let sound = keys.check().unwrap();
+    // Four of the place, two of the resident, and those of the other kinds.
+    assert_eq!((sound.keys, sound.wrong), (6 + KeptKind::ALL.len() as u64 - 1, 0));
+}
+
+/// What a program of before does first with `keys.db`, whatever it is told to do.
+fn begun_before(file: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
+    file.execute_batch(
+        "BEGIN IMMEDIATE;
+         CREATE TABLE IF NOT EXISTS hub (one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL) STRICT;
+         CREATE TABLE IF NOT EXISTS wrapped (
+             kind INTEGER NOT NULL, name BLOB NOT NULL, key BLOB NOT NULL, PRIMARY KEY (kind, name)
+         ) STRICT, WITHOUT ROWID;",
+    )?;
+    let id = file.query_row("SELECT id FROM hub", [], |row| row.get(0)).optional();
+    file.execute_batch("ROLLBACK")?;
+    id
+}
+
+#[tokio::test]
+async fn a_program_of_before_is_told_to_leave_the_keys_alone_and_so_is_this_one_later() {
+    let dir = TempDir::new().unwrap();
+    drop(open(dir.path()).await);
+    let file = Connection::open(dir.path().join("keys.db")).unwrap();
+    for _ in 0..2 {
+        let told = begun_before(&file).unwrap_err().to_string();
+        assert!(told.contains("keys.db is of version 2: use a newer program"), "{told}");
+        keys(dir.path(), 1).unwrap();
+    }
+    file.execute_batch("PRAGMA user_version = 3").unwrap();
+    let error = keys(dir.path(), 1).err().unwrap().to_string();
+    assert!(error.contains("version 3, this program knows 2: use a newer one"), "{error}");
 }
 
 #[tokio::test]
@@ -304,7 +396,7 @@ async fn a_rotation_that_is_cut_off_leaves_one_key_that_works() {
         copy(&data, &left);
         steps.push((step.to_owned(), left));
     });
-    assert_eq!(done.unwrap(), 7);
+    assert_eq!(done.unwrap(), 6 + KeptKind::ALL.len() as u64);
     drop(store);
     let names: Vec<&str> = steps.iter().map(|(step, _)| step.as_str()).collect();
     assert_eq!(names, ["wrapped", "ready", "committed", "settled"]);

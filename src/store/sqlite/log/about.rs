@@ -13,7 +13,7 @@ use crate::store::sqlite::keys::Keyring;
 
 impl Log {
     /// The places, in order, of the entries about `subject` among the first `size`, and that size. Reads
-    /// the whole log; entries of years whose key is destroyed are about nobody any more.
+    /// the whole log; entries whose kind's key of their year is destroyed are about nobody any more.
     pub(in crate::store::sqlite) async fn about(
         &self,
         subject: Vec<u8>,

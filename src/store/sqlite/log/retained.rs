@@ -1,4 +1,4 @@
-//! What each year's key opens.
+//! What the key of each lot opens.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,31 +10,31 @@ use super::file::reader;
 use super::{Log, blocking, sqlite};
 use crate::audit::entry::SlotId;
 use crate::audit::leaf::decode;
-use crate::audit::retention::YearOfEntries;
+use crate::audit::retention::{Lot, LotEntries};
 use crate::domain::ResidentId;
 use crate::store::StoreError;
-use crate::store::sqlite::keys::{Keyring, year_of_sealed};
+use crate::store::sqlite::keys::{Keyring, lot_of_sealed};
 
 impl Log {
-    /// The entries of which something is sealed, by the year of the key; with how many are about one of
+    /// The entries of which something is sealed, by what lapses together; with how many are about one of
     /// `held`. Reads the whole log.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn years(
+    pub async fn lots(
         &self,
         held: Vec<ResidentId>,
-    ) -> Result<BTreeMap<i16, YearOfEntries>, StoreError> {
+    ) -> Result<BTreeMap<Lot, LotEntries>, StoreError> {
         let ((parts, head), keys) = (self.parts(), self.keys.clone());
         blocking(move || {
-            let mut years = BTreeMap::new();
+            let mut lots = BTreeMap::new();
             for (path, from, end) in parts.span(0, head.size) {
-                counted(path, &keys, &held, (from, end), &mut years)?;
+                counted(path, &keys, &held, (from, end), &mut lots)?;
             }
-            for (year, one) in &mut years {
-                one.opens = keys.opens_year(*year)?;
+            for (lot, one) in &mut lots {
+                one.opens = keys.opens_lot(*lot)?;
             }
-            Ok(years)
+            Ok(lots)
         })
         .await
     }
@@ -45,7 +45,7 @@ fn counted(
     keys: &Keyring,
     held: &[ResidentId],
     (from, end): (u64, u64),
-    years: &mut BTreeMap<i16, YearOfEntries>,
+    lots: &mut BTreeMap<Lot, LotEntries>,
 ) -> Result<(), StoreError> {
     let connection = reader(path)?;
     // Whatever an entry seals it seals under one key; whom it is about stands before each slot.
@@ -65,9 +65,9 @@ fn counted(
         let damaged =
             |why: &dyn std::fmt::Display| StoreError::Corrupt(format!("entry {index}: {why}"));
         let leaf = decode(&leaf).map_err(|e| damaged(&e))?;
-        let year = year_of_sealed(&sealed).ok_or_else(|| damaged(&"a slot is malformed"))?;
+        let lot = lot_of_sealed(&sealed).ok_or_else(|| damaged(&"a slot is malformed"))?;
         let committed = leaf.committed_at.to_zoned(TimeZone::UTC).year();
-        let one = years.entry(year).or_default();
+        let one = lots.entry(lot).or_default();
         *one.entries.entry((leaf.entry.kind.kept(), committed)).or_default() += 1;
         if slot == SlotId::Subject as u8 {
             for resident in held {

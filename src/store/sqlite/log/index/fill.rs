@@ -203,7 +203,7 @@ pub(super) fn place_at(
 }
 
 /// How many rows a chain has: it has no gap.
-pub(super) fn length(connection: &Connection, chain: &ChainKey) -> Result<u64, StoreError> {
+fn length(connection: &Connection, chain: &ChainKey) -> Result<u64, StoreError> {
     let mut beyond = 1;
     while place_at(connection, chain, beyond - 1)?.is_some() {
         beyond *= 2;

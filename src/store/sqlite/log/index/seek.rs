@@ -4,18 +4,25 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::super::super::keys::{ChainKey, Keyring};
 use super::super::sqlite;
-use super::fill::{length, place_at, word_id};
+use super::fill::{place_at, word_id};
 use super::terms::groups_of;
-use crate::audit::entry::SlotId;
+use crate::audit::entry::{Kind, SlotId};
+use crate::domain::KeptKind;
 use crate::limits::INDEX_STEPS_MAX;
 use crate::store::{Search, StoreError};
 
-/// Places in rising order.
-enum List {
+/// Places in rising order, of which the next is asked for again and again.
+struct List {
+    of: Of,
+    /// The place that was asked for last, and the first from there on.
+    last: Option<(u64, Option<u64>)>,
+}
+
+enum Of {
     /// Those of a word.
     Word(i64),
-    /// Those of somebody in a year.
-    Chain(ChainKey, u64),
+    /// Those of somebody, under one key.
+    Chain(Chain),
 }
 
 /// What is looked for, by list: of each group, a place must be in one of its lists.
@@ -43,40 +50,42 @@ impl<'c> Sought<'c> {
         keys: &Keyring,
         search: &Search,
     ) -> Result<Option<Self>, StoreError> {
-        let mut groups = Vec::new();
+        let mut groups: Vec<Vec<List>> = Vec::new();
         if let Some((SlotId::Subject, subject)) = &search.slot
-            && let Some(chains) = keys.chains_about(subject)?
+            && let Some(chains) = keys.chains_about(subject, &kept(&search.kinds))?
         {
-            let mut lists = Vec::new();
-            for chain in chains {
-                let len = length(index, &chain)?;
-                lists.push(List::Chain(chain, len));
-            }
-            groups.push(lists);
+            groups
+                .push(chains.into_iter().map(|key| List::of(Of::Chain(Chain::of(key)))).collect());
         }
         for group in groups_of(search) {
             let mut lists = Vec::new();
             for term in group {
                 // A word that the index has never seen is an empty list.
-                lists.extend(word_id(index, &term)?.map(List::Word));
+                lists.extend(word_id(index, &term)?.map(|word| List::of(Of::Word(word))));
             }
             groups.push(lists);
         }
         Ok((!groups.is_empty()).then_some(Self { index, groups, steps: 0 }))
     }
 
+    /// How many looks into the index it took so far.
+    #[cfg(test)]
+    pub(super) const fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// The first place from `from` on that every group has.
     pub(in crate::store::sqlite::log) fn next(&mut self, from: u64) -> Result<Next, StoreError> {
+        let Self { index, groups, steps } = self;
         let mut at = from;
         'leap: loop {
-            if self.steps > INDEX_STEPS_MAX {
+            if *steps > INDEX_STEPS_MAX {
                 return Ok(Next::Beyond(at));
             }
-            for (n, group) in self.groups.iter().enumerate() {
+            for (n, group) in groups.iter_mut().enumerate() {
                 let mut first = None;
                 for list in group {
-                    self.steps += 1;
-                    let found = seek(self.index, list, at)?;
+                    let found = list.seek(index, at, steps)?;
                     first = [first, found].into_iter().flatten().min();
                 }
                 let Some(first) = first else { return Ok(Next::None) };
@@ -93,28 +102,83 @@ impl<'c> Sought<'c> {
     }
 }
 
-/// The first place of a list from `from` on.
-fn seek(index: &Connection, list: &List, from: u64) -> Result<Option<u64>, StoreError> {
-    match list {
-        List::Word(word) => {
-            let from = i64::try_from(from).unwrap_or(i64::MAX);
-            let sql = "SELECT idx FROM posting WHERE word = ?1 AND idx >= ?2 ORDER BY idx LIMIT 1";
-            let found: Option<i64> = index
-                .prepare_cached(sql)
-                .and_then(|mut s| s.query_row([*word, from], |row| row.get(0)).optional())
-                .map_err(|e| sqlite(&e))?;
-            Ok(found.and_then(|at| u64::try_from(at).ok()))
+/// The kinds that entries are kept by, of those that are looked for.
+fn kept(kinds: &[Kind]) -> Vec<KeptKind> {
+    kinds.iter().map(|kind| kind.kept()).collect()
+}
+
+impl List {
+    const fn of(of: Of) -> Self {
+        Self { of, last: None }
+    }
+
+    /// The first place from `from` on. What was found before is not looked for again: a search about somebody
+    /// has a list for each kind and year, most of them empty.
+    fn seek(
+        &mut self,
+        index: &Connection,
+        from: u64,
+        steps: &mut u64,
+    ) -> Result<Option<u64>, StoreError> {
+        if let Some((asked, found)) = self.last
+            && asked <= from
+            && found.is_none_or(|found| found >= from)
+        {
+            return Ok(found);
         }
-        List::Chain(chain, len) => {
-            let (mut low, mut high) = (0, *len);
-            while low < high {
-                let middle = low + (high - low) / 2;
-                match place_at(index, chain, middle)? {
-                    Some(place) if place < from => low = middle + 1,
-                    Some(_) | None => high = middle,
+        *steps += 1;
+        let found = match &mut self.of {
+            Of::Word(word) => next_of(index, *word, from)?,
+            Of::Chain(chain) => chain.seek(index, from)?,
+        };
+        self.last = Some((from, found));
+        Ok(found)
+    }
+}
+
+fn next_of(index: &Connection, word: i64, from: u64) -> Result<Option<u64>, StoreError> {
+    let from = i64::try_from(from).unwrap_or(i64::MAX);
+    let sql = "SELECT idx FROM posting WHERE word = ?1 AND idx >= ?2 ORDER BY idx LIMIT 1";
+    let found: Option<i64> = index
+        .prepare_cached(sql)
+        .and_then(|mut s| s.query_row([word, from], |row| row.get(0)).optional())
+        .map_err(|e| sqlite(&e))?;
+    Ok(found.and_then(|at| u64::try_from(at).ok()))
+}
+
+/// The rows about somebody under one key, as far as they are known.
+struct Chain {
+    key: ChainKey,
+    /// A row, and where it was asked for: all rows before it name places before that.
+    low: (u64, u64),
+    /// There is no row from here on.
+    end: u64,
+}
+
+impl Chain {
+    const fn of(key: ChainKey) -> Self {
+        Self { key, low: (0, 0), end: u64::MAX }
+    }
+
+    /// The first place from `from` on. Goes on from where it was by growing leaps, and then halves: what
+    /// comes next is near as a rule, and a chain without rows is found so by one look.
+    fn seek(&mut self, index: &Connection, from: u64) -> Result<Option<u64>, StoreError> {
+        let (start, asked) = self.low;
+        let mut low = if asked <= from { start } else { 0 };
+        let (mut high, mut leap, mut found) = (self.end, 0, None);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let n = if found.is_none() { low.saturating_add(leap).min(middle) } else { middle };
+            match place_at(index, &self.key, n)? {
+                Some(place) if place < from => {
+                    low = n + 1;
+                    leap = leap.saturating_mul(2).max(1);
                 }
+                Some(place) => (high, found) = (n, Some(place)),
+                None => (high, self.end) = (n, n),
             }
-            if low == *len { Ok(None) } else { place_at(index, chain, low) }
         }
+        self.low = (low, from);
+        Ok(found)
     }
 }

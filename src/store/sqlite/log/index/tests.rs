@@ -10,8 +10,9 @@ use super::super::super::keys::HubKey;
 use super::super::Log;
 use super::*;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
+use crate::audit::retention::Lot;
 use crate::clock::{Clock, FixedClock};
-use crate::domain::{DecisionId, ResidentId};
+use crate::domain::{DecisionId, KeptKind, ResidentId};
 use crate::store::{Slots, StoredEntry};
 
 struct Ground {
@@ -411,8 +412,9 @@ async fn an_erasure_takes_its_rows_out_and_misses_nothing() {
     // Made anew, it does not come back.
     ground.log.rebuild_index().unwrap();
     assert_eq!((count(), ground.check()), (all - places, vec![]));
-    // A year that lapses takes the rest of its rows along.
-    ground.log.keys().destroy_year(2026).unwrap();
+    // What lapses takes the rest of its rows along.
+    let lots = [KeptKind::Disclose, KeptKind::Refuse].map(|kind| Lot::of(2026, kind));
+    ground.log.keys().destroy_lots(&lots).unwrap();
     ground.log.rebuild_index().unwrap();
     assert!(count() < all / 2, "{}", count());
 }
@@ -429,4 +431,65 @@ fn the_index_waits_for_a_busy_log_and_not_for_ever() {
     assert!(!waits(0, size, 10_000));
     // Another log stands there: it is not behind, it is wrong.
     assert!(waits(0, INDEX_BUSY, u64::MAX));
+}
+
+#[tokio::test]
+async fn what_lapses_of_a_kind_is_found_by_nobody_and_the_rest_by_whom_it_is_about() {
+    let ground = Ground::of(400).await;
+    let every = Search { limit: 1000, ..Search::default() };
+    let every = ground.log.search(every).await.unwrap().entries;
+    let year = |one: &StoredEntry| one.committed_at.to_zoned(jiff::tz::TimeZone::UTC).year();
+    let lapsed = |one: &StoredEntry| year(one) == 2026 && one.entry.kind == Kind::Disclose;
+    assert!(every.iter().any(|one| year(one) == 2027) && every.iter().any(lapsed));
+    ground.log.keys().destroy_lots(&[Lot::of(2026, KeptKind::Disclose)]).unwrap();
+    let stay: Vec<StoredEntry> = every.into_iter().filter(|one| !lapsed(one)).collect();
+    let about = |who: u128, kinds: &[Kind]| Search {
+        slot: Some((SlotId::Subject, bytes(resident(who)))),
+        kinds: kinds.to_vec(),
+        limit: 7,
+        ..Search::default()
+    };
+    let sought: [&[Kind]; 4] =
+        [&[], &[Kind::Disclose], &[Kind::Refuse], &[Kind::Genesis, Kind::Disclose]];
+    let all_found = async || {
+        for who in 0..9 {
+            for kinds in sought {
+                let search = about(who, kinds);
+                let wanted = by_hand(&stay, &search);
+                assert_eq!(ground.all(search.clone()).await, wanted, "{search:?}");
+            }
+        }
+    };
+    // First what led to them is noise, then it is gone.
+    all_found().await;
+    let found = ground.check();
+    assert!(
+        found.len() == 1 && found[0].contains("rows are about nobody who has keys"),
+        "{found:?}"
+    );
+    ground.log.rebuild_index().unwrap();
+    assert_eq!(ground.check(), Vec::<String>::new());
+    all_found().await;
+}
+
+#[tokio::test]
+async fn an_answer_about_somebody_costs_few_looks_however_many_kinds_and_years_there_are() {
+    let ground = Ground::of(40).await;
+    let index = Connection::open(ground.index()).unwrap();
+    let looks = |kinds: &[Kind]| {
+        let slot = Some((SlotId::Subject, bytes(resident(2))));
+        let search = Search { slot, kinds: kinds.to_vec(), ..Search::default() };
+        let keys = ground.log.keys();
+        let mut sought = seek::Sought::of(&index, keys, &search).unwrap().unwrap();
+        let (mut from, mut found) = (0, 0);
+        while let Next::At(at) = sought.next(from).unwrap() {
+            (from, found) = (at + 1, found + 1);
+        }
+        (found, sought.steps())
+    };
+    // A chain before and one after the registration, of each kind, and the end of those that have entries.
+    let chains = 2 * KeptKind::ALL.len() as u64;
+    assert_eq!(looks(&[]), (5, chains + 5));
+    let (found, steps) = looks(&[Kind::Disclose]);
+    assert!(found == 3 && steps < 20, "{found} {steps}");
 }
