@@ -27,7 +27,7 @@ pub struct Activation {
 pub(super) fn activated(leaf: &View<'_>) -> Option<u64> {
     let mut words = leaf.facet(Facet::What)?.split('|');
     words.next().filter(|what| *what == ACTIVATED)?;
-    words.last()?.strip_prefix('v')?.parse().ok()
+    words.next_back()?.strip_prefix('v')?.parse().ok()
 }
 
 /// The policies of a log as it is read.

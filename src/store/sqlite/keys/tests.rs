@@ -15,7 +15,7 @@ use crate::clock::FixedClock;
 use crate::domain::{KeptKind, ResidentId};
 use crate::store::contract::{LATER, NOW, entry, local, resident, row, time, word};
 use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::log::{Log, SlotsFound, check_slots, verify_file};
+use crate::store::sqlite::log::{Log, check_slots, verify_file};
 use crate::store::{Search, Store, StoreError};
 
 const ORIGIN: &str = "hub.example/audit";
