@@ -8,7 +8,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::{FromSqlError, ValueRef};
-use rusqlite::{Connection, Row, Rows, params};
+use rusqlite::{Connection, Row, Rows};
 
 use super::file::reader;
 use super::sqlite;
@@ -29,29 +29,34 @@ pub(super) enum Found {
 struct Span {
     first: i64,
     last: i64,
+    /// The place of the row behind it, found by its number; none behind the last of all.
+    next: Option<i64>,
 }
+
+/// Entries that are missing and have slots: so many are named of each span.
+const ORPHANS_MAX: usize = 100;
 
 /// What a thread has seen of a span, up to where it could be read.
 #[derive(Default)]
 struct Part {
     seen: Vec<Found>,
-    entries: u64,
-    slots: u64,
+    /// The place of the row that lies behind the span in the file.
+    next: Option<i64>,
+    orphans: usize,
     error: Option<StoreError>,
 }
 
 /// A span and who waits for it.
 type Job = (Span, Sender<Part>);
 
-/// Hands over what stands in a file, in order; `snapshot` says up to where. What lies in the tables and is
-/// found by no number is a finding.
+/// Hands over what stands in a file, in order; `snapshot` says up to where. A row that lies between others and
+/// is found by no number is a finding.
 pub(super) fn in_order(
     path: &Path,
     snapshot: &Connection,
     mut each: impl FnMut(Found) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(VERIFY_THREADS_MAX);
-    let mut whole = Part::default();
     thread::scope(|scope| {
         // Gone when this is left: then the threads end.
         let (jobs, orders) = bounded::<Job>(threads * 2);
@@ -61,7 +66,7 @@ pub(super) fn in_order(
         }
         drop(orders);
         let mut spans = Spans::of(snapshot);
-        let mut waiting: VecDeque<Receiver<Part>> = VecDeque::new();
+        let mut waiting: VecDeque<(Span, Receiver<Part>)> = VecDeque::new();
         let gone = || StoreError::Unavailable("a thread that reads the log has ended".to_owned());
         loop {
             while waiting.len() < threads * 2
@@ -69,47 +74,49 @@ pub(super) fn in_order(
             {
                 let (done, part) = bounded(1);
                 jobs.send((span, done)).map_err(|_| gone())?;
-                waiting.push_back(part);
+                waiting.push_back((span, part));
             }
-            let Some(part) = waiting.pop_front() else { return Ok(()) };
+            let Some((span, part)) = waiting.pop_front() else { return Ok(()) };
             let part = part.recv().map_err(|_| gone())?;
             part.seen.into_iter().try_for_each(&mut each)?;
-            whole.entries += part.entries;
-            whole.slots += part.slots;
             part.error.map_or(Ok(()), Err)?;
+            if let Some(next) = span.next
+                && part.next != Some(next)
+            {
+                let lies =
+                    part.next.map_or_else(|| "nothing".to_owned(), |at| format!("entry {at}"));
+                each(Found::Finding(format!(
+                    "entry {next}: {lies} lies before it in the file, and has no place there"
+                )))?;
+            }
         }
     })?;
-    beyond(snapshot, &mut whole)?;
-    for (table, seen) in [("entry", whole.entries), ("slot", whole.slots)] {
-        let rows: i64 = snapshot
-            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
-            .map_err(|e| sqlite(&e))?;
-        if u64::try_from(rows) != Ok(seen) {
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            whole.seen.push(Found::Finding(format!(
-                "the file {file}: its table {table} holds {rows} rows, {seen} are found by their places"
-            )));
-        }
-    }
-    whole.seen.into_iter().try_for_each(each)
+    outside(snapshot)?.into_iter().try_for_each(each)
 }
 
-/// The slots behind the last entry.
-fn beyond(snapshot: &Connection, whole: &mut Part) -> Result<(), StoreError> {
-    let last: Option<i64> = snapshot
-        .query_row("SELECT max(idx) FROM entry", [], |row| row.get(0))
-        .map_err(|e| sqlite(&e))?;
-    let mut slots = snapshot
-        .prepare("SELECT idx FROM slot WHERE ?1 IS NULL OR idx > ?1 ORDER BY idx")
-        .map_err(|e| sqlite(&e))?;
-    let mut rows = slots.query([last]).map_err(|e| sqlite(&e))?;
-    let mut before = None;
-    while let Some(row) = rows.next().map_err(|e| sqlite(&e))? {
-        let index = row.get(0).map_err(|e| sqlite(&e))?;
-        whole.slots += 1;
-        whole.orphan(index, &mut before);
+/// The slots before the first entry and behind the last.
+fn outside(snapshot: &Connection) -> Result<Vec<Found>, StoreError> {
+    let (first, last) = ends(snapshot).map_err(|e| sqlite(&e))?;
+    let (mut part, mut before) = (Part::default(), None);
+    for (sql, end) in [
+        ("SELECT idx FROM slot WHERE idx < ?1 ORDER BY idx", first.unwrap_or(i64::MAX)),
+        ("SELECT idx FROM slot WHERE idx > ?1 ORDER BY idx", last.unwrap_or(i64::MAX)),
+    ] {
+        let mut slots = snapshot.prepare(sql).map_err(|e| sqlite(&e))?;
+        let mut rows = slots.query([end]).map_err(|e| sqlite(&e))?;
+        while part.orphans < ORPHANS_MAX
+            && let Some(row) = rows.next().map_err(|e| sqlite(&e))?
+        {
+            part.orphan(row.get(0).map_err(|e| sqlite(&e))?, &mut before);
+        }
     }
-    Ok(())
+    Ok(part.seen)
+}
+
+/// The places of the first and the last entry.
+fn ends(snapshot: &Connection) -> rusqlite::Result<(Option<i64>, Option<i64>)> {
+    let end = |sql| snapshot.query_row(sql, [], |row| row.get(0));
+    Ok((end("SELECT min(idx) FROM entry")?, end("SELECT max(idx) FROM entry")?))
 }
 
 /// Cuts the places of a table into spans that each begin with a row. Where the table cannot be read, the last
@@ -122,12 +129,8 @@ struct Spans<'c> {
 
 impl<'c> Spans<'c> {
     fn of(snapshot: &'c Connection) -> Self {
-        let last = snapshot.query_row("SELECT max(idx) FROM entry", [], |row| row.get(0));
-        match last {
-            Ok(None) => Self { snapshot, next: None, last: i64::MIN },
-            Ok(Some(last)) => Self { snapshot, next: Some(i64::MIN), last },
-            Err(_) => Self { snapshot, next: Some(i64::MIN), last: i64::MAX },
-        }
+        let (next, last) = ends(snapshot).unwrap_or((Some(i64::MIN), Some(i64::MAX)));
+        Self { snapshot, next, last: last.unwrap_or(i64::MIN) }
     }
 
     /// The first row behind a place, up to the last.
@@ -143,19 +146,14 @@ impl Iterator for Spans<'_> {
 
     fn next(&mut self) -> Option<Span> {
         let first = self.next?;
-        // What lies before the first row belongs to its span: slots may.
-        let last = match first {
-            i64::MIN => VERIFY_ROWS - 1,
-            first => first.saturating_add(VERIFY_ROWS - 1),
-        };
-        let last = last.min(self.last);
+        let last = first.saturating_add(VERIFY_ROWS - 1).min(self.last);
         let (last, next) = match self.behind(last) {
             Ok(None) => (self.last, None),
             Ok(Some(next)) => (next - 1, Some(next)),
             Err(_) => (i64::MAX, None),
         };
         self.next = next;
-        Some(Span { first, last })
+        Some(Span { first, last, next })
     }
 }
 
@@ -182,9 +180,9 @@ fn work(path: &Path, orders: &Receiver<Job>) {
 
 impl Part {
     fn read(&mut self, file: &Connection, span: Span) -> Result<(), StoreError> {
-        let range = params![span.first, span.last];
+        // Without an end: what lies behind the span is seen as it lies.
         let mut entries = file
-            .prepare_cached("SELECT idx, leaf FROM entry WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx")
+            .prepare_cached("SELECT idx, leaf FROM entry WHERE idx >= ?1 ORDER BY idx")
             .map_err(|e| sqlite(&e))?;
         let mut slots = file
             .prepare_cached(
@@ -192,15 +190,17 @@ impl Part {
                  ORDER BY idx, slot",
             )
             .map_err(|e| sqlite(&e))?;
-        let mut entries = entries.query(range).map_err(|e| sqlite(&e))?;
-        let mut slots = Slots::of(slots.query(range).map_err(|e| sqlite(&e))?)?;
+        let mut entries = entries.query([span.first]).map_err(|e| sqlite(&e))?;
+        let mut slots = Slots::of(slots.query([span.first, span.last]).map_err(|e| sqlite(&e))?)?;
         let mut before = None;
         while let Some(row) = entries.next().map_err(|e| sqlite(&e))? {
             let index: i64 = row.get(0).map_err(|e| sqlite(&e))?;
+            if index > span.last {
+                self.next = Some(index);
+                break;
+            }
             let mut examining = Examining::leaf(blob(row, 1)?);
-            self.entries += 1;
             while let Some(at) = slots.at.filter(|at| *at <= index) {
-                self.slots += 1;
                 if at == index {
                     slots.show(&mut examining)?;
                 } else {
@@ -211,7 +211,6 @@ impl Part {
             self.seen.push(Found::Entry(index, examining.end()));
         }
         while let Some(at) = slots.at {
-            self.slots += 1;
             self.orphan(at, &mut before);
             slots.on()?;
         }
@@ -220,7 +219,8 @@ impl Part {
 
     /// A slot of an entry that is not there; named once.
     fn orphan(&mut self, index: i64, before: &mut Option<i64>) {
-        if before.replace(index) != Some(index) {
+        if before.replace(index) != Some(index) && self.orphans < ORPHANS_MAX {
+            self.orphans += 1;
             let finding = format!("entry {index}: is missing, but its slots are there");
             self.seen.push(Found::Finding(finding));
         }
