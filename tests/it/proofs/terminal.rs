@@ -6,6 +6,7 @@ use std::process::Command;
 use weir::audit::checkpoint::VerifierKey;
 use weir::audit::tile::{TileId, bundle_path};
 use weir::audit::tree::{Edge, Hash, leaf_hash};
+use weir::clock::Clock as _;
 
 use super::{ask, on_disk};
 use crate::support::{AISHA, NURSE, Place, treatment};
@@ -30,7 +31,11 @@ impl Folder {
         }
         let (data, (leaves, _)) = (place.data(), on_disk(&place));
         let key = std::fs::read_to_string(data.join("audit.vkey")).unwrap().trim().to_owned();
+        let now = place.clock.now();
         let (dir, _) = place.ended().await;
+        // The commands live by the clock of the place: in another year they would begin another file, with an
+        // entry of its own.
+        std::fs::write(data.join("sample-clock"), format!("{now}\n")).unwrap();
         Self { dir, data, key, decision, leaves }
     }
 
