@@ -183,7 +183,7 @@ pub const INDEX_LINGER: Duration = Duration::from_millis(200);
 /// As many entries in that time say that the log is busy: the index waits, and leaves it the processor.
 pub const INDEX_BUSY: u64 = 500;
 /// So far the index may be behind a busy log; a search reads what is left from the log.
-pub const INDEX_BEHIND_MAX: u64 = 262_144;
+pub const INDEX_BEHIND_MAX: u64 = 65_536;
 /// Steps in the index for one page of a search.
 pub const INDEX_STEPS_MAX: u64 = 20_000;
 /// Words, and chains of entries about somebody, that the index keeps in mind between batches.

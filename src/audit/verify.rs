@@ -63,6 +63,8 @@ pub struct Verifier {
     last: Option<Timestamp>,
     seen: HashSet<DecisionId>,
     findings: Vec<String>,
+    /// Findings that are not listed.
+    more: u64,
     covered: u64,
     /// Heads with a root that is not that of the entries, after the first.
     later_heads_wrong: Option<u64>,
@@ -112,6 +114,7 @@ impl Verifier {
             last: None,
             seen: HashSet::new(),
             findings: Vec::new(),
+            more: 0,
             covered: 0,
             later_heads_wrong: None,
             kept: Vec::new(),
@@ -149,6 +152,8 @@ impl Verifier {
     pub fn find(&mut self, finding: String) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
+        } else {
+            self.more += 1;
         }
     }
 
@@ -225,7 +230,8 @@ impl Verifier {
                 format!("the first {size} entries are not those of the {what}")
             })
             .collect();
-        others.into_iter().for_each(|finding| self.find(finding));
+        // One at most for each that was kept: not to be crowded out by what many entries have.
+        self.findings.extend(others);
         if let Some(note) = self.heads.remove(&size) {
             self.head(&note);
         }
@@ -284,7 +290,7 @@ impl Verifier {
                         only if only + 1 == size => format!("entry {only}"),
                         first => format!("one of entries {first} to {}", size - 1),
                     };
-                    self.find(format!(
+                    self.findings.push(format!(
                         "head {size}: the signed root is not that of the entries before {size}: \
                          {entries} was changed"
                     ));
@@ -300,18 +306,23 @@ impl Verifier {
         let size = self.edge.size();
         let mut ahead = std::mem::take(&mut self.heads).into_keys();
         if let Some(first) = ahead.next() {
-            self.find(format!("head {first}: covers entries that are not there ({size} are)"));
+            self.findings
+                .push(format!("head {first}: covers entries that are not there ({size} are)"));
             if let later @ 1.. = ahead.count() {
-                self.find(format!("and {later} later heads cover more"));
+                self.findings.push(format!("and {later} later heads cover more"));
             }
         }
         for (kept, _, [_, when]) in std::mem::take(&mut self.kept) {
             if kept > size {
-                self.find(format!("{size} entries are there; there were {kept} when the {when}"));
+                self.findings
+                    .push(format!("{size} entries are there; there were {kept} when the {when}"));
             }
         }
         if let Some(later @ 1..) = self.later_heads_wrong {
-            self.find(format!("and {later} later heads, which follow from it"));
+            self.findings.push(format!("and {later} later heads, which follow from it"));
+        }
+        if self.more > 0 {
+            self.findings.push(format!("and {} findings more", self.more));
         }
         if self.covered < size && self.findings.is_empty() {
             self.find(format!("entries {} to {} are under no signed head", self.covered, size - 1));

@@ -30,7 +30,7 @@ pub const MESSAGE: &str = "message";
 pub const PROXY: &str = "proxy";
 
 /// A word that no vocabulary has; what the asker wrote in its place may be personal.
-pub(super) const UNKNOWN: &str = "?";
+pub const UNKNOWN: &str = "?";
 
 /// What all entries of one call share.
 pub struct Call<'a> {

@@ -78,7 +78,9 @@ fn keys_of(data: &Path, year: i16) -> BTreeMap<u8, Vec<u8>> {
 
 #[track_caller]
 fn check(data: &Path, day: &str, command: &[&str], exit: i32, says: &[&str]) {
-    let (found, text) = on(data, day, command);
+    // Years after the newest entry the clock alone is not believed.
+    let said = if command == DESTROY { &["--as-of", day][..] } else { &[] };
+    let (found, text) = on(data, day, &[command, said].concat());
     assert_eq!(found, exit, "{day} {command:?}: {text}");
     for said in says {
         assert!(text.contains(said), "{day} {command:?}: {said}: {text}");
@@ -118,6 +120,10 @@ async fn each_kind_of_a_year_ends_when_its_own_time_is_past_unless_somebody_in_i
     let ahead = ["audit", "retain", "--as-of", "2029-01-01"];
     let due = "  disclose: 1, for 2 years: due\n";
     check(data, "2028-12-31", &ahead, 0, &[due, "As of 2029-01-01, by policy 1."]);
+    // A clock that has leapt years is asked about before anything is destroyed by it.
+    let (exit, text) = on(data, "2060-01-01", &DESTROY);
+    let says = "the clock says 2060-01-01: what is destroyed cannot be had back";
+    assert!(exit == 2 && text.contains(says) && text.contains("--as-of 2060-01-01"), "{text}");
     let too_soon = ["audit", "retain", "--as-of", "2029-01-01", "--destroy"];
     check(data, "2028-12-31", &too_soon, 2, &["not in the future"]);
     check(data, "2028-12-31", &["audit", "retain", "--as-of", "soon"], 2, &["must be a day"]);
@@ -134,7 +140,7 @@ async fn each_kind_of_a_year_ends_when_its_own_time_is_past_unless_somebody_in_i
         &DESTROY,
         0,
         &[
-            "disclose: 1, for 2 years: due, but 1 entries are under a legal hold",
+            "disclose: 1, for 2 years: due, but 1 entry is under a legal hold",
             "  policy: 1, for 8 years: due, and destroyed now",
             GONE,
         ],

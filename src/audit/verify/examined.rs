@@ -10,6 +10,9 @@ use crate::audit::leaf::{LeafError, View, sealed_commitment};
 use crate::audit::tree::{Hash, leaf_hash};
 use crate::domain::DecisionId;
 
+/// So many things that are wrong with its slots are named of one entry.
+const WRONG_MAX: usize = 10;
+
 /// A row while its slots are looked at.
 pub struct Examining {
     row: Examined,
@@ -100,6 +103,9 @@ impl Examining {
     /// Looks at what lies beside the leaf as one of its slots.
     pub fn slot(&mut self, id: i64, content: &[u8], sealed: &[u8]) {
         let wrong = &mut self.row.slots;
+        if wrong.len() >= WRONG_MAX {
+            return;
+        }
         let known = u8::try_from(id).ok().and_then(SlotId::from_number);
         let (Some(id), Ok(content)) = (known, <&[u8; 32]>::try_from(content)) else {
             return wrong.push(format!("slot {id} is malformed"));

@@ -11,10 +11,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::Outcome;
 use super::super::import::{Trouble, ended, entry, failed, open, runtime};
-use super::search::{Asked, Filters, search_of, words_of};
+use super::search::{Asked, Filters, Known, reading, search_of, unheard};
 use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
-use crate::audit::entry::{Facet, Kind, SlotId};
+use crate::audit::entry::{Facet, Kind};
 use crate::audit::export::check::Checker;
 use crate::audit::export::{ENTRIES, Listed, MANIFEST};
 use crate::domain::AgencyId;
@@ -133,15 +133,13 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     let folder = DataFolder::with_key(&wish.data, wish.hub_key_file.as_deref());
     let store: Arc<dyn Store> = Arc::new(open(&folder).await?);
     let mut part = Part::beside(&wish.out)?;
-    let look = |words: String, slots: &BTreeMap<SlotId, Vec<u8>>| {
-        let mut look = entry(Kind::AuditRead, "weir audit export", &[(Facet::What, words)]);
-        look.slots.clone_from(slots);
-        look
-    };
-    let slots: BTreeMap<_, _> = search.slot.iter().cloned().collect();
-    let words = ["exporting".to_owned()].into_iter().chain(words_of(&asked));
-    let first = look(words.collect::<Vec<_>>().join("|"), &slots);
+    let known = Known::in_force(&wish.data, &search).map_err(failed)?;
+    let subject = search.slot.as_ref();
+    let first = reading("weir audit export", Some("exporting"), &asked, &known, subject);
     store.append(vec![first]).await.map_err(failed)?;
+    // A file that proves that a slip of the pen never happened proves nothing.
+    let look = async |search| store.search(search).await;
+    unheard(known, &look).await.map_err(failed)?;
 
     let made =
         Exporting::of_log(Arc::clone(&store), auditor.as_ref(), search, formats, wish.open).await;
@@ -176,7 +174,8 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
         .and_then(|()| file.sync_all())
         .map_err(|e| write(MANIFEST, e))?;
     let sum = hex::encode(digest::digest(&digest::SHA256, text.as_bytes()));
-    let last = look(format!("export|{sum}"), &BTreeMap::new());
+    let what = format!("export|{sum}");
+    let last = entry(Kind::AuditRead, "weir audit export", &[(Facet::What, what)]);
     let event = last.event;
     store.append(vec![last]).await.map_err(failed)?;
     let proven = store.proven(event, &[]).await.map_err(failed)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -17,6 +18,9 @@ use crate::policy::kept::unpack_own;
 use crate::policy::load::load;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
+
+/// A clock that is further ahead of the newest entry is not believed without being asked.
+const IDLE_DAYS_MAX: i64 = 31;
 
 /// What `weir audit retain` is told.
 #[derive(Debug, Clone)]
@@ -39,7 +43,12 @@ async fn retained(folder: &DataFolder, wish: &Wish) -> Result<String, Trouble> {
     let today = now.to_zoned(TimeZone::UTC).date();
     let as_of: Date = match &wish.as_of {
         Some(text) => {
-            text.parse().map_err(|_| failed("--as-of must be a day such as 2035-01-01"))?
+            let wrong = || failed("--as-of must be a day such as 2035-01-01");
+            let day: Date = text.parse().map_err(|_| wrong())?;
+            if *text != day.to_string() {
+                return Err(wrong());
+            }
+            day
         }
         None => today,
     };
@@ -71,6 +80,9 @@ async fn retained(folder: &DataFolder, wish: &Wish) -> Result<String, Trouble> {
         })
         .collect();
     if wish.destroy {
+        if states.iter().any(|(_, _, state)| matches!(state, State::Due)) {
+            believed(&store, wish, today)?;
+        }
         let mut due = Vec::new();
         for (lot, one, state) in &mut states {
             if matches!(state, State::Due) {
@@ -92,18 +104,35 @@ async fn retained(folder: &DataFolder, wish: &Wish) -> Result<String, Trouble> {
     Ok(lines.join("\n"))
 }
 
-/// Destroys the keys of lots, each with the entry that says so.
-async fn destroyed(store: SqliteStore, due: Vec<(Lot, Entry)>) -> Result<(), Trouble> {
-    if due.is_empty() {
+/// Makes sure that the clock is meant: what is destroyed by a wrong one cannot be had back.
+fn believed(store: &SqliteStore, wish: &Wish, today: Date) -> Result<(), Trouble> {
+    let newest = store.log().last_commit().to_zoned(TimeZone::UTC).date();
+    if wish.as_of.is_some() || newest.saturating_add(IDLE_DAYS_MAX.days()) >= today {
         return Ok(());
     }
+    Err(failed(format!(
+        "the newest entry is of {newest}, and the clock says {today}: what is destroyed cannot be had back. \
+         Where the clock is right, say so: --as-of {today}"
+    )))
+}
+
+/// Destroys the keys of lots, each with the entry that says so, and leaves nothing of any that ever were.
+async fn destroyed(store: SqliteStore, due: Vec<(Lot, Entry)>) -> Result<(), Trouble> {
     let (lots, said): (Vec<Lot>, Vec<Entry>) = due.into_iter().unzip();
     // The entries first: what was cut off is entered twice, never missing.
     for some in said.chunks(AUDIT_BATCH_MAX) {
         store.append(some.to_vec()).await.map_err(failed)?;
     }
     let ended = tokio::task::spawn_blocking(move || {
-        store.log().keys().destroy_lots(&lots).map_err(failed)?;
+        let keys = store.log().keys();
+        // Also what was cut off earlier is brought to its end: nothing may be due any more, and yet be left.
+        let settled = if lots.is_empty() { keys.settle() } else { keys.destroy_lots(&lots) };
+        settled.map_err(|e| {
+            failed(format!(
+                "what was due is not destroyed to the last byte: {e}. Run the command again when nobody reads \
+                 the folder."
+            ))
+        })?;
         // What leads to the entries is noise by now, and need not stay either.
         store.log().rebuild_index().map_err(|e| {
             let next = "`weir audit index --rebuild` makes it anew";
@@ -165,6 +194,7 @@ impl State {
     fn text(&self, one: &LotEntries) -> String {
         match self {
             Self::Gone => "destroyed".to_owned(),
+            Self::Held if one.held == 1 => "due, but 1 entry is under a legal hold".to_owned(),
             Self::Held => format!("due, but {} entries are under a legal hold", one.held),
             Self::Due => "due".to_owned(),
             Self::Ended => "due, and destroyed now: nothing of it can be read any more".to_owned(),

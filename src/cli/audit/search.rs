@@ -13,14 +13,14 @@ use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
 use crate::audit::entry::{Entry, Facet, Kind, SlotId};
 use crate::domain::{Code, DecisionId, ResidentId};
+use crate::hub::entry::UNKNOWN;
 use crate::hub::{UnknownWord, unknown_words};
 use crate::limits::AUDIT_BATCH_MAX;
 use crate::policy::Outcome as Came;
 use crate::policy::kept::unpack_own;
 use crate::policy::load::load;
-use crate::store::sqlite::log::Log;
 use crate::store::sqlite::policies::PolicyReader;
-use crate::store::{Search, StoredEntry};
+use crate::store::{Page, Search, StoreError, StoredEntry};
 
 /// What to look for; all that is said must hold.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -129,13 +129,60 @@ fn word<T: FromStr<Err: std::fmt::Display>>(
     text.map(|text| text.parse()).transpose().map_err(|e| format!("{flag}: {e}"))
 }
 
+fn time(flag: &str, text: Option<&String>) -> Result<Option<Timestamp>, String> {
+    let wrong = |_| format!("{flag} must be a time such as 2026-07-15T00:00:00Z");
+    text.map(|text| text.parse()).transpose().map_err(wrong)
+}
+
 /// What was looked for, by name.
 pub(super) type Asked = Vec<(&'static str, String)>;
 
-/// The words for the log, where nobody is named.
-pub(super) fn words_of(asked: &Asked) -> Vec<String> {
-    let words = asked.iter().filter(|(name, _)| *name != "resident");
-    words.map(|(_, word)| word.clone()).collect()
+/// The entry of a reading: what was looked for, in the open only as far as it is a word of the policy or of a
+/// fixed form. What else was typed may be anything, a name too, and is sealed.
+pub(super) fn reading(
+    rpc: &str,
+    before: Option<&str>,
+    asked: &Asked,
+    known: &Known,
+    subject: Option<&(SlotId, Vec<u8>)>,
+) -> Entry {
+    let typed = asked.iter().filter(|(name, _)| *name != "resident");
+    let words =
+        typed.clone().map(|(name, word)| if known.has(name, word) { word } else { UNKNOWN });
+    // In one facet: a search for a code finds refusals, not searches.
+    let what = before.into_iter().chain(words).collect::<Vec<_>>().join("|");
+    let typed: BTreeMap<&str, &str> = typed.map(|(name, word)| (*name, word.as_str())).collect();
+    let request = serde_json::json!(typed).to_string().into_bytes();
+    let facets = BTreeMap::from([(Facet::What, what)]);
+    let slots = subject.cloned().into_iter().chain([(SlotId::Request, request)]).collect();
+    let event = DecisionId::from_uuid(Uuid::now_v7());
+    Entry { slots, ..Entry::of_hub(event, Kind::AuditRead, rpc, facets) }
+}
+
+/// What the policy in force does not have of a search; `None`: no policy was in force yet, or none that this
+/// program reads, and every word may be anything.
+pub(super) struct Known(Option<Vec<UnknownWord>>);
+
+impl Known {
+    /// By the newest policy of the data folder.
+    pub(super) fn in_force(data: &Path, search: &Search) -> Result<Self, String> {
+        let said = |e: StoreError| format!("{}: {e}", data.display());
+        let newest = match PolicyReader::open(data).map_err(said)? {
+            Some(reader) => reader.folder(None).map_err(said)?,
+            None => None,
+        };
+        let files = newest.and_then(|(kept, bytes)| unpack_own(&bytes, kept.hash));
+        // One that was changed, or that this program does not read, is found by `weir audit verify`.
+        let book = files.and_then(|files| load(&files).ok());
+        Ok(Self(book.map(|book| unknown_words(&book, search))))
+    }
+
+    /// Whether a word may stand in the open.
+    fn has(&self, name: &str, word: &str) -> bool {
+        let fixed = ["kind", "officer", "since", "until", "outcome", "codes"].contains(&name);
+        let unknown = |all: &[UnknownWord]| all.iter().any(|one| one.word == word);
+        fixed || self.0.as_deref().is_some_and(|all| !unknown(all))
+    }
 }
 
 /// The search, and what was looked for.
@@ -150,8 +197,8 @@ pub(super) fn search_of(filters: &Filters) -> Result<(Search, Asked), String> {
     let mut search = Search {
         agency: word("--agency", filters.agency.as_ref())?,
         category: word("--category", filters.category.as_ref())?,
-        since: word::<Timestamp>("--since", filters.since.as_ref())?,
-        until: word::<Timestamp>("--until", filters.until.as_ref())?,
+        since: time("--since", filters.since.as_ref())?,
+        until: time("--until", filters.until.as_ref())?,
         ..Search::default()
     };
     if let Some(kind) = &filters.kind {
@@ -181,7 +228,8 @@ pub(super) fn search_of(filters: &Filters) -> Result<(Search, Asked), String> {
     }
     if let Some(resident) = &filters.resident {
         let id: ResidentId = resident
-            .trim_start_matches("residents/")
+            .strip_prefix("residents/")
+            .unwrap_or(resident)
             .parse()
             .map_err(|_| "--resident must be residents/ and a UUID".to_owned())?;
         search.slot = Some((SlotId::Subject, id.uuid().as_bytes().to_vec()));
@@ -212,7 +260,7 @@ async fn searched(wish: &Wish) -> Result<Told, String> {
     let (search, asked) = search_of(&wish.filters)?;
     let (from_index, limit) = (wish.from, wish.limit.clamp(1, 500));
     let mut search = Search { from_index, limit, upto: wish.upto, ..search };
-    let slots: BTreeMap<_, _> = search.slot.iter().cloned().collect();
+    let known = Known::in_force(data, &search)?;
     let clock = super::super::clock_in(data);
     let log = folder.log(origin.name(), clock, AUDIT_BATCH_MAX).map_err(|e| {
         format!(
@@ -220,13 +268,8 @@ async fn searched(wish: &Wish) -> Result<Told, String> {
              AuditService.SearchEntries."
         )
     })?;
-    // What was looked for stands in one facet: a search for a code finds refusals, not searches.
-    let facets = BTreeMap::from([(Facet::What, words_of(&asked).join("|"))]);
-    let event = DecisionId::from_uuid(Uuid::now_v7());
-    let entry =
-        Entry { slots, ..Entry::of_hub(event, Kind::AuditRead, "weir audit search", facets) };
+    let entry = reading("weir audit search", None, &asked, &known, search.slot.as_ref());
     log.append(vec![entry]).await.map_err(|e| e.to_string())?;
-    let whole = search.clone();
     let mut entries = Vec::new();
     // A page may be short before the last one; whoever asks at a terminal wants it full.
     let (next, size) = loop {
@@ -240,7 +283,8 @@ async fn searched(wish: &Wish) -> Result<Told, String> {
             next => break (next, page.size),
         }
     };
-    let notes = if entries.is_empty() { unheard(data, &log, &whole).await? } else { Vec::new() };
+    let look = async |search| log.search(search).await;
+    let notes = if entries.is_empty() { unheard(known, &look).await? } else { Vec::new() };
     let mut lines: Vec<String> = entries.iter().map(if wish.json { json } else { line }).collect();
     lines.push(match (wish.json, next) {
         (true, next) => serde_json::json!({ "next": next, "log_size": size }).to_string(),
@@ -257,10 +301,13 @@ async fn searched(wish: &Wish) -> Result<Told, String> {
 ///
 /// # Errors
 /// Names the slips.
-async fn unheard(data: &Path, log: &Log, search: &Search) -> Result<Vec<String>, String> {
+pub(super) async fn unheard(
+    known: Known,
+    look: &impl AsyncFn(Search) -> Result<Page, StoreError>,
+) -> Result<Vec<String>, String> {
     let (mut notes, mut slips) = (Vec::new(), Vec::new());
-    for word in unknown_in_force(data, search)? {
-        let heard = is_in(log, word.alone()).await?;
+    for word in known.0.unwrap_or_default() {
+        let heard = is_in(look, word.alone()).await?;
         let UnknownWord { field, what, word, nearest, .. } = word;
         let flag = if field == "asker" { "agency" } else { field };
         let nearest = nearest.map(|word| format!("; nearest: {word}")).unwrap_or_default();
@@ -276,23 +323,13 @@ async fn unheard(data: &Path, log: &Log, search: &Search) -> Result<Vec<String>,
     Err(slips.join("\n"))
 }
 
-/// The words that the newest policy of the data folder does not have; none where none was in force yet.
-fn unknown_in_force(data: &Path, search: &Search) -> Result<Vec<UnknownWord>, String> {
-    let said = |e: crate::store::StoreError| format!("{}: {e}", data.display());
-    let newest = match PolicyReader::open(data).map_err(said)? {
-        Some(reader) => reader.folder(None).map_err(said)?,
-        None => None,
-    };
-    let files = newest.and_then(|(kept, bytes)| unpack_own(&bytes, kept.hash));
-    // One that was changed, or that this program does not read, is found by `weir audit verify`.
-    let book = files.and_then(|files| load(&files).ok());
-    Ok(book.map(|book| unknown_words(&book, search)).unwrap_or_default())
-}
-
 /// Whether an entry is found.
-async fn is_in(log: &Log, mut search: Search) -> Result<bool, String> {
+async fn is_in(
+    look: &impl AsyncFn(Search) -> Result<Page, StoreError>,
+    mut search: Search,
+) -> Result<bool, String> {
     loop {
-        let page = log.search(search.clone()).await.map_err(|e| e.to_string())?;
+        let page = look(search.clone()).await.map_err(|e| e.to_string())?;
         match page.next_index {
             _ if !page.entries.is_empty() => return Ok(true),
             Some(next) => (search.from_index, search.upto) = (next, Some(page.size)),

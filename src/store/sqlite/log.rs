@@ -81,6 +81,8 @@ struct Published {
     parts: Parts,
     /// Tells the size after each commit.
     grown: watch::Sender<u64>,
+    /// When the newest entries were committed.
+    last_commit: Timestamp,
 }
 
 /// The open log.
@@ -157,6 +159,7 @@ impl Log {
             places,
             parts: state.parts.clone(),
             grown: watch::Sender::new(state.edge.size()),
+            last_commit: state.last_commit,
         }));
         let (queue, jobs) = bounded(AUDIT_QUEUE_MAX);
         let writer = writer::Writer::new(
@@ -242,7 +245,7 @@ impl Log {
 
     /// Salts and seals; without leaving the thread where all keys are at hand.
     async fn drafts(&self, entries: Vec<Entry>) -> Result<Vec<Draft>, StoreError> {
-        let at = self.clock.now();
+        let at = self.now();
         let mut sealers = Vec::with_capacity(entries.len());
         for entry in &entries {
             let kind = entry.kind.kept();
@@ -274,9 +277,15 @@ impl Log {
         &self.keys
     }
 
-    /// The time by the hub's clock.
+    /// The time that entries are sealed by: that of the hub's clock, which does not go back behind the log.
     pub(in crate::store::sqlite) fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.clock.now().max(self.last_commit())
+    }
+
+    /// When the newest entries were committed.
+    #[must_use]
+    pub fn last_commit(&self) -> Timestamp {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).last_commit
     }
 
     /// Appends a run of entries, leaving out those whose ids are in the log: for what is told twice after
@@ -539,6 +548,11 @@ pub(super) fn sqlite(error: &rusqlite::Error) -> StoreError {
     {
         // What stands there, or the table that it should stand in, is nothing that was ever written.
         return StoreError::Corrupt(error.to_string());
+    }
+    if let Error::SqliteFailure(_, Some(why)) = error
+        && why.starts_with("no such table")
+    {
+        return StoreError::Corrupt(why.clone());
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full,

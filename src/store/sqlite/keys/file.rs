@@ -24,9 +24,11 @@ CREATE TABLE IF NOT EXISTS wrapped (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// A program of before looks at no version, and would take what is sealed under a kind's key for changed.
-/// Whatever it is to do it reads `hub` first: that tells it, and leads nowhere.
+/// `ended` names the lots whose keys were destroyed: such a key is never made again. A program of before looks at
+/// no version, and would take what is sealed under a kind's key for changed: whatever needs keys reads `hub`
+/// first, which tells it, and leads nowhere. A later version that changes tables drops the view before.
 const SCHEMA_2: &str = "
+CREATE TABLE ended (name BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 ALTER TABLE hub RENAME TO hub_key;
 CREATE VIEW hub AS SELECT id FROM \"keys.db is of version 2: use a newer program\";
 ";

@@ -102,7 +102,15 @@ impl Keyring {
         let t = begin_writing(&mut file, &self.hub)?;
         for kind in KeptKind::ALL {
             let name = name_of(Lot::of(year, *kind));
-            put(&t, &self.hub, Purpose::Kind, &name, &Secret::fresh()?)?;
+            // Under another key what was sealed under the one that is gone would read as changed.
+            let ended: bool = t
+                .query_row("SELECT EXISTS (SELECT 1 FROM ended WHERE name = ?1)", [&name], |row| {
+                    row.get(0)
+                })
+                .map_err(|e| sqlite(&e))?;
+            if !ended {
+                put(&t, &self.hub, Purpose::Kind, &name, &Secret::fresh()?)?;
+            }
         }
         t.commit().map_err(|e| sqlite(&e))?;
         drop(file);
@@ -113,7 +121,7 @@ impl Keyring {
     /// is about. Blocks.
     ///
     /// # Errors
-    /// When the file cannot be written; then the keys are there still.
+    /// When the file cannot be written; then the keys are there still. Or as [`Keyring::settle`].
     pub fn destroy_lots(&self, lots: &[Lot]) -> Result<(), StoreError> {
         let mut file = self.file();
         let t = begin_writing(&mut file, &self.hub)?;
@@ -122,6 +130,9 @@ impl Keyring {
                 "DELETE FROM wrapped WHERE kind = ?1 AND name = ?2",
                 params![purpose_of(*lot) as u8, name_of(*lot)],
             )
+            .and_then(|_| {
+                t.execute("INSERT OR IGNORE INTO ended (name) VALUES (?1)", [name_of(*lot)])
+            })
             .map_err(|e| sqlite(&e))?;
         }
         t.commit().map_err(|e| sqlite(&e))?;
@@ -129,7 +140,16 @@ impl Keyring {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|lot, _| !lots.contains(lot));
-        settle(&file)
+        drop(file);
+        self.settle()
+    }
+
+    /// Leaves nothing in the file's log of keys that were destroyed. Blocks.
+    ///
+    /// # Errors
+    /// When somebody else reads the file; the keys are destroyed all the same.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        settle(&self.file())
     }
 
     /// Whether the key of a lot is there. Blocks.

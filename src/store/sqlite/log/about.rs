@@ -54,8 +54,12 @@ fn about(
             column().map_err(|e: rusqlite::Error| sqlite(&e))?;
         let index = u64::try_from(index).unwrap_or_default();
         let leaf = decode(&leaf).map_err(|e| StoreError::Corrupt(format!("entry {index}: {e}")))?;
-        if keys.is_about(leaf.entry.event, &sealed, subject)? {
-            places.push(index);
+        match keys.is_about(leaf.entry.event, &sealed, subject) {
+            Ok(true) => places.push(index),
+            Ok(false) => {}
+            // Of a slot that was changed nobody can tell: that must not keep anybody from being erased.
+            Err(StoreError::Corrupt(_)) => tracing::warn!(index, "A slot of the log was changed"),
+            Err(error) => return Err(error),
         }
     }
     Ok(())

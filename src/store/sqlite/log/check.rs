@@ -1,10 +1,11 @@
 //! Reads a log's file for the verifier, whether or not a hub is running.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::file::stored_notes;
+use super::file::{SCHEMA, stored_notes};
 use super::parts::snapshots;
 use super::rollback::Seen;
 use super::rows::{Found, in_order};
@@ -15,8 +16,6 @@ use crate::audit::tile::TileId;
 use crate::audit::verify::{Verdict, Verifier};
 use crate::store::StoreError;
 
-/// The tables of a log, and nothing else.
-const TABLES: [&str; 4] = ["entry", "head", "slot", TILES];
 /// The table that a log of the version before does not have.
 const TILES: &str = "tile";
 
@@ -115,22 +114,51 @@ fn read(path: &Path, connection: &Connection, verifier: &mut Verifier) -> Result
 }
 
 /// Names what is no part of a log; tells whether there are tiles.
+///
+/// # Errors
+/// `Corrupt` where a table is not there that every log has.
 fn foreign_parts(connection: &Connection, verifier: &mut Verifier) -> Result<bool, StoreError> {
-    let mut has_tiles = false;
+    let mut wanted = tables();
     let mut statement = connection
-        .prepare("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_autoindex%'")
+        .prepare("SELECT type, name, sql FROM sqlite_master ORDER BY type, name")
         .map_err(|e| sqlite(&e))?;
     let rows = statement
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?)))
         .map_err(|e| sqlite(&e))?;
     for row in rows {
-        let (kind, name) = row.map_err(|e| sqlite(&e))?;
-        has_tiles |= name == TILES;
-        if kind != "table" || !TABLES.contains(&name.as_str()) {
-            verifier.find(format!("{kind} {name}: is no part of a log"));
+        let (kind, name, sql): (String, String, Option<String>) = row.map_err(|e| sqlite(&e))?;
+        // SQLite makes what a primary key needs by itself, and keeps no text of it.
+        if kind == "index" && sql.is_none() && name.starts_with("sqlite_autoindex_") {
+            continue;
+        }
+        match wanted.remove(&name) {
+            Some(meant) if kind == "table" && sql.is_some_and(|sql| plain(&sql) == meant) => {}
+            Some(_) => verifier.find(format!("{kind} {name}: is not made as a log makes it")),
+            None => verifier.find(format!("{kind} {name}: is no part of a log")),
         }
     }
-    Ok(has_tiles)
+    let has_tiles = !wanted.contains_key(TILES);
+    wanted.remove(TILES);
+    match wanted.into_keys().next() {
+        Some(missing) => Err(StoreError::Corrupt(format!("it has no table {missing}"))),
+        None => Ok(has_tiles),
+    }
+}
+
+/// The tables of a log by name, each as it is made.
+fn tables() -> BTreeMap<String, String> {
+    let made = SCHEMA.split(';').map(plain).filter(|sql| !sql.is_empty());
+    let named = made.filter_map(|sql| {
+        let name = sql.strip_prefix("CREATE TABLE ")?.split(' ').next()?.to_owned();
+        Some((name, sql))
+    });
+    named.collect()
+}
+
+/// The text of a table without what changes nothing in it.
+fn plain(sql: &str) -> String {
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    words.join(" ").replace("CREATE TABLE IF NOT EXISTS ", "CREATE TABLE ")
 }
 
 /// Names the tiles that the entries of this file, from the `first` on, did not fill.

@@ -20,7 +20,7 @@ use crate::domain::DecisionId;
 use crate::store::{SignedHead, StoreError};
 
 /// Nothing but these tables; no secondary index: SQLite would log whole pages for it at each commit.
-const SCHEMA: &str = "
+pub(super) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS entry (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS slot (
     idx INTEGER NOT NULL, slot INTEGER NOT NULL, content BLOB NOT NULL, bytes BLOB NOT NULL,

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::super::keys::Keyring;
 use super::file::newest_head;
 use super::parts::{Files, Parts, year_in_name};
-use super::read::{decoded, laid_open, leaf_at, leaves, number, sealed};
+use super::read::{at_entry, decoded, laid_open, leaf_at, leaves, number, sealed};
 use super::tiles::{Stored, has_tiles};
 use super::{Log, blocking};
 use crate::audit::checkpoint::VerifierKey;
@@ -162,7 +162,7 @@ fn opened(
     if !open.is_empty() {
         for (id, slot) in sealed(file, index)? {
             if open.contains(&id) {
-                slots.extend(laid_open(keys, event, id, &slot)?);
+                slots.extend(laid_open(keys, event, id, &slot).map_err(at_entry(index))?);
             }
         }
     }

@@ -54,6 +54,21 @@ pub(super) fn decoded(index: u64, leaf: &[u8]) -> Result<Leaf, StoreError> {
     decode(leaf).map_err(|e| StoreError::Corrupt(format!("entry {index}: {e}")))
 }
 
+/// Says at which entry something is damaged, and who finds out what.
+pub(super) fn at_entry(index: u64) -> impl Fn(StoreError) -> StoreError {
+    move |error| match error {
+        StoreError::Corrupt(why) => StoreError::Corrupt(format!(
+            "entry {index}: {why}; `weir audit verify` names all that is wrong"
+        )),
+        StoreError::Unavailable(_)
+        | StoreError::Full
+        | StoreError::InUse
+        | StoreError::Keys(_)
+        | StoreError::RolledBack(_)
+        | StoreError::Refused(_) => error,
+    }
+}
+
 /// An entry with the slots that can be opened; what was erased is not there.
 fn stored(
     keys: &Keyring,
@@ -63,7 +78,8 @@ fn stored(
 ) -> Result<StoredEntry, StoreError> {
     let mut slots = BTreeMap::new();
     for (id, slot) in sealed {
-        if let Some(content) = opened(keys, &leaf.entry, id, &slot)? {
+        let content = opened(keys, &leaf.entry, id, &slot).map_err(at_entry(index))?;
+        if let Some(content) = content {
             slots.insert(id, content);
         }
     }
@@ -273,7 +289,8 @@ impl Filling<'_> {
             }
             None | Some(_) => sealed(self.files.holding(index)?, index)?,
         };
-        if !slot_is_meant(self.search, self.keys, &leaf.entry, &slots)? {
+        let is_meant = slot_is_meant(self.search, self.keys, &leaf.entry, &slots);
+        if !is_meant.map_err(at_entry(index))? {
             return Ok(false);
         }
         if self.entries.len() == self.limit {

@@ -33,7 +33,7 @@ struct Span {
     next: Option<i64>,
 }
 
-/// Entries that are missing and have slots: so many are named of each span.
+/// Runs of entries that are missing and have slots: so many are named of each span.
 const ORPHANS_MAX: usize = 100;
 
 /// What a thread has seen of a span, up to where it could be read.
@@ -42,7 +42,10 @@ struct Part {
     seen: Vec<Found>,
     /// The place of the row that lies behind the span in the file.
     next: Option<i64>,
-    orphans: usize,
+    /// Entries that are missing, one after the other, and whose slots are there.
+    orphans: Option<(i64, i64)>,
+    /// How many times such were named.
+    named: usize,
     error: Option<StoreError>,
 }
 
@@ -97,18 +100,19 @@ pub(super) fn in_order(
 /// The slots before the first entry and behind the last.
 fn outside(snapshot: &Connection) -> Result<Vec<Found>, StoreError> {
     let (first, last) = ends(snapshot).map_err(|e| sqlite(&e))?;
-    let (mut part, mut before) = (Part::default(), None);
+    let mut part = Part::default();
     for (sql, end) in [
         ("SELECT idx FROM slot WHERE idx < ?1 ORDER BY idx", first.unwrap_or(i64::MAX)),
         ("SELECT idx FROM slot WHERE idx > ?1 ORDER BY idx", last.unwrap_or(i64::MAX)),
     ] {
         let mut slots = snapshot.prepare(sql).map_err(|e| sqlite(&e))?;
         let mut rows = slots.query([end]).map_err(|e| sqlite(&e))?;
-        while part.orphans < ORPHANS_MAX
+        while part.named < ORPHANS_MAX
             && let Some(row) = rows.next().map_err(|e| sqlite(&e))?
         {
-            part.orphan(row.get(0).map_err(|e| sqlite(&e))?, &mut before);
+            part.orphan(row.get(0).map_err(|e| sqlite(&e))?);
         }
+        part.name_orphans();
     }
     Ok(part.seen)
 }
@@ -192,7 +196,6 @@ impl Part {
             .map_err(|e| sqlite(&e))?;
         let mut entries = entries.query([span.first]).map_err(|e| sqlite(&e))?;
         let mut slots = Slots::of(slots.query([span.first, span.last]).map_err(|e| sqlite(&e))?)?;
-        let mut before = None;
         while let Some(row) = entries.next().map_err(|e| sqlite(&e))? {
             let index: i64 = row.get(0).map_err(|e| sqlite(&e))?;
             if index > span.last {
@@ -204,26 +207,46 @@ impl Part {
                 if at == index {
                     slots.show(&mut examining)?;
                 } else {
-                    self.orphan(at, &mut before);
+                    self.orphan(at);
                 }
                 slots.on()?;
             }
+            self.name_orphans();
             self.seen.push(Found::Entry(index, examining.end()));
         }
         while let Some(at) = slots.at {
-            self.orphan(at, &mut before);
+            self.orphan(at);
             slots.on()?;
         }
+        self.name_orphans();
         Ok(())
     }
 
-    /// A slot of an entry that is not there; named once.
-    fn orphan(&mut self, index: i64, before: &mut Option<i64>) {
-        if before.replace(index) != Some(index) && self.orphans < ORPHANS_MAX {
-            self.orphans += 1;
-            let finding = format!("entry {index}: is missing, but its slots are there");
-            self.seen.push(Found::Finding(finding));
+    /// A slot of an entry that is not there.
+    fn orphan(&mut self, index: i64) {
+        match &mut self.orphans {
+            Some((_, last)) if *last == index => {}
+            Some((_, last)) if last.checked_add(1) == Some(index) => *last = index,
+            _ => {
+                self.name_orphans();
+                self.orphans = Some((index, index));
+            }
         }
+    }
+
+    /// Names the entries that are missing and whose slots are there, one after the other; so many times.
+    fn name_orphans(&mut self) {
+        let Some((first, last)) = self.orphans.take() else { return };
+        self.named += 1;
+        if self.named > ORPHANS_MAX {
+            return;
+        }
+        let finding = if first == last {
+            format!("entry {first}: is missing, but its slots are there")
+        } else {
+            format!("entries {first} to {last}: are missing, but their slots are there")
+        };
+        self.seen.push(Found::Finding(finding));
     }
 }
 

@@ -168,6 +168,7 @@ impl Writer {
                 places,
                 parts: state.parts.clone(),
                 grown: published.grown.clone(),
+                last_commit: state.last_commit,
             };
             drop(published);
             self.state = Some(state);
@@ -267,6 +268,7 @@ impl Writer {
         published.head = batch.head.clone();
         published.grown.send_replace(batch.head.size);
         published.right = Arc::clone(&batch.right);
+        published.last_commit = batch.committed_at;
         if !state.begun {
             published.parts = state.parts.clone();
             state.begun = true;
