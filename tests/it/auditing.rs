@@ -470,8 +470,33 @@ fn weir_audit_search_tells_a_slip_from_a_word_of_an_earlier_policy() {
         check(&[flag, word], 2, "", &[&told]);
         check(&[flag, word, "--json"], 2, "", &[&told]);
     }
+    // An export that proves that a slip never happened is not written.
+    let out = dir.path().join("out");
+    let wish = ["audit", "export", "--data", at, "--purpose", "derect_care", "--out"];
+    let (exit, text) = crate::story::weir(&[&wish[..], &[out.to_str().unwrap()]].concat());
+    assert!(exit == 2 && text.contains("--purpose derect_care: no such purpose"), "{text}");
+    assert_eq!(
+        std::fs::read_dir(dir.path())
+            .unwrap()
+            .filter(|f| { f.as_ref().unwrap().file_name().to_string_lossy().starts_with("out") })
+            .count(),
+        0
+    );
     check(&["--code", "NONSENSE"], 2, "", &["--code \"NONSENSE\" is no code"]);
     check(&["--purpose", "x", "--rule", "y"], 2, "", &["--purpose x: ", "--rule y: "]);
+    check(
+        &["--since", "2026-07-15"],
+        2,
+        "--since must be a time such as 2026-07-15T00:00:00Z",
+        &[],
+    );
+    // Whatever was typed in place of a word is sealed: it may be somebody.
+    check(&["--purpose", "Jane Doe 943"], 2, "", &["--purpose Jane Doe 943: no such purpose"]);
+    for file in std::fs::read_dir(&data).unwrap().map(|file| file.unwrap().path()) {
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        let typed = bytes.windows(8).any(|window| window == b"Jane Doe");
+        assert!(!typed, "{}", file.display());
+    }
     // Good words that nothing happened under, and words that were found, are nothing to speak of.
     let never = ["--purpose", "direct_care", "--until", "2020-01-01T00:00:00Z"];
     check(&never, 0, "0 entries; complete", &[]);

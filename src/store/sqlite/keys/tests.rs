@@ -245,6 +245,16 @@ async fn a_kind_whose_key_is_destroyed_is_erased_and_the_others_of_its_year_are_
     let sound = keys.check().unwrap();
     // Four of the place, two of the resident, and those of the other kinds.
     assert_eq!((sound.keys, sound.wrong), (6 + KeptKind::ALL.len() as u64 - 1, 0));
+    // Nor is it made again, whatever year the clock says: what it sealed would read as changed.
+    drop(store);
+    let again = open(dir.path()).await;
+    let keys = again.log().keys();
+    keys.begin_year(2026).unwrap();
+    assert!(
+        !keys.opens_lot(lot).unwrap() && keys.opens_lot(Lot::of(2026, KeptKind::Refuse)).unwrap()
+    );
+    assert!(keys.lot_for_sealing(2026, KeptKind::Disclose).is_err());
+    assert_eq!(check_slots(&log_file(dir.path()), keys).unwrap().wrong, 0);
 }
 
 /// What a program of before does first with `keys.db`, whatever it is told to do.

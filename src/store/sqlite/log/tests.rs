@@ -277,6 +277,10 @@ async fn every_kind_of_tampering_is_found_and_named() {
         ("DELETE FROM head WHERE size = 6", "entries 5 to 5 are under no signed head"),
         ("CREATE TABLE extra (x)", "table extra"),
         ("CREATE INDEX extra ON entry (leaf)", "index extra"),
+        ("ALTER TABLE entry ADD COLUMN note TEXT", "table entry: is not made as a log makes it"),
+        ("DROP TABLE slot", "it has no table slot"),
+        ("DROP TABLE entry", "it has no table entry"),
+        ("DROP TABLE head", "no such table: head"),
     ];
     for (sql, says) in cases {
         let dir = TempDir::new().unwrap();
