@@ -487,8 +487,8 @@ fn weir_audit_search_tells_a_slip_from_a_word_of_an_earlier_policy() {
     check(
         &["--since", "2026-07-15"],
         2,
-        "--since must be a time such as 2026-07-15T00:00:00Z",
-        &[],
+        "",
+        &["--since must be a time such as 2026-07-15T00:00:00Z"],
     );
     // Whatever was typed in place of a word is sealed: it may be somebody.
     check(&["--purpose", "Jane Doe 943"], 2, "", &["--purpose Jane Doe 943: no such purpose"]);
