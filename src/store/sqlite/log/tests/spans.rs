@@ -41,21 +41,19 @@ async fn what_is_done_at_the_edges_of_spans_is_named() {
 async fn many_things_of_one_kind_do_not_crowd_out_what_follows_from_them() {
     let dir = filled().await;
     let change = |sql: &str| Connection::open(file(&dir)).unwrap().execute_batch(sql).unwrap();
-    change("DELETE FROM entry WHERE idx BETWEEN 1000 AND 1149; UPDATE slot SET bytes = x'00'");
+    change(
+        "DELETE FROM entry WHERE idx BETWEEN 1000 AND 1149; UPDATE slot SET bytes = x'00' WHERE idx > 1200",
+    );
     let kept = Some((u64::try_from(ENTRIES).unwrap() + 1, [9; 32]));
     let found = verify_file(&file(&dir), verifier(&dir), kept, None).unwrap().findings;
     for says in [
         "entries 1000 to 1149: are missing, but their slots are there",
         "entry 1000: missing; the next one is 1150",
-        "head 1101: the signed root is not that of the entries before 1101",
+        "head 1001: the signed root is not that of the entries before 1001",
         "1951 entries are there; there were 2101 when the root was kept",
         "findings more",
     ] {
-        assert!(
-            found.iter().any(|one| one.contains(says)),
-            "{says}: {:?}",
-            found.iter().rev().take(12)
-        );
+        assert!(found.iter().any(|one| one.contains(says)), "{says}: {:?}", found.last());
     }
 }
 
