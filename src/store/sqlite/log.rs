@@ -277,9 +277,9 @@ impl Log {
         &self.keys
     }
 
-    /// The time that entries are sealed by: that of the hub's clock, which does not go back behind the log.
+    /// The time by the hub's clock.
     pub(in crate::store::sqlite) fn now(&self) -> Timestamp {
-        self.clock.now().max(self.last_commit())
+        self.clock.now()
     }
 
     /// When the newest entries were committed.
