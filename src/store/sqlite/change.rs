@@ -225,7 +225,9 @@ impl Changes {
 fn sealed(log: &Log, entry: &Entry) -> Result<Vec<u8>, StoreError> {
     let plain = serde_json::to_vec(entry).map_err(|e| unavailable(&e))?;
     let kind = entry.kind.kept();
-    log.keys().sealer(subject_of(entry), entry.event, kind, log.now())?.seal(OUTBOX, &[&plain])
+    log.keys()
+        .sealer(subject_of(entry), entry.event, kind, log.sealing_time())?
+        .seal(OUTBOX, &[&plain])
 }
 
 fn opened(log: &Log, event: DecisionId, sealed: &[u8]) -> Result<Entry, StoreError> {

@@ -245,7 +245,7 @@ impl Log {
 
     /// Salts and seals; without leaving the thread where all keys are at hand.
     async fn drafts(&self, entries: Vec<Entry>) -> Result<Vec<Draft>, StoreError> {
-        let at = self.now();
+        let at = self.sealing_time();
         let mut sealers = Vec::with_capacity(entries.len());
         for entry in &entries {
             let kind = entry.kind.kept();
@@ -280,6 +280,12 @@ impl Log {
     /// The time by the hub's clock.
     pub(in crate::store::sqlite) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The time that entries are sealed by: it does not go back behind the log, as the time of a commit does
+    /// not. A clock that does may be in a year whose keys are gone. What expires expires by the clock.
+    pub(in crate::store::sqlite) fn sealing_time(&self) -> Timestamp {
+        self.clock.now().max(self.last_commit())
     }
 
     /// When the newest entries were committed.

@@ -493,3 +493,32 @@ async fn an_answer_about_somebody_costs_few_looks_however_many_kinds_and_years_t
     let (found, steps) = looks(&[Kind::Disclose]);
     assert!(found == 3 && steps < 20, "{found} {steps}");
 }
+
+#[tokio::test]
+async fn one_changed_slot_costs_its_entry_and_no_other() {
+    let ground = Ground::of(40).await;
+    let about = async |who| ground.log.about(bytes(resident(who))).await.unwrap().0;
+    let (three, four) = (about(3).await, about(4).await);
+    let changed = three[1];
+    let row = i64::try_from(changed).unwrap();
+    let file = Connection::open(ground.dir.path().join("audit-2026.db")).unwrap();
+    let read = "SELECT bytes FROM slot WHERE idx = ?1";
+    let mut sealed: Vec<u8> = file.query_row(read, [row], |row| row.get(0)).unwrap();
+    sealed[20] ^= 1;
+    let write = "UPDATE slot SET bytes = ?2 WHERE idx = ?1";
+    assert_eq!(file.execute(write, rusqlite::params![row, sealed]).unwrap(), 1);
+    // The index is filled past it, once.
+    assert_eq!(ground.log.rebuild_index().unwrap(), ground.log.head().size);
+    // Who is erased is erased.
+    let others: Vec<u64> = three.iter().copied().filter(|at| *at != changed).collect();
+    assert_eq!(about(3).await, others);
+    // Under a hold it is kept, whomever it was about.
+    for (who, held) in [(3, three.len()), (4, four.len() + 1)] {
+        let lots = ground.log.lots(vec![resident(who)]).await.unwrap();
+        assert_eq!(lots.values().map(|lot| lot.held).sum::<u64>(), held as u64, "{who}");
+    }
+    // Who reads it is told where it is.
+    let every = Search { limit: 100, ..Search::default() };
+    let told = ground.log.search(every).await.unwrap_err().to_string();
+    assert!(told.contains(&format!("entry {changed}: ")) && told.contains("weir audit verify"));
+}

@@ -3,8 +3,10 @@
 use super::super::super::keys::HubKey;
 use super::*;
 use crate::audit::proof::{inclusion, verify_inclusion};
+use crate::audit::retention::Lot;
 use crate::audit::tree::leaf_hash;
 use crate::clock::Clock;
+use crate::domain::KeptKind;
 
 /// A log whose clock is set.
 struct Place {
@@ -319,4 +321,20 @@ async fn a_newest_file_that_is_taken_away_is_missed_by_what_was_kept() {
     let found = verify_files(&files, verifier(&place.dir), Some(kept), None).unwrap().findings;
     assert!(found.iter().any(|one| one.contains("there were 12")), "{found:?}");
     assert_eq!(place.findings(), Vec::<String>::new(), "only what was kept can tell");
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_into_a_year_whose_keys_are_gone_stops_nobody() {
+    let place = Place::new();
+    three_years(&place).await;
+    let lots: Vec<Lot> = KeptKind::ALL.iter().map(|kind| Lot::of(2026, *kind)).collect();
+    place.open().keys().destroy_lots(&lots).unwrap();
+    place.clock.set(at("2026-12-31T12:00:00Z"));
+    let log = place.open();
+    let receipt = append(&log, "marac").await;
+    let stored = log.entry(receipt.event).await.unwrap().unwrap();
+    assert_eq!(stored.entry.slots[&SlotId::Subject], b"somebody");
+    assert!(lots.iter().all(|lot| !log.keys().opens_lot(*lot).unwrap()), "made again");
+    drop(log);
+    assert_eq!(place.findings(), Vec::<String>::new());
 }
