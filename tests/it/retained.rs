@@ -167,6 +167,26 @@ async fn each_kind_of_a_year_ends_when_its_own_time_is_past_unless_somebody_in_i
     check(data, "2035-01-01", &about, 0, &["0 entries"]);
 }
 
+#[tokio::test]
+async fn what_was_cut_off_while_somebody_read_the_keys_is_finished_by_the_next_run() {
+    let dir = folder(&shipped()).await;
+    let data = &dir.path().join("data");
+    let before = keys_of(data, 2026);
+    let reading = Connection::open(data.join("keys.db")).unwrap();
+    reading.execute_batch("BEGIN; SELECT count(*) FROM wrapped").unwrap();
+    let says = ["not destroyed to the last byte", "Run the command again"];
+    check(data, "2035-01-01", &DESTROY, 2, &says);
+    drop(reading);
+    // Nothing is due any more, and yet it is brought to its end.
+    check(data, "2035-01-01", &DESTROY, 0, &["disclose: 1, for 8 years: destroyed\n"]);
+    let after = keys_of(data, 2026);
+    let ended: Vec<_> = before.iter().filter(|(kind, _)| !after.contains_key(kind)).collect();
+    assert!(ended.iter().any(|(kind, _)| **kind == KeptKind::Disclose.number()), "{ended:?}");
+    gone(data, &ended.into_iter().map(|(_, key)| key).collect::<Vec<_>>());
+    check(data, "2035-01-01", &["audit", "index", "--check"], 0, &["what the log says"]);
+    check(data, "2035-01-01", &["audit", "verify"], 0, &["The log is whole"]);
+}
+
 /// A folder that a program left which had one key for all of a year: its keys and its log of 2026. Under the hub
 /// key of 32 bytes of `01`, residents 1 and 2 are registered. Resident 1 was asked about and refused, 2 was asked
 /// about, and so was 3, who is not registered.
