@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod accept_split;
 pub mod anchor;
+mod asked;
 pub mod export;
 mod heads;
 pub mod index;

@@ -482,6 +482,15 @@ fn weir_audit_search_tells_a_slip_from_a_word_of_an_earlier_policy() {
             .count(),
         0
     );
+    // Nor is a register empty because of one.
+    for (flag, word, near) in
+        [("--holder", "oakdale-gq", "oakdale-gp"), ("--asker", "oakdale-gq", "")]
+    {
+        let wish = ["audit", "non-disclosures", "--data", at, flag, word];
+        let (exit, text) = crate::story::weir(&wish);
+        let says = format!("{flag} {word}: no such agency {nowhere}");
+        assert!(exit == 2 && text.contains(&says) && text.contains(near), "{text}");
+    }
     check(&["--code", "NONSENSE"], 2, "", &["--code \"NONSENSE\" is no code"]);
     check(&["--purpose", "x", "--rule", "y"], 2, "", &["--purpose x: ", "--rule y: "]);
     check(

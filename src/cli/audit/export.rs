@@ -10,11 +10,11 @@ use aws_lc_rs::digest;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::Outcome;
-use super::super::import::{Trouble, ended, entry, failed, open, runtime};
-use super::search::{Asked, Filters, Known, reading, search_of, unheard};
+use super::super::import::{Trouble, ended, failed, open, runtime};
+use super::asked::{Asked, Known, reading, searching, unheard};
+use super::search::{Filters, search_of};
 use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
-use crate::audit::entry::{Facet, Kind};
 use crate::audit::export::check::Checker;
 use crate::audit::export::{ENTRIES, Listed, MANIFEST};
 use crate::domain::AgencyId;
@@ -134,12 +134,11 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     let store: Arc<dyn Store> = Arc::new(open(&folder).await?);
     let mut part = Part::beside(&wish.out)?;
     let known = Known::in_force(&wish.data, &search).map_err(failed)?;
-    let subject = search.slot.as_ref();
-    let first = reading("weir audit export", Some("exporting"), &asked, &known, subject);
+    let first = searching("weir audit export", Some("exporting"), &asked, &known, &search);
     store.append(vec![first]).await.map_err(failed)?;
     // A file that proves that a slip of the pen never happened proves nothing.
     let look = async |search| store.search(search).await;
-    unheard(known, &look).await.map_err(failed)?;
+    unheard(known, "agency", &look).await.map_err(failed)?;
 
     let made =
         Exporting::of_log(Arc::clone(&store), auditor.as_ref(), search, formats, wish.open).await;
@@ -174,8 +173,8 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
         .and_then(|()| file.sync_all())
         .map_err(|e| write(MANIFEST, e))?;
     let sum = hex::encode(digest::digest(&digest::SHA256, text.as_bytes()));
-    let what = format!("export|{sum}");
-    let last = entry(Kind::AuditRead, "weir audit export", &[(Facet::What, what)]);
+    let last =
+        reading("weir audit export", format!("export|{sum}"), None, &serde_json::Value::Null);
     let event = last.event;
     store.append(vec![last]).await.map_err(failed)?;
     let proven = store.proven(event, &[]).await.map_err(failed)?;

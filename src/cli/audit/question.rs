@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::super::Outcome;
-use super::super::import::{Trouble, ended, entry, failed, open, runtime};
+use super::super::import::{Trouble, ended, failed, open, runtime};
+use super::asked::reading;
 use crate::app::DataFolder;
-use crate::audit::entry::{Facet, Kind, SlotId};
 use crate::audit::questions::{ALL, NOT_ANSWERED, Parameters, Question};
+use crate::hub::entry::subject;
 use crate::hub::{Answered, HubError, answer_from, judged_by};
 use crate::limits;
 use crate::store::Store;
@@ -105,12 +106,10 @@ async fn answered(wish: &Wish) -> Result<Answered, Trouble> {
     judged_by(&mut told, policy.book());
     question.plan(&told).map_err(|(flag, what)| failed(format!("--{} {what}", flag.as_str())))?;
     let store = open(&DataFolder::with_key(&wish.data, wish.hub_key_file.as_deref())).await?;
-    let facets = [(Facet::What, format!("question|{}", question.name))];
-    let mut look = entry(Kind::AuditRead, "weir audit question", &facets);
     let request = serde_json::json!({ "question": question.name, "told": told });
-    look.slots = [SlotId::Asker, SlotId::Decision].map(|slot| (slot, b"{}".to_vec())).into();
-    look.slots.insert(SlotId::Request, request.to_string().into_bytes());
-    look.slots.insert(SlotId::Subject, crate::hub::entry::subject(told.resident));
+    let about = told.resident.map(|resident| subject(Some(resident)));
+    let what = format!("question|{}", question.name);
+    let look = reading("weir audit question", what, about, &request);
     let receipts = store.append(vec![look]).await.map_err(failed)?;
     let size = receipts.last().map(|receipt| receipt.size()).unwrap_or_default();
     answer_from(&store, question, &told, size).await.map_err(|error| {

@@ -7,15 +7,17 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::super::Outcome;
-use super::super::import::{Trouble, ended, entry, failed, open, runtime};
+use super::super::import::{Trouble, ended, failed, open, runtime};
+use super::asked::{Known, reading, unheard};
 use crate::app::DataFolder;
-use crate::audit::entry::{Facet, Kind, SlotId};
+use crate::audit::entry::Facet;
 use crate::audit::register::{RegisterRow, Sort, State, read_why};
+use crate::domain::{AgencyId, PurposeId};
 use crate::hub::{
     HubError, RegisterFigures, RegisterQuery, Registered, figures_from, registered_from,
 };
 use crate::limits;
-use crate::store::Store;
+use crate::store::{Search, Store};
 
 /// Which rows, or their figures.
 #[derive(Debug, Clone, clap::Args)]
@@ -111,12 +113,17 @@ async fn told(wish: &Wish) -> Result<String, Trouble> {
     let mut query = query(wish)?;
     let at = super::super::clock_in(&wish.data).now();
     let store = open(&DataFolder::with_key(&wish.data, wish.hub_key_file.as_deref())).await?;
-    let facets = [(Facet::What, "non-disclosures".to_owned())];
-    let mut look = entry(Kind::AuditRead, "weir audit non-disclosures", &facets);
-    let request = serde_json::to_vec(&query).map_err(failed)?;
-    look.slots = [SlotId::Asker, SlotId::Decision].map(|slot| (slot, b"{}".to_vec())).into();
-    look.slots.insert(SlotId::Request, request);
-    look.slots.insert(SlotId::Subject, crate::hub::entry::subject(None));
+    // What it looks for, as a search would: to know a slip of the pen from a register that is empty.
+    let facets = [
+        (Facet::Holder, query.holder.as_ref().map(AgencyId::to_string)),
+        (Facet::Purpose, query.purpose.as_ref().map(PurposeId::to_string)),
+    ];
+    let facets = facets.into_iter().filter_map(|(facet, word)| Some((facet, word?))).collect();
+    let search = Search { agency: query.asker.clone(), facets, ..Search::default() };
+    let known = Known::in_force(&wish.data, &search).map_err(failed)?;
+    let request = serde_json::to_value(&query).map_err(failed)?;
+    let rpc = "weir audit non-disclosures";
+    let look = reading(rpc, "non-disclosures".to_owned(), None, &request);
     let receipts = store.append(vec![look]).await.map_err(failed)?;
     query.upto = receipts.last().map(|receipt| receipt.size());
     if wish.figures {
@@ -144,6 +151,10 @@ async fn told(wish: &Wish) -> Result<String, Trouble> {
                 break;
             }
         }
+    }
+    if count == 0 {
+        let look = async |search| store.search(search).await;
+        unheard(known, "asker", &look).await.map_err(failed)?;
     }
     Ok(lines.join("\n"))
 }

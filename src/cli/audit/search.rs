@@ -2,25 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::super::Outcome;
+use super::asked::{Asked, Known, searching, unheard};
 use crate::app::DataFolder;
 use crate::audit::checkpoint::VerifierKey;
-use crate::audit::entry::{Entry, Facet, Kind, SlotId};
-use crate::domain::{Code, DecisionId, ResidentId};
-use crate::hub::entry::UNKNOWN;
-use crate::hub::{UnknownWord, unknown_words};
+use crate::audit::entry::{Facet, Kind, SlotId};
+use crate::domain::{Code, ResidentId};
 use crate::limits::AUDIT_BATCH_MAX;
 use crate::policy::Outcome as Came;
-use crate::policy::kept::unpack_own;
-use crate::policy::load::load;
-use crate::store::sqlite::policies::PolicyReader;
-use crate::store::{Page, Search, StoreError, StoredEntry};
+use crate::store::{Search, StoredEntry};
 
 /// What to look for; all that is said must hold.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -134,57 +129,6 @@ fn time(flag: &str, text: Option<&String>) -> Result<Option<Timestamp>, String> 
     text.map(|text| text.parse()).transpose().map_err(wrong)
 }
 
-/// What was looked for, by name.
-pub(super) type Asked = Vec<(&'static str, String)>;
-
-/// The entry of a reading: what was looked for, in the open only as far as it is a word of the policy or of a
-/// fixed form. What else was typed may be anything, a name too, and is sealed.
-pub(super) fn reading(
-    rpc: &str,
-    before: Option<&str>,
-    asked: &Asked,
-    known: &Known,
-    subject: Option<&(SlotId, Vec<u8>)>,
-) -> Entry {
-    let typed = asked.iter().filter(|(name, _)| *name != "resident");
-    let words =
-        typed.clone().map(|(name, word)| if known.has(name, word) { word } else { UNKNOWN });
-    // In one facet: a search for a code finds refusals, not searches.
-    let what = before.into_iter().chain(words).collect::<Vec<_>>().join("|");
-    let typed: BTreeMap<&str, &str> = typed.map(|(name, word)| (*name, word.as_str())).collect();
-    let request = serde_json::json!(typed).to_string().into_bytes();
-    let facets = BTreeMap::from([(Facet::What, what)]);
-    let slots = subject.cloned().into_iter().chain([(SlotId::Request, request)]).collect();
-    let event = DecisionId::from_uuid(Uuid::now_v7());
-    Entry { slots, ..Entry::of_hub(event, Kind::AuditRead, rpc, facets) }
-}
-
-/// What the policy in force does not have of a search; `None`: no policy was in force yet, or none that this
-/// program reads, and every word may be anything.
-pub(super) struct Known(Option<Vec<UnknownWord>>);
-
-impl Known {
-    /// By the newest policy of the data folder.
-    pub(super) fn in_force(data: &Path, search: &Search) -> Result<Self, String> {
-        let said = |e: StoreError| format!("{}: {e}", data.display());
-        let newest = match PolicyReader::open(data).map_err(said)? {
-            Some(reader) => reader.folder(None).map_err(said)?,
-            None => None,
-        };
-        let files = newest.and_then(|(kept, bytes)| unpack_own(&bytes, kept.hash));
-        // One that was changed, or that this program does not read, is found by `weir audit verify`.
-        let book = files.and_then(|files| load(&files).ok());
-        Ok(Self(book.map(|book| unknown_words(&book, search))))
-    }
-
-    /// Whether a word may stand in the open.
-    fn has(&self, name: &str, word: &str) -> bool {
-        let fixed = ["kind", "officer", "since", "until", "outcome", "codes"].contains(&name);
-        let unknown = |all: &[UnknownWord]| all.iter().any(|one| one.word == word);
-        fixed || self.0.as_deref().is_some_and(|all| !unknown(all))
-    }
-}
-
 /// The search, and what was looked for.
 pub(super) fn search_of(filters: &Filters) -> Result<(Search, Asked), String> {
     let outcomes = Came::ALL.map(Came::as_str);
@@ -268,7 +212,7 @@ async fn searched(wish: &Wish) -> Result<Told, String> {
              AuditService.SearchEntries."
         )
     })?;
-    let entry = reading("weir audit search", None, &asked, &known, search.slot.as_ref());
+    let entry = searching("weir audit search", None, &asked, &known, &search);
     log.append(vec![entry]).await.map_err(|e| e.to_string())?;
     let mut entries = Vec::new();
     // A page may be short before the last one; whoever asks at a terminal wants it full.
@@ -284,7 +228,8 @@ async fn searched(wish: &Wish) -> Result<Told, String> {
         }
     };
     let look = async |search| log.search(search).await;
-    let notes = if entries.is_empty() { unheard(known, &look).await? } else { Vec::new() };
+    let notes =
+        if entries.is_empty() { unheard(known, "agency", &look).await? } else { Vec::new() };
     let mut lines: Vec<String> = entries.iter().map(if wish.json { json } else { line }).collect();
     lines.push(match (wish.json, next) {
         (true, next) => serde_json::json!({ "next": next, "log_size": size }).to_string(),
@@ -294,48 +239,6 @@ async fn searched(wish: &Wish) -> Result<Told, String> {
         (false, None) => format!("{} entries; complete up to {size}", entries.len()),
     });
     Ok(Told { text: lines.join("\n"), notes })
-}
-
-/// What the policy in force does not have of a search that found nothing. Entries may hold words of an
-/// earlier policy: these are noted, and what no entry has either is a slip.
-///
-/// # Errors
-/// Names the slips.
-pub(super) async fn unheard(
-    known: Known,
-    look: &impl AsyncFn(Search) -> Result<Page, StoreError>,
-) -> Result<Vec<String>, String> {
-    let (mut notes, mut slips) = (Vec::new(), Vec::new());
-    for word in known.0.unwrap_or_default() {
-        let heard = is_in(look, word.alone()).await?;
-        let UnknownWord { field, what, word, nearest, .. } = word;
-        let flag = if field == "asker" { "agency" } else { field };
-        let nearest = nearest.map(|word| format!("; nearest: {word}")).unwrap_or_default();
-        let beside = if heard { "only in older entries" } else { "nor in any entry" };
-        let told =
-            format!("--{flag} {word}: no such {what} in the policy in force, {beside}{nearest}");
-        if heard { notes.push(told) } else { slips.push(told) }
-    }
-    if slips.is_empty() {
-        return Ok(notes);
-    }
-    slips.extend(notes);
-    Err(slips.join("\n"))
-}
-
-/// Whether an entry is found.
-async fn is_in(
-    look: &impl AsyncFn(Search) -> Result<Page, StoreError>,
-    mut search: Search,
-) -> Result<bool, String> {
-    loop {
-        let page = look(search.clone()).await.map_err(|e| e.to_string())?;
-        match page.next_index {
-            _ if !page.entries.is_empty() => return Ok(true),
-            Some(next) => (search.from_index, search.upto) = (next, Some(page.size)),
-            None => return Ok(false),
-        }
-    }
 }
 
 fn line(stored: &StoredEntry) -> String {
