@@ -1,8 +1,6 @@
 //! What an erasure commits to: which entries it made unreadable.
 
-use aws_lc_rs::digest::{Context, SHA256};
-
-use super::leaf::bytes32;
+use super::leaf::sha256;
 use super::tree::Hash;
 
 /// Domain of the list of entries.
@@ -12,14 +10,8 @@ const DOMAIN: &[u8] = b"weir/audit/erasure/1";
 /// Salted: who has only the log cannot try which lists it may be.
 #[must_use]
 pub fn commitment(salt: &[u8; 32], size: u64, places: &[u64]) -> Hash {
-    let mut context = Context::new(&SHA256);
-    context.update(DOMAIN);
-    context.update(salt);
-    context.update(&size.to_be_bytes());
-    for place in places {
-        context.update(&place.to_be_bytes());
-    }
-    bytes32(&context.finish())
+    let places: Vec<u8> = places.iter().flat_map(|place| place.to_be_bytes()).collect();
+    sha256(&[DOMAIN, salt, &size.to_be_bytes(), &places])
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -220,7 +219,7 @@ fn opened(slot: &ExtraSlot) -> Option<OpenedSlot> {
 /// SHA-256 of what is sealed, as an opened slot names it.
 #[must_use]
 pub fn sealed_hash(sealed: &[u8]) -> [u8; 32] {
-    super::leaf::bytes32(&digest::digest(&digest::SHA256, sealed))
+    super::leaf::sha256(&[sealed])
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The Merkle tree of RFC 6962: hashes, the right edge, the root. No storage, no signing.
 
-use aws_lc_rs::digest;
-
-use super::leaf::bytes32;
+use super::leaf::sha256;
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
@@ -10,20 +8,13 @@ pub type Hash = [u8; 32];
 /// Hash of a leaf: SHA-256(0x00 ‖ leaf), RFC 6962 section 2.1.
 #[must_use]
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(&[0]);
-    context.update(leaf);
-    bytes32(&context.finish())
+    sha256(&[&[0], leaf])
 }
 
 /// Hash of a node: SHA-256(0x01 ‖ left ‖ right).
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(&[1]);
-    context.update(left);
-    context.update(right);
-    bytes32(&context.finish())
+    sha256(&[&[1], left, right])
 }
 
 /// The right edge of a tree: the roots of its perfect subtrees, largest first. All that is needed to
@@ -60,7 +51,7 @@ impl Edge {
     pub fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev();
         let Some(last) = peaks.next() else {
-            return bytes32(&digest::digest(&digest::SHA256, b""));
+            return sha256(&[]);
         };
         peaks.fold(*last, |right, left| node_hash(left, &right))
     }
