@@ -184,6 +184,10 @@ pub const INDEX_LINGER: Duration = Duration::from_millis(200);
 pub const INDEX_BUSY: u64 = 500;
 /// So far the index may be behind a busy log; a search reads what is left from the log.
 pub const INDEX_BEHIND_MAX: u64 = 65_536;
+/// Sets of open files that searches leave for the next one: each has 8 MiB of memory at most for every file.
+pub const DESKS_KEPT: usize = 4;
+/// Places that are read ahead in a list of the index.
+pub const INDEX_AHEAD_MAX: usize = 256;
 /// Steps in the index for one page of a search.
 pub const INDEX_STEPS_MAX: u64 = 20_000;
 /// Words, and chains of entries about somebody, that the index keeps in mind between batches.

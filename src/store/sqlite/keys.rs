@@ -16,7 +16,7 @@ pub(super) use hub::lies_in;
 pub(super) use indexed::ChainKey;
 pub use ring::{Keyring, Sound};
 pub use slots::Opened;
-pub(super) use slots::{Sealer, lot_of_sealed};
+pub(super) use slots::{People, Sealer, lot_of_sealed};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 
 mod about;
 mod check;
+mod desk;
 mod file;
 mod index;
 mod parts;
@@ -20,7 +21,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -91,13 +91,13 @@ pub struct Log {
     /// Entries that may still wait.
     room: Arc<Semaphore>,
     published: Arc<Mutex<Published>>,
-    dir: PathBuf,
     verifier: VerifierKey,
     keys: Arc<Keyring>,
     clock: SharedClock,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     follower: Mutex<Option<Follower>>,
     index: index::Index,
+    desks: Arc<desk::Desks>,
     _lock: File,
 }
 
@@ -182,13 +182,13 @@ impl Log {
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(AUDIT_QUEUE_MAX)),
             published,
-            dir: dir.to_owned(),
             verifier,
             keys,
             clock,
             writer: Mutex::new(Some(thread)),
             follower: Mutex::new(follower),
             index,
+            desks: Arc::new(desk::Desks::of(dir)),
             _lock: lock,
         })
     }
@@ -255,7 +255,7 @@ impl Log {
             }
         }
         let seal = |entries: Vec<Entry>, sealers: Vec<Sealer>| {
-            entries.into_iter().zip(sealers).map(|(e, s)| draft(e, Some(&s))).collect()
+            entries.into_iter().zip(sealers).map(|(e, s)| draft(e, Some(s))).collect()
         };
         if sealers.len() == entries.len() {
             return seal(entries, sealers);
@@ -337,7 +337,10 @@ impl Log {
             return Ok(None);
         };
         let (parts, head) = self.parts();
-        let leaf_hash = blocking(move || read::leaf_hash_at(parts.holding(index)?, index)).await?;
+        let desks = Arc::clone(&self.desks);
+        let leaf_hash =
+            blocking(move || desks.at(&parts, |desk| read::leaf_hash_at(&desk.files, index)))
+                .await?;
         Ok(Some(Receipt { event, index, leaf_hash, size: head.size, root: head.root }))
     }
 
@@ -378,8 +381,9 @@ impl Log {
     /// When the file cannot be read.
     pub async fn search(&self, search: Search) -> Result<Page, StoreError> {
         let (parts, head) = self.parts();
-        let (dir, keys) = (self.dir.clone(), Arc::clone(&self.keys));
-        blocking(move || read::search(&dir, &parts, &keys, &search, head.size)).await
+        let (desks, keys) = (Arc::clone(&self.desks), Arc::clone(&self.keys));
+        let read = move |desk: &mut desk::Desk| read::search(desk, &keys, &search, head.size);
+        blocking(move || desks.at(&parts, read)).await
     }
 
     /// The entry with this id.
@@ -391,7 +395,8 @@ impl Log {
             return Ok(None);
         };
         let ((parts, _), keys) = (self.parts(), Arc::clone(&self.keys));
-        blocking(move || read::entry_at(parts.holding(index)?, &keys, index)).await
+        let desks = Arc::clone(&self.desks);
+        blocking(move || desks.at(&parts, |desk| read::entry_at(&desk.files, &keys, index))).await
     }
 
     /// Takes everything that is in the log up into the index; tells how many entries. Searches are complete
@@ -432,6 +437,7 @@ impl Log {
 
     /// Ends the writer after what is queued, and waits for it.
     pub fn close(&self) {
+        self.desks.close();
         self.index.close();
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -484,15 +490,14 @@ const fn too_large() -> StoreError {
 }
 
 /// Salts, commits to and seals the slots, and encodes the rest; an entry without slots needs no key.
-fn draft(mut entry: Entry, sealer: Option<&Sealer>) -> Result<Draft, StoreError> {
+fn draft(mut entry: Entry, mut sealer: Option<Sealer>) -> Result<Draft, StoreError> {
     slots_fit(&entry)?;
-    let random = SystemRandom::new();
     let mut slots = Vec::with_capacity(entry.slots.len());
     for (id, content) in std::mem::take(&mut entry.slots) {
-        let sealer =
-            sealer.ok_or_else(|| StoreError::Corrupt("a slot without a key".to_owned()))?;
-        let mut salt = [0; 32];
-        random.fill(&mut salt).map_err(|_| StoreError::Unavailable("no randomness".to_owned()))?;
+        let sealer = sealer
+            .as_mut()
+            .ok_or_else(|| StoreError::Corrupt("a slot without a key".to_owned()))?;
+        let salt = sealer.salt()?;
         let commitment = content_commitment(id, &salt, &content);
         let bytes = sealer.seal(id as u8, &[&salt, &content])?;
         slots.push(SealedSlot { id, content: commitment, bytes });

@@ -70,7 +70,8 @@ fn whole(dir: &TempDir) {
 /// Writes the outbox row that a change leaves that was cut off after its commit.
 fn left_behind(dir: &TempDir, entry: &Entry) {
     let plain = serde_json::to_vec(entry).unwrap();
-    let sealer = keys(dir).sealer(b"somebody", entry.event, entry.kind.kept(), time(NOW)).unwrap();
+    let mut sealer =
+        keys(dir).sealer(b"somebody", entry.event, entry.kind.kept(), time(NOW)).unwrap();
     let row = (*entry.event.uuid().as_bytes(), sealer.seal(0, &[&plain]).unwrap());
     let file = Connection::open(dir.path().join("hub.db")).unwrap();
     file.execute("INSERT INTO outbox (event, sealed) VALUES (?1, ?2)", row).unwrap();

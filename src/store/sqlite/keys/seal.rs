@@ -31,6 +31,34 @@ fn key(secret: &Secret) -> Result<LessSafeKey, StoreError> {
     unbound.map(LessSafeKey::new).map_err(|_| unavailable(&"a key of the wrong length"))
 }
 
+/// So many random bytes are drawn at once: enough for a usual entry.
+const DRAWN: usize = 256;
+
+/// Random bytes that were drawn at once and are handed out piece by piece, none of them twice: drawing costs as
+/// much as sealing.
+pub(super) struct Drawn {
+    bytes: [u8; DRAWN],
+    taken: usize,
+}
+
+impl Drawn {
+    pub(super) fn fresh() -> Result<Self, StoreError> {
+        let mut drawn = Self { bytes: [0; DRAWN], taken: 0 };
+        random(&mut drawn.bytes)?;
+        Ok(drawn)
+    }
+
+    pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+        const { assert!(N <= DRAWN, "more than is drawn at once") };
+        if let Some(piece) = self.bytes.get(self.taken..).and_then(<[u8]>::first_chunk) {
+            self.taken += N;
+            return Ok(*piece);
+        }
+        *self = Self::fresh()?;
+        self.take()
+    }
+}
+
 /// A secret that seals more than once.
 pub(super) struct Sealing(LessSafeKey);
 
@@ -40,18 +68,17 @@ impl Sealing {
     }
 
     /// What stands `before`, in the clear; then nonce, ciphertext and tag of the parts, one after the other.
-    /// A key seals far fewer than 2^32 times: see `docs/adr/0008`.
+    /// The nonce is random and used for nothing else; a key seals far fewer than 2^32 times: see `docs/adr/0008`.
     pub(super) fn seal(
         &self,
         before: &[u8],
         aad: &[u8],
         parts: &[&[u8]],
+        nonce: [u8; NONCE_LEN],
     ) -> Result<Vec<u8>, StoreError> {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let mut out = Vec::with_capacity(before.len() + len + OVERHEAD);
         out.extend(before);
-        let mut nonce = [0; NONCE_LEN];
-        random(&mut nonce)?;
         out.extend(nonce);
         let start = out.len();
         parts.iter().for_each(|part| out.extend(*part));
@@ -65,7 +92,9 @@ impl Sealing {
 
 /// Nonce, ciphertext and tag.
 pub(super) fn seal(secret: &Secret, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-    Sealing::with(secret)?.seal(&[], aad, &[plain])
+    let mut nonce = [0; NONCE_LEN];
+    random(&mut nonce)?;
+    Sealing::with(secret)?.seal(&[], aad, &[plain], nonce)
 }
 
 /// What was sealed under this key and for this place; `None` for everything else.
@@ -88,4 +117,25 @@ pub(super) fn mac(secret: &Secret, label: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(context.sign().as_ref());
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_byte_that_was_drawn_is_handed_out_twice() {
+        let mut drawn = Drawn::fresh().unwrap();
+        let mut seen = HashSet::new();
+        // Over the end of what is drawn at once, several times.
+        for _ in 0..40 {
+            let (nonce, salt): ([u8; 12], [u8; 32]) =
+                (drawn.take().unwrap(), drawn.take().unwrap());
+            for piece in [nonce.as_slice(), &salt] {
+                assert!(piece.windows(8).all(|window| seen.insert(window.to_vec())));
+            }
+        }
+    }
 }

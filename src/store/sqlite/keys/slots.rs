@@ -2,12 +2,14 @@
 //! the entry's kind and year, so that either can be destroyed. Who has only the files cannot tell whom an
 //! entry is about, nor whether two are about the same.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::file::{Blind, Purpose};
 use super::lots::{lot_of, name_of, year_of};
 use super::ring::Keyring;
-use super::seal::{OVERHEAD, Sealing, Secret, mac, open, seal};
+use super::seal::{Drawn, OVERHEAD, Sealing, Secret, mac, open};
 use crate::audit::retention::Lot;
 use crate::domain::{DecisionId, KeptKind};
 use crate::store::StoreError;
@@ -37,21 +39,31 @@ pub enum Opened {
     Erased,
 }
 
+/// Whom entries may be about.
+pub(in crate::store::sqlite) struct People(HashSet<Blind>);
+
 /// Seals the slots of one entry.
 pub(in crate::store::sqlite) struct Sealer {
     event: DecisionId,
     prefix: Vec<u8>,
     key: Sealing,
+    drawn: Drawn,
 }
 
 impl Sealer {
+    /// A salt that no other slot has.
+    pub(in crate::store::sqlite) fn salt(&mut self) -> Result<[u8; 32], StoreError> {
+        self.drawn.take()
+    }
+
     /// Seals the parts of a slot's content, one after the other; 0 is no slot of the log's.
     pub(in crate::store::sqlite) fn seal(
-        &self,
+        &mut self,
         slot: u8,
         parts: &[&[u8]],
     ) -> Result<Vec<u8>, StoreError> {
-        self.key.seal(&self.prefix, &aad(self.event, slot, &self.prefix), parts)
+        let bound = aad(self.event, slot, &self.prefix);
+        self.key.seal(&self.prefix, &bound, parts, self.drawn.take()?)
     }
 }
 
@@ -156,9 +168,11 @@ impl Keyring {
         let locator = [&[root as u8], name.as_slice()].concat();
         let mut prefix = begun(lot);
         let bound = aad(event, 0, &prefix);
-        prefix.extend(seal(&locator_key(key, event), &bound, &locator)?);
+        let mut drawn = Drawn::fresh()?;
+        let locating = Sealing::with(&locator_key(key, event))?;
+        prefix.extend(locating.seal(&[], &bound, &[&locator], drawn.take()?)?);
         let key = Sealing::with(&entry_key(key, &secret, event))?;
-        Ok(Sealer { event, prefix, key })
+        Ok(Sealer { event, prefix, key, drawn })
     }
 
     /// What was sealed in this slot of this entry. Blocks.
@@ -188,15 +202,24 @@ impl Keyring {
             .ok_or_else(changed)
     }
 
-    /// Whether what is sealed belongs to an entry about `subject`, also when its key is gone. Blocks.
+    /// Somebody, to be looked for among those whom entries are about.
+    pub(in crate::store::sqlite) fn people(
+        &self,
+        subjects: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> People {
+        let name = |one: &[u8]| self.name(Purpose::Slots, one);
+        People(subjects.into_iter().map(|one| name(one.as_ref())).collect())
+    }
+
+    /// Whether what is sealed belongs to an entry about one of those, also when its key is gone. Blocks.
     pub(in crate::store::sqlite) fn is_about(
         &self,
         event: DecisionId,
         sealed: &[u8],
-        subject: &[u8],
+        people: &People,
     ) -> Result<bool, StoreError> {
         let found = self.locate(event, sealed)?;
-        Ok(found.is_some_and(|(_, _, name)| name == self.name(Purpose::Slots, subject)))
+        Ok(found.is_some_and(|(_, _, name)| people.0.contains(&name)))
     }
 
     /// The lot's key, whose key it is and the blind name of the subject; `None`: the lot has lapsed.

@@ -9,7 +9,7 @@ use super::{Log, blocking, sqlite};
 use crate::audit::entry::SlotId;
 use crate::audit::leaf::decode;
 use crate::store::StoreError;
-use crate::store::sqlite::keys::Keyring;
+use crate::store::sqlite::keys::{Keyring, People};
 
 impl Log {
     /// The places, in order, of the entries about `subject` among the first `size`, and that size. Reads
@@ -20,9 +20,10 @@ impl Log {
     ) -> Result<(Vec<u64>, u64), StoreError> {
         let ((parts, head), keys) = (self.parts(), self.keys.clone());
         blocking(move || {
+            let people = keys.people([subject]);
             let mut places = Vec::new();
             for (path, from, end) in parts.span(0, head.size) {
-                about(path, &keys, &subject, (from, end), &mut places)?;
+                about(path, &keys, &people, (from, end), &mut places)?;
             }
             Ok((places, head.size))
         })
@@ -33,7 +34,7 @@ impl Log {
 fn about(
     path: &Path,
     keys: &Keyring,
-    subject: &[u8],
+    people: &People,
     (from, end): (u64, u64),
     places: &mut Vec<u64>,
 ) -> Result<(), StoreError> {
@@ -54,7 +55,7 @@ fn about(
             column().map_err(|e: rusqlite::Error| sqlite(&e))?;
         let index = u64::try_from(index).unwrap_or_default();
         let leaf = decode(&leaf).map_err(|e| StoreError::Corrupt(format!("entry {index}: {e}")))?;
-        match keys.is_about(leaf.entry.event, &sealed, subject) {
+        match keys.is_about(leaf.entry.event, &sealed, people) {
             Ok(true) => places.push(index),
             Ok(false) => {}
             // Of a slot that was changed nobody can tell: that must not keep anybody from being erased.

@@ -276,7 +276,9 @@ fn numbered<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> Result<(u64
 pub(in crate::store::sqlite) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|e| sqlite(&e))?;
-    connection.execute_batch("PRAGMA busy_timeout = 2000").map_err(|e| sqlite(&e))?;
+    connection
+        .execute_batch("PRAGMA busy_timeout = 2000; PRAGMA cache_size = -8192;")
+        .map_err(|e| sqlite(&e))?;
     Ok(connection)
 }
 

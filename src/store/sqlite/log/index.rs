@@ -291,37 +291,43 @@ fn is_of(index: &Connection, log: &Files) -> Result<bool, StoreError> {
     Ok(read::leaf_at(file, last)?.is_some_and(|found| leaf_hash(&found) == leaf))
 }
 
-/// An index as a search finds it.
-pub(super) struct Reading(Option<(Connection, u64)>);
+/// An index as searches find it.
+pub(super) struct Reading {
+    path: PathBuf,
+    open: Option<file::Held>,
+}
 
 impl Reading {
-    /// Opens the index of a log. One that is not there, is damaged or of another log has followed
-    /// nothing: everything is read from the log.
-    pub(super) fn open(dir: &Path, log: &Files) -> Self {
-        let opened = || -> Result<Option<(Connection, u64)>, StoreError> {
-            let Some(index) = file::reader(&dir.join(file::FILE))? else { return Ok(None) };
-            if !is_of(&index, log)? {
-                return Ok(None);
-            }
-            let size = mark(&index)?.size;
-            Ok(Some((index, size)))
-        };
-        Self(opened().unwrap_or_else(|error| {
-            tracing::warn!(error = %error, "The index of the log cannot be read");
-            None
-        }))
+    pub(super) fn of(dir: &Path) -> Self {
+        Self { path: dir.join(file::FILE), open: None }
     }
 
-    /// How far the index helps with a search, and how: up to that place, what is sought leads to every
-    /// entry that is meant.
+    /// How far the index helps with a search of this log, and how: up to that place, what is sought leads to
+    /// every entry that is meant. One that is not there, is damaged or of another log has followed nothing:
+    /// everything is read from the log.
     pub(super) fn sought(
-        &self,
+        &mut self,
+        log: &Files,
         keys: &Keyring,
         search: &Search,
     ) -> Result<(u64, Option<seek::Sought<'_>>), StoreError> {
-        let Some((index, size)) = &self.0 else { return Ok((0, None)) };
-        let sought = seek::Sought::of(index, keys, search)?;
-        Ok(if sought.is_some() { (*size, sought) } else { (0, None) })
+        let followed = self.looked_at(log).unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "The index of the log cannot be read");
+            0
+        });
+        let Some(index) = self.open.as_ref().filter(|_| followed > 0) else { return Ok((0, None)) };
+        let sought = seek::Sought::of(index.connection(), keys, search)?;
+        Ok(if sought.is_some() { (followed, sought) } else { (0, None) })
+    }
+
+    /// How many entries of this log the index has taken up, as the file stands now.
+    fn looked_at(&mut self, log: &Files) -> Result<u64, StoreError> {
+        // Somebody may have put another file in its place, or taken it away.
+        if !self.open.as_ref().is_some_and(|open| open.stands_at(&self.path)) {
+            self.open = file::Held::at(&self.path)?;
+        }
+        let Some(index) = self.open.as_ref().map(file::Held::connection) else { return Ok(0) };
+        Ok(if is_of(index, log)? { mark(index)?.size } else { 0 })
     }
 }
 

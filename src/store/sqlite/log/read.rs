@@ -6,10 +6,11 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::keys::{Keyring, Opened};
+use super::super::keys::{Keyring, Opened, People};
+use super::desk::Desk;
 use super::file::reader;
-use super::index::{Next, Reading};
-use super::parts::{Files, Parts};
+use super::index::Next;
+use super::parts::Files;
 use super::sqlite;
 use crate::audit::entry::{Entry, SlotId};
 use crate::audit::leaf::{Leaf, SealedSlot, content_commitment, decode};
@@ -32,21 +33,21 @@ pub(super) fn leaf_at(connection: &Connection, index: u64) -> Result<Option<Vec<
         .map_err(|e| sqlite(&e))
 }
 
-pub(super) fn leaf_hash_at(path: &Path, index: u64) -> Result<Hash, StoreError> {
-    leaf_at(&reader(path)?, index)?
+pub(super) fn leaf_hash_at(files: &Files, index: u64) -> Result<Hash, StoreError> {
+    leaf_at(files.holding(index)?, index)?
         .map(|leaf| leaf_hash(&leaf))
         .ok_or_else(|| StoreError::Corrupt(format!("entry {index} is missing")))
 }
 
 pub(super) fn entry_at(
-    path: &Path,
+    files: &Files,
     keys: &Keyring,
     index: u64,
 ) -> Result<Option<StoredEntry>, StoreError> {
-    let connection = reader(path)?;
-    let Some(leaf) = leaf_at(&connection, index)? else { return Ok(None) };
+    let connection = files.holding(index)?;
+    let Some(leaf) = leaf_at(connection, index)? else { return Ok(None) };
     let leaf = decoded(index, &leaf)?;
-    let slots = sealed(&connection, index)?;
+    let slots = sealed(connection, index)?;
     stored(keys, index, leaf, slots).map(Some)
 }
 
@@ -269,6 +270,8 @@ fn first_since(files: &Files, since: Timestamp, from: u64, end: u64) -> Result<u
 /// A page as it fills.
 struct Filling<'a> {
     search: &'a Search,
+    /// Whom entries must be about, where it is asked.
+    about: Option<People>,
     keys: &'a Keyring,
     files: &'a Files,
     entries: Vec<StoredEntry>,
@@ -289,7 +292,7 @@ impl Filling<'_> {
             }
             None | Some(_) => sealed(self.files.holding(index)?, index)?,
         };
-        let is_meant = slot_is_meant(self.search, self.keys, &leaf.entry, &slots);
+        let is_meant = self.slot_is_meant(&leaf.entry, &slots);
         if !is_meant.map_err(at_entry(index))? {
             return Ok(false);
         }
@@ -305,26 +308,28 @@ impl Filling<'_> {
 /// is met; `next_index` tells where to go on. Where the index has followed it leads from one entry to the
 /// next; what it has not taken up is read row by row.
 pub(super) fn search(
-    dir: &Path,
-    parts: &Parts,
+    desk: &mut Desk,
     keys: &Keyring,
     search: &Search,
     size: u64,
 ) -> Result<Page, StoreError> {
-    let files = Files::of(parts.clone());
+    let Desk { files, index } = desk;
     let size = search.upto.map_or(size, |upto| upto.min(size));
     let limit = search.limit.max(1);
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_mul(READ_AHEAD);
     let (mut from, mut last) = (search.from_index.min(size), size);
     if let Some(since) = search.since {
-        from = first_since(&files, since, from, size)?;
+        from = first_since(files, since, from, size)?;
     }
     if let Some(until) = search.until {
-        last = first_since(&files, until, from, size)?;
+        last = first_since(files, until, from, size)?;
     }
-    let mut page = Filling { search, keys, files: &files, entries: Vec::new(), limit };
-    let index = Reading::open(dir, &files);
-    let (helped, sought) = index.sought(keys, search)?;
+    let about = match &search.slot {
+        Some((SlotId::Subject, subject)) => Some(keys.people([subject])),
+        None | Some(_) => None,
+    };
+    let mut page = Filling { search, about, keys, files, entries: Vec::new(), limit };
+    let (helped, sought) = index.sought(files, keys, search)?;
     let helped = helped.min(last);
     let mut read = 0;
     if let Some(mut sought) = sought {
@@ -352,7 +357,7 @@ pub(super) fn search(
     }
     let end = from.saturating_add(bound).min(last);
     let mut rest = None;
-    leaves(&files, from, end, |at, leaf| {
+    leaves(files, from, end, |at, leaf| {
         if rest.is_none() && page.look(at, leaf)? {
             rest = Some(at);
         }
@@ -362,6 +367,20 @@ pub(super) fn search(
 }
 
 impl Filling<'_> {
+    /// Whom an entry is about is found without opening what it says, and also when that is erased.
+    fn slot_is_meant(
+        &self,
+        entry: &Entry,
+        slots: &BTreeMap<SlotId, Slot>,
+    ) -> Result<bool, StoreError> {
+        let Some((id, wanted)) = &self.search.slot else { return Ok(true) };
+        let Some(slot) = slots.get(id) else { return Ok(false) };
+        if let Some(about) = &self.about {
+            return self.keys.is_about(entry.event, &slot.bytes, about);
+        }
+        Ok(opened(self.keys, entry, *id, slot)?.as_ref() == Some(wanted))
+    }
+
     /// The page, going on at `next` where that is before the last place that can be meant.
     fn ended(self, next: Option<u64>, last: u64, size: u64) -> Page {
         Page { entries: self.entries, next_index: next.filter(|next| *next < last), size }
@@ -379,19 +398,4 @@ fn meant(search: &Search, stored: &Leaf) -> bool {
         && search.has.is_none_or(|facet| entry.facets.contains_key(&facet))
         && search.concerns.as_ref().is_none_or(|agency| entry.concerns(agency))
         && search.facets.iter().all(|(facet, word)| entry.words(*facet).any(|w| w == word))
-}
-
-/// Whom an entry is about is found without opening what it says, and also when that is erased.
-fn slot_is_meant(
-    search: &Search,
-    keys: &Keyring,
-    entry: &Entry,
-    slots: &BTreeMap<SlotId, Slot>,
-) -> Result<bool, StoreError> {
-    let Some((id, wanted)) = &search.slot else { return Ok(true) };
-    let Some(slot) = slots.get(id) else { return Ok(false) };
-    if *id == SlotId::Subject {
-        return keys.is_about(entry.event, &slot.bytes, wanted);
-    }
-    Ok(opened(keys, entry, *id, slot)?.as_ref() == Some(wanted))
 }

@@ -13,7 +13,7 @@ use crate::audit::leaf::decode;
 use crate::audit::retention::{Lot, LotEntries};
 use crate::domain::ResidentId;
 use crate::store::StoreError;
-use crate::store::sqlite::keys::{Keyring, lot_of_sealed};
+use crate::store::sqlite::keys::{Keyring, People, lot_of_sealed};
 
 impl Log {
     /// The entries of which something is sealed, by what lapses together; with how many are about one of
@@ -27,9 +27,11 @@ impl Log {
     ) -> Result<BTreeMap<Lot, LotEntries>, StoreError> {
         let ((parts, head), keys) = (self.parts(), self.keys.clone());
         blocking(move || {
+            let held = (!held.is_empty())
+                .then(|| keys.people(held.iter().map(|one| one.uuid().into_bytes())));
             let mut lots = BTreeMap::new();
             for (path, from, end) in parts.span(0, head.size) {
-                counted(path, &keys, &held, (from, end), &mut lots)?;
+                counted(path, &keys, held.as_ref(), (from, end), &mut lots)?;
             }
             for (lot, one) in &mut lots {
                 one.opens = keys.opens_lot(*lot)?;
@@ -43,7 +45,7 @@ impl Log {
 fn counted(
     path: &Path,
     keys: &Keyring,
-    held: &[ResidentId],
+    held: Option<&People>,
     (from, end): (u64, u64),
     lots: &mut BTreeMap<Lot, LotEntries>,
 ) -> Result<(), StoreError> {
@@ -69,17 +71,12 @@ fn counted(
         let committed = leaf.committed_at.to_zoned(TimeZone::UTC).year();
         let one = lots.entry(lot).or_default();
         *one.entries.entry((leaf.entry.kind.kept(), committed)).or_default() += 1;
-        if slot == SlotId::Subject as u8 {
-            for resident in held {
-                match keys.is_about(leaf.entry.event, &sealed, resident.uuid().as_bytes()) {
-                    Ok(false) => {}
-                    // Of a slot that was changed nobody can tell: while anybody is under a hold it is kept.
-                    Ok(true) | Err(StoreError::Corrupt(_)) => {
-                        one.held += 1;
-                        break;
-                    }
-                    Err(error) => return Err(error),
-                }
+        if let Some(held) = held.filter(|_| slot == SlotId::Subject as u8) {
+            match keys.is_about(leaf.entry.event, &sealed, held) {
+                Ok(false) => {}
+                // Of a slot that was changed nobody can tell: while anybody is under a hold it is kept.
+                Ok(true) | Err(StoreError::Corrupt(_)) => one.held += 1,
+                Err(error) => return Err(error),
             }
         }
     }

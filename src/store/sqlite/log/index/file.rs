@@ -1,5 +1,6 @@
 //! `index.db`: its tables, and up to where it has followed which log.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -12,7 +13,7 @@ use crate::store::StoreError;
 pub(super) const FILE: &str = "index.db";
 
 /// What is filed how. A file of another format is made anew.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// Clustered by what is looked for. A row of `subject` is found by who has the keys, and by nobody else.
 pub(super) const SCHEMA: &str = "
@@ -75,6 +76,36 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// A connection for reading that stays open, and which file it reads.
+pub(super) struct Held {
+    connection: Connection,
+    /// Device and number: while it is open no other file has them.
+    file: (u64, u64),
+}
+
+impl Held {
+    /// `None`: there is no index of this format.
+    pub(super) fn at(path: &Path) -> Result<Option<Self>, StoreError> {
+        let before = identity(path);
+        let Some(connection) = reader(path)? else { return Ok(None) };
+        // One that was put in its place meanwhile is opened the next time.
+        let file = before.filter(|before| identity(path) == Some(*before));
+        Ok(file.map(|file| Self { connection, file }))
+    }
+
+    pub(super) fn stands_at(&self, path: &Path) -> bool {
+        identity(path) == Some(self.file)
+    }
+
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// A connection for reading; `None`: there is no index of this format.

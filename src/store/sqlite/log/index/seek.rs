@@ -1,6 +1,8 @@
 //! Finds the places that all of several lists hold, by leaping from list to list: what is rare leads.
 
-use rusqlite::{Connection, OptionalExtension};
+use std::collections::VecDeque;
+
+use rusqlite::Connection;
 
 use super::super::super::keys::{ChainKey, Keyring};
 use super::super::sqlite;
@@ -8,7 +10,7 @@ use super::fill::{place_at, word_id};
 use super::terms::groups_of;
 use crate::audit::entry::{Kind, SlotId};
 use crate::domain::KeptKind;
-use crate::limits::INDEX_STEPS_MAX;
+use crate::limits::{INDEX_AHEAD_MAX, INDEX_STEPS_MAX};
 use crate::store::{Search, StoreError};
 
 /// Places in rising order, of which the next is asked for again and again.
@@ -18,9 +20,19 @@ struct List {
     last: Option<(u64, Option<u64>)>,
 }
 
+/// The places of a word, read ahead as far as they are asked for one after the other.
+struct Word {
+    id: i64,
+    ahead: VecDeque<u64>,
+    asked: u64,
+    /// So many are read at once, of which so many were asked for.
+    reads: usize,
+    used: usize,
+}
+
 enum Of {
     /// Those of a word.
-    Word(i64),
+    Word(Word),
     /// Those of somebody, under one key.
     Chain(Chain),
 }
@@ -61,7 +73,7 @@ impl<'c> Sought<'c> {
             let mut lists = Vec::new();
             for term in group {
                 // A word that the index has never seen is an empty list.
-                lists.extend(word_id(index, &term)?.map(|word| List::of(Of::Word(word))));
+                lists.extend(word_id(index, &term)?.map(|id| List::of(Of::Word(Word::of(id)))));
             }
             groups.push(lists);
         }
@@ -126,24 +138,65 @@ impl List {
         {
             return Ok(found);
         }
-        *steps += 1;
         let found = match &mut self.of {
-            Of::Word(word) => next_of(index, *word, from)?,
-            Of::Chain(chain) => chain.seek(index, from)?,
+            Of::Word(word) => word.seek(index, from, steps)?,
+            Of::Chain(chain) => {
+                *steps += 1;
+                chain.seek(index, from)?
+            }
         };
         self.last = Some((from, found));
         Ok(found)
     }
 }
 
-fn next_of(index: &Connection, word: i64, from: u64) -> Result<Option<u64>, StoreError> {
-    let from = i64::try_from(from).unwrap_or(i64::MAX);
-    let sql = "SELECT idx FROM posting WHERE word = ?1 AND idx >= ?2 ORDER BY idx LIMIT 1";
-    let found: Option<i64> = index
-        .prepare_cached(sql)
-        .and_then(|mut s| s.query_row([word, from], |row| row.get(0)).optional())
-        .map_err(|e| sqlite(&e))?;
-    Ok(found.and_then(|at| u64::try_from(at).ok()))
+impl Word {
+    const fn of(id: i64) -> Self {
+        Self { id, ahead: VecDeque::new(), asked: 0, reads: 1, used: 0 }
+    }
+
+    /// The first place from `from` on.
+    fn seek(
+        &mut self,
+        index: &Connection,
+        from: u64,
+        steps: &mut u64,
+    ) -> Result<Option<u64>, StoreError> {
+        if from < self.asked {
+            self.ahead.clear();
+        }
+        self.asked = from;
+        while self.ahead.front().is_some_and(|place| *place < from) {
+            self.ahead.pop_front();
+        }
+        if self.ahead.is_empty() {
+            // A list that leads is read on and on, one that is leapt through a place at a time.
+            let wanted = if self.used * 2 >= self.reads { self.reads * 2 } else { self.reads / 2 };
+            (self.reads, self.used) = (wanted.clamp(1, INDEX_AHEAD_MAX), 0);
+            *steps += 1;
+            self.ahead = places(index, self.id, from, self.reads)?;
+        }
+        self.used += 1;
+        Ok(self.ahead.front().copied())
+    }
+}
+
+/// The places of a word from `from` on, at most so many.
+fn places(
+    index: &Connection,
+    word: i64,
+    from: u64,
+    limit: usize,
+) -> Result<VecDeque<u64>, StoreError> {
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let sql = "SELECT idx FROM posting WHERE word = ?1 AND idx >= ?2 ORDER BY idx LIMIT ?3";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = index.prepare_cached(sql).map_err(|e| sqlite(&e))?;
+    let found = statement.query_map([word, number(from), limit], |row| row.get::<_, i64>(0));
+    found
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map(|found| found.into_iter().filter_map(|at| u64::try_from(at).ok()).collect())
+        .map_err(|e| sqlite(&e))
 }
 
 /// The rows about somebody under one key, as far as they are known.

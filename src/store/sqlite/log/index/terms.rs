@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::audit::entry::{Entry, Facet};
+use crate::domain::AgencyId;
 use crate::store::Search;
 
 /// The dimensions beside facets, which have their own numbers.
@@ -11,6 +12,8 @@ const AGENCY: u8 = 65;
 const PRINCIPAL: u8 = 66;
 const CATEGORY: u8 = 67;
 const HAS: u8 = 68;
+/// An agency and a code together: either alone stands in far more entries.
+const CODED: u8 = 69;
 
 /// A dimension and a word in it.
 pub(super) type Term = (u8, Vec<u8>);
@@ -51,6 +54,7 @@ pub(super) fn terms_of(entry: &Entry) -> BTreeSet<Term> {
     let mut terms = BTreeSet::from([(KIND, vec![entry.kind as u8])]);
     if let Some(agency) = &entry.agency {
         terms.insert((AGENCY, agency.as_str().into()));
+        terms.extend(entry.words(Facet::Codes).map(|code| coded(agency, code)));
     }
     terms.insert((PRINCIPAL, entry.principal.into()));
     for category in entry.categories() {
@@ -64,6 +68,10 @@ pub(super) fn terms_of(entry: &Entry) -> BTreeSet<Term> {
     terms
 }
 
+fn coded(agency: &AgencyId, code: &str) -> Term {
+    (CODED, format!("{agency} {code}").into())
+}
+
 /// What must hold of an entry that is meant, as groups: of each, one term or more; what is rare as a rule
 /// first. Whom it is about, and when it was, is not among them.
 pub(super) fn groups_of(search: &Search) -> Vec<Vec<Term>> {
@@ -74,20 +82,30 @@ pub(super) fn groups_of(search: &Search) -> Vec<Vec<Term>> {
     if let Some(principal) = search.principal {
         groups.push(vec![(PRINCIPAL, principal.into())]);
     }
+    let mut agency = search.agency.as_ref();
     for (facet, word) in search.facets.iter().filter(|(facet, _)| is_filed(*facet)) {
-        groups.push(vec![(*facet as u8, word.as_bytes().into())]);
+        groups.push(vec![match agency.filter(|_| *facet == Facet::Codes) {
+            Some(of) => coded(of, word),
+            None => (*facet as u8, word.as_bytes().into()),
+        }]);
+    }
+    // Every code of the agency's is one.
+    if search.facets.iter().any(|(facet, _)| *facet == Facet::Codes) {
+        agency = None;
     }
     if let Some(category) = &search.category {
         groups.push(vec![(CATEGORY, category.as_str().into())]);
     }
-    if let Some(agency) = &search.agency {
+    if let Some(agency) = agency {
         groups.push(vec![(AGENCY, agency.as_str().into())]);
     }
     if let Some(agency) = &search.concerns {
         let word: Vec<u8> = agency.as_str().into();
         groups.push(vec![(AGENCY, word.clone()), (Facet::Holder as u8, word)]);
     }
-    if !search.kinds.is_empty() {
+    // What few entries have, leads to few: whether they are of a kind is seen when they are read.
+    if !search.kinds.is_empty() && !groups.iter().flatten().any(|(dimension, _)| *dimension == HAS)
+    {
         groups.push(search.kinds.iter().map(|kind| (KIND, vec![*kind as u8])).collect());
     }
     groups
@@ -102,6 +120,7 @@ pub(super) fn shown((dimension, word): &Term) -> String {
             kind.map_or_else(|| "an unknown kind".to_owned(), |kind| format!("kind {kind:?}"))
         }
         AGENCY => format!("agency {}", text()),
+        CODED => format!("agency and code {}", text()),
         PRINCIPAL => format!("principal {}", hex::encode(word)),
         CATEGORY => format!("category {}", text()),
         HAS => {

@@ -94,7 +94,7 @@ impl Ground {
     }
 
     fn check(&self) -> Vec<String> {
-        check(&self.log.dir, Some(self.log.keys())).unwrap().unwrap().findings
+        check(self.dir.path(), Some(self.log.keys())).unwrap().unwrap().findings
     }
 
     /// Every page of an answer.
@@ -131,6 +131,14 @@ fn searches() -> Vec<Search> {
         Search { facets: word(Facet::Override, "VITAL"), ..any() },
         Search { facets: word(Facet::Codes, "C3"), agency: agency("holder-2"), ..any() },
         Search { facets: word(Facet::Codes, "X|C3"), ..any() },
+        Search { facets: word(Facet::Codes, "X"), ..any() },
+        Search {
+            facets: [word(Facet::Codes, "X"), word(Facet::Codes, "C5")].concat(),
+            agency: agency("holder-3"),
+            kinds: vec![Kind::Refuse],
+            ..any()
+        },
+        Search { facets: word(Facet::Codes, "C3"), concerns: agency("holder-2"), ..any() },
         Search { has: Some(Facet::Override), ..any() },
         Search { has: Some(Facet::Rules), kinds: vec![Kind::Genesis, Kind::Refuse], ..any() },
         Search { facets: word(Facet::Rules, "N4"), kinds: vec![Kind::Disclose], ..any() },
@@ -293,7 +301,7 @@ async fn whatever_is_done_to_the_index_is_named() {
     other
         .execute_batch(&format!("DELETE FROM subject; DELETE FROM posting WHERE word = {vital}"))
         .unwrap();
-    let found = check(&ground.log.dir, None).unwrap().unwrap();
+    let found = check(ground.dir.path(), None).unwrap().unwrap();
     assert_eq!(found.findings, ["entry 1: left out under Override VITAL"]);
     assert!(!found.subjects);
     std::fs::write(ground.index(), b"no database at all, but long enough to be one").unwrap();
@@ -348,7 +356,7 @@ async fn a_deleted_or_foreign_index_is_made_anew() {
         let log = opened(&dir, &clock);
         assert_eq!(log.catch_up_index().unwrap(), 32);
         assert_eq!(
-            check(&log.dir, Some(log.keys())).unwrap().unwrap().findings,
+            check(dir.path(), Some(log.keys())).unwrap().unwrap().findings,
             Vec::<String>::new()
         );
         assert_eq!(log.search(vital.clone()).await.unwrap().entries.len(), 1);
@@ -360,7 +368,10 @@ async fn a_deleted_or_foreign_index_is_made_anew() {
         .execute_batch("DELETE FROM posting")
         .unwrap();
     assert_eq!(log.rebuild_index().unwrap(), 32);
-    assert_eq!(check(&log.dir, Some(log.keys())).unwrap().unwrap().findings, Vec::<String>::new());
+    assert_eq!(
+        check(dir.path(), Some(log.keys())).unwrap().unwrap().findings,
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test]
@@ -492,6 +503,68 @@ async fn an_answer_about_somebody_costs_few_looks_however_many_kinds_and_years_t
     assert_eq!(looks(&[]), (5, chains + 5));
     let (found, steps) = looks(&[Kind::Disclose]);
     assert!(found == 3 && steps < 20, "{found} {steps}");
+}
+
+#[tokio::test]
+async fn what_is_asked_for_in_a_row_is_read_in_a_few_looks() {
+    let ground = Ground::of(400).await;
+    let index = Connection::open(ground.index()).unwrap();
+    let looks = |search: Search| {
+        let keys = ground.log.keys();
+        let mut sought = seek::Sought::of(&index, keys, &search).unwrap().unwrap();
+        let (mut from, mut found) = (0, 0);
+        while let Next::At(at) = sought.next(from).unwrap() {
+            (from, found) = (at + 1, found + 1);
+        }
+        (found, sought.steps())
+    };
+    let coded = |code: &str| vec![(Facet::Codes, code.to_owned())];
+    // 1, 2, 4 and so on at a time, and the end.
+    assert_eq!(looks(Search { facets: coded("X"), ..Search::default() }), (400, 10));
+    // An agency and a code are one list.
+    let agency = Some("holder-2".parse().unwrap());
+    let (found, steps) = looks(Search { facets: coded("C3"), agency, ..Search::default() });
+    assert!(found == 14 && steps < 7, "{found} {steps}");
+    // A list that another one leaps through is not read ahead for nothing.
+    let facets = vec![(Facet::Rules, "N4".to_owned()), (Facet::Purpose, "purpose-1".to_owned())];
+    let (found, steps) = looks(Search { facets, ..Search::default() });
+    assert!(found == 12 && steps < 45, "{found} {steps}");
+}
+
+#[tokio::test]
+async fn what_is_kept_open_is_the_index_that_stands_there_now() {
+    let ground = Ground::of(120).await;
+    let vital = || Search {
+        limit: 100,
+        facets: vec![(Facet::Override, "VITAL".to_owned())],
+        ..Search::default()
+    };
+    let found = async || ground.all(vital()).await;
+    let leave_out = |place: i64| {
+        let id = "(SELECT id FROM word WHERE word = CAST('VITAL' AS BLOB))";
+        let sql = format!("DELETE FROM posting WHERE word = {id} AND idx = {place}");
+        assert_eq!(Connection::open(ground.index()).unwrap().execute(&sql, []).unwrap(), 1);
+    };
+    assert_eq!(found().await, [1, 51, 101]);
+    // What is committed to it is seen, what is put in its place as well, and that it is gone.
+    leave_out(51);
+    assert_eq!(found().await, [1, 101]);
+    ground.log.rebuild_index().unwrap();
+    assert_eq!(found().await, [1, 51, 101]);
+    leave_out(101);
+    assert_eq!(found().await, [1, 51]);
+    file::remove(&ground.index()).unwrap();
+    assert_eq!(found().await, [1, 51, 101]);
+    // It follows a log that grows, into another year.
+    ground.write(120, 400).await;
+    ground.log.catch_up_index().unwrap();
+    leave_out(352);
+    assert_eq!(found().await, [1, 51, 101, 151, 201, 252, 302]);
+    // Closed, it leaves nothing beside the log that was written to.
+    let Ground { log, dir, .. } = ground;
+    drop(log);
+    let left = |name: &str| dir.path().join(name).exists();
+    assert!(left("audit-2027.db") && !left("audit-2027.db-wal"));
 }
 
 #[tokio::test]
