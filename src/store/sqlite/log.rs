@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use self::file::files_from;
@@ -68,6 +69,8 @@ struct Job {
     reply: Reply,
     /// Its entries' places in the queue, kept until the answer.
     room: OwnedSemaphorePermit,
+    /// Where whoever waits is woken.
+    runtime: Option<Handle>,
 }
 
 /// What readers may see: set by the writer after each commit.
@@ -212,7 +215,8 @@ impl Log {
             queue.clone()
         };
         let queue = queue.ok_or_else(|| StoreError::Unavailable("the log is closed".to_owned()))?;
-        queue.try_send(Job { drafts, reply, room }).map_err(|error| match error {
+        let runtime = Handle::try_current().ok();
+        queue.try_send(Job { drafts, reply, room, runtime }).map_err(|error| match error {
             TrySendError::Full(_) => full(),
             TrySendError::Disconnected(_) => {
                 StoreError::Unavailable("the log is closed".to_owned())

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crossbeam_channel::Receiver;
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
@@ -47,6 +48,32 @@ struct Waiting {
     entries: usize,
     reply: Reply,
     _room: OwnedSemaphorePermit,
+}
+
+/// So many are told by the writer itself.
+const TOLD_DIRECTLY: usize = 8;
+
+/// Those whose entries are durable, each with what they are told when this is dropped.
+struct Telling(Vec<(Waiting, Vec<Receipt>)>);
+
+impl Telling {
+    /// Tells many where they wait: to wake each of them from here costs more than to write their entries.
+    fn tell(self, runtime: Option<Handle>) {
+        match runtime.filter(|_| self.0.len() > TOLD_DIRECTLY) {
+            Some(runtime) => drop(runtime.spawn(async move { drop(self) })),
+            None => drop(self),
+        }
+    }
+}
+
+impl Drop for Telling {
+    /// Also where the runtime has ended meanwhile: what is durable is told.
+    fn drop(&mut self) {
+        for (one, receipts) in self.0.drain(..) {
+            // A waiter that has gone away does not change what is in the log.
+            let _gone = one.reply.send(Ok(receipts));
+        }
+    }
 }
 
 /// An entry as it will stand in the log.
@@ -113,19 +140,20 @@ impl Writer {
         if jobs.is_empty() {
             return;
         }
-        let (mut drafts, mut waiting) = (Vec::new(), Vec::new());
+        let (mut drafts, mut waiting, mut runtime) = (Vec::new(), Vec::new(), None);
         for job in jobs {
+            runtime = runtime.or(job.runtime);
             waiting.push(Waiting { entries: job.drafts.len(), reply: job.reply, _room: job.room });
             drafts.extend(job.drafts);
         }
         match self.write(drafts) {
             Ok(receipts) => {
                 let mut receipts = receipts.into_iter();
-                for one in waiting {
-                    // A waiter that has gone away does not change what is in the log.
+                let own = |one: Waiting| {
                     let own = receipts.by_ref().take(one.entries).collect();
-                    let _gone = one.reply.send(Ok(own));
-                }
+                    (one, own)
+                };
+                Telling(waiting.into_iter().map(own).collect()).tell(runtime);
             }
             Err(error) => self.fail(waiting.into_iter(), &error),
         }
@@ -341,4 +369,36 @@ impl Waiting {
 /// An entry of the hub's own.
 fn own_entry(kind: Kind, facets: BTreeMap<Facet, String>) -> Entry {
     Entry::of_hub(DecisionId::from_uuid(Uuid::now_v7()), kind, "weir audit", facets)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Runtime;
+    use tokio::sync::{Semaphore, oneshot};
+
+    use super::*;
+
+    #[test]
+    fn what_is_durable_is_told_also_where_the_runtime_has_ended() {
+        let alive = Runtime::new().unwrap();
+        let ended = Runtime::new().unwrap().handle().clone();
+        for (runtime, count) in
+            [(Some(alive.handle().clone()), 20), (Some(ended), 20), (None, 20), (None, 1)]
+        {
+            let room = Arc::new(Semaphore::new(count));
+            let (mut waiting, mut answers) = (Vec::new(), Vec::new());
+            for _ in 0..count {
+                let (reply, answer) = oneshot::channel();
+                let place = Arc::clone(&room).try_acquire_owned().unwrap();
+                waiting.push((Waiting { entries: 1, reply, _room: place }, Vec::new()));
+                answers.push(answer);
+            }
+            // Somebody has gone away.
+            drop(answers.pop());
+            Telling(waiting).tell(runtime);
+            for answer in answers {
+                assert!(answer.blocking_recv().unwrap().unwrap().is_empty());
+            }
+        }
+    }
 }
