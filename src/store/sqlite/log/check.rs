@@ -43,7 +43,6 @@ pub fn verify_files(
     kept: impl IntoIterator<Item = (u64, [u8; 32])>,
     lock: Option<&Seen>,
 ) -> Result<Verdict, StoreError> {
-    let named = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let seen = lock.map(|seen| (seen.size, seen.root));
     let begun = |heads| Verifier::new(key, heads).since(kept).locked(seen);
     let open = match snapshots(files) {
@@ -83,6 +82,11 @@ pub fn verify_files(
     Ok(verifier.finish())
 }
 
+/// The name of a file, for a finding.
+fn named(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// All heads; one that is no text any more is none that was signed.
 fn heads_of(connection: &Connection) -> Result<Vec<(u64, String)>, StoreError> {
     let notes = stored_notes(connection)?.into_iter();
@@ -91,7 +95,7 @@ fn heads_of(connection: &Connection) -> Result<Vec<(u64, String)>, StoreError> {
 
 fn read(path: &Path, connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
     let first = verifier.size();
-    let has_tiles = foreign_parts(connection, verifier)?;
+    let has_tiles = foreign_parts(&named(path), connection, verifier)?;
     in_order(path, connection, |seen| {
         match seen {
             Found::Finding(finding) => verifier.find(finding),
@@ -117,7 +121,11 @@ fn read(path: &Path, connection: &Connection, verifier: &mut Verifier) -> Result
 ///
 /// # Errors
 /// `Corrupt` where a table is not there that every log has.
-fn foreign_parts(connection: &Connection, verifier: &mut Verifier) -> Result<bool, StoreError> {
+fn foreign_parts(
+    file: &str,
+    connection: &Connection,
+    verifier: &mut Verifier,
+) -> Result<bool, StoreError> {
     let mut wanted = tables();
     let mut statement = connection
         .prepare("SELECT type, name, sql FROM sqlite_master ORDER BY type, name")
@@ -133,8 +141,10 @@ fn foreign_parts(connection: &Connection, verifier: &mut Verifier) -> Result<boo
         }
         match wanted.remove(&name) {
             Some(meant) if kind == "table" && sql.is_some_and(|sql| plain(&sql) == meant) => {}
-            Some(_) => verifier.find(format!("{kind} {name}: is not made as a log makes it")),
-            None => verifier.find(format!("{kind} {name}: is no part of a log")),
+            Some(_) => {
+                verifier.find(format!("{file}: {kind} {name} is not made as a log makes it"));
+            }
+            None => verifier.find(format!("{file}: {kind} {name} is no part of a log")),
         }
     }
     let has_tiles = !wanted.contains_key(TILES);

@@ -97,6 +97,16 @@ impl Ground {
         check(self.dir.path(), Some(self.log.keys())).unwrap().unwrap().findings
     }
 
+    /// So many entries the index leads to, by so many looks.
+    fn looks(&self, index: &Connection, search: &Search) -> (u64, u64) {
+        let mut sought = seek::Sought::of(index, self.log.keys(), search).unwrap().unwrap();
+        let (mut from, mut found) = (0, 0);
+        while let Next::At(at) = sought.next(from).unwrap() {
+            (from, found) = (at + 1, found + 1);
+        }
+        (found, sought.steps())
+    }
+
     /// Every page of an answer.
     async fn all(&self, mut search: Search) -> Vec<u64> {
         let mut found = Vec::new();
@@ -489,14 +499,7 @@ async fn an_answer_about_somebody_costs_few_looks_however_many_kinds_and_years_t
     let index = Connection::open(ground.index()).unwrap();
     let looks = |kinds: &[Kind]| {
         let slot = Some((SlotId::Subject, bytes(resident(2))));
-        let search = Search { slot, kinds: kinds.to_vec(), ..Search::default() };
-        let keys = ground.log.keys();
-        let mut sought = seek::Sought::of(&index, keys, &search).unwrap().unwrap();
-        let (mut from, mut found) = (0, 0);
-        while let Next::At(at) = sought.next(from).unwrap() {
-            (from, found) = (at + 1, found + 1);
-        }
-        (found, sought.steps())
+        ground.looks(&index, &Search { slot, kinds: kinds.to_vec(), ..Search::default() })
     };
     // A chain before and one after the registration, of each kind, and the end of those that have entries.
     let chains = 2 * KeptKind::ALL.len() as u64;
@@ -509,15 +512,7 @@ async fn an_answer_about_somebody_costs_few_looks_however_many_kinds_and_years_t
 async fn what_is_asked_for_in_a_row_is_read_in_a_few_looks() {
     let ground = Ground::of(400).await;
     let index = Connection::open(ground.index()).unwrap();
-    let looks = |search: Search| {
-        let keys = ground.log.keys();
-        let mut sought = seek::Sought::of(&index, keys, &search).unwrap().unwrap();
-        let (mut from, mut found) = (0, 0);
-        while let Next::At(at) = sought.next(from).unwrap() {
-            (from, found) = (at + 1, found + 1);
-        }
-        (found, sought.steps())
-    };
+    let looks = |search| ground.looks(&index, &search);
     let coded = |code: &str| vec![(Facet::Codes, code.to_owned())];
     // 1, 2, 4 and so on at a time, and the end.
     assert_eq!(looks(Search { facets: coded("X"), ..Search::default() }), (400, 10));
