@@ -540,12 +540,15 @@ pub(super) fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), Stor
         .map_err(|e| unavailable(&e))
 }
 
-/// Makes the file of a database that its owner alone may read; SQLite gives what it makes beside it the
-/// same mode.
+/// Makes the file of a database, where there is none, that its owner alone may read; SQLite gives what it makes
+/// beside it the same mode. One that is there is not opened: to close a file that SQLite has open elsewhere in this
+/// process takes all of its locks away, and the next program that looks at it would take itself for the only one.
 pub(super) fn private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-    made.map(|_| ()).map_err(|e| unavailable(&e))
+    match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(unavailable(&error)),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 pub(super) fn unavailable(error: &dyn std::fmt::Display) -> StoreError {

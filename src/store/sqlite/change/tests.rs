@@ -318,11 +318,23 @@ async fn a_full_disk_takes_no_half_change_and_goes_on_when_there_is_space() {
     whole(&dir);
 }
 
+/// Whether this process holds a lock on a file, as other processes see it.
+fn is_locked(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let file = format!(":{}", std::fs::metadata(path).unwrap().ino());
+    let (own, locks) = (std::process::id().to_string(), std::fs::read_to_string("/proc/locks"));
+    locks.unwrap().lines().any(|lock| {
+        let words: Vec<&str> = lock.split_whitespace().collect();
+        words.contains(&own.as_str()) && words.iter().any(|word| word.ends_with(&file))
+    })
+}
+
 #[tokio::test]
 async fn a_full_disk_under_the_log_lets_nothing_out_and_leaves_a_gap_entry() {
     let dir = TempDir::new().unwrap();
     drop(open(&dir).await);
     let path = audit(&dir);
+    assert!(!is_locked(&path));
     crate::store::sqlite::log::confine(&path, Some(count(&path, "PRAGMA page_count") + 60));
     let store = open(&dir).await;
     let large = |kind| {
@@ -356,6 +368,8 @@ async fn a_full_disk_under_the_log_lets_nothing_out_and_leaves_a_gap_entry() {
     whole(&dir);
     crate::store::sqlite::log::confine(&path, None);
     store.append(failed.clone()).await.unwrap();
+    // It was opened anew, while searches and the index had it open.
+    assert!(is_locked(&path), "another program would take itself for the only one");
     assert!(failed.iter().all(|e| times(&dir, e) == 1));
     let gaps = Search { limit: 500, kinds: vec![Kind::Gap, Kind::Hold], ..Search::default() };
     let found = store.search(gaps).await.unwrap().entries;
