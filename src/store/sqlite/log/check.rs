@@ -95,6 +95,7 @@ fn heads_of(connection: &Connection) -> Result<Vec<(u64, String)>, StoreError> {
 
 fn read(path: &Path, connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
     let first = verifier.size();
+    begins(path, connection, verifier)?;
     let has_tiles = foreign_parts(&named(path), connection, verifier)?;
     in_order(path, connection, |seen| {
         match seen {
@@ -113,6 +114,22 @@ fn read(path: &Path, connection: &Connection, verifier: &mut Verifier) -> Result
     })?;
     if has_tiles {
         extra_tiles(connection, first, verifier)?;
+    }
+    Ok(())
+}
+
+/// Says where a file begins later than it should.
+fn begins(path: &Path, connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
+    let begins: rusqlite::Result<Option<i64>> =
+        connection.query_row("SELECT min(idx) FROM entry", [], |row| row.get(0));
+    // One that cannot be read, and one that holds nothing, is spoken of when it is.
+    let (Ok(Some(begins)), size) = (begins, verifier.size()) else { return Ok(()) };
+    if u64::try_from(begins).is_ok_and(|begins| begins > size) {
+        verifier.find(format!(
+            "{} begins with entry {begins}: what was before it is missing, from entry {size} on, and \
+             maybe its file",
+            named(path)
+        ));
     }
     Ok(())
 }
@@ -142,9 +159,9 @@ fn foreign_parts(
         match wanted.remove(&name) {
             Some(meant) if kind == "table" && sql.is_some_and(|sql| plain(&sql) == meant) => {}
             Some(_) => {
-                verifier.find(format!("{file}: {kind} {name} is not made as a log makes it"));
+                verifier.find(format!("{kind} {name} in {file} is not made as a log makes it"));
             }
-            None => verifier.find(format!("{file}: {kind} {name} is no part of a log")),
+            None => verifier.find(format!("{kind} {name} in {file} is no part of a log")),
         }
     }
     let has_tiles = !wanted.contains_key(TILES);

@@ -137,6 +137,8 @@ struct Follower {
 /// The files as the thread holds them open.
 struct Open {
     index: Connection,
+    /// Which file that is.
+    file: Option<file::Identity>,
     log: Files,
 }
 
@@ -201,8 +203,8 @@ impl Follower {
 
     /// Takes up what is there. An index that is damaged, or of another log, is made anew once.
     fn take_up(&self, open: &mut Option<Open>, filler: &mut Filler<'_>) -> Result<u64, StoreError> {
-        // Somebody has deleted it: what is still open here is nobody's.
-        if !self.path.exists() {
+        // Somebody has deleted it, or put another in its place: what is still open here is nobody's.
+        if open.as_ref().is_some_and(|open| open.file != file::identity(&self.path)) {
             *open = None;
         }
         match self.taken_up(open, filler) {
@@ -236,7 +238,7 @@ impl Follower {
             if !is_of(&index, &log)? {
                 return Err(StoreError::Corrupt("it is the index of another log".to_owned()));
             }
-            *open = Some(Open { index, log });
+            *open = Some(Open { index, file: file::identity(&self.path), log });
         }
         open.as_mut().ok_or_else(|| unavailable(&"the index is not open"))
     }

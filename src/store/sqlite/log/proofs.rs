@@ -194,7 +194,7 @@ impl StoredTree {
             newest_head(newest)?.ok_or_else(|| corrupt("there is no signed head".to_owned()))?;
         let signed = key.open(&note).map_err(|e| corrupt(format!("the newest head: {e}")))?;
         let (tiled, mut last) = (signed.size - signed.size % TILE_WIDTH as u64, Vec::new());
-        in_order(&files, tiled, signed.size, |_, leaf| {
+        leaves(&files, tiled, signed.size, |_, leaf| {
             last.push(leaf_hash(leaf));
             Ok(())
         })?;
@@ -251,7 +251,7 @@ impl StoredTree {
         places: Range<u64>,
         take: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        in_order(&self.files, places.start, places.end.min(self.head.size), take)
+        leaves(&self.files, places.start, places.end.min(self.head.size), take)
     }
 
     /// Hands over the slots of these places in order, as they are sealed.
@@ -270,22 +270,4 @@ impl StoredTree {
         }
         Ok(())
     }
-}
-
-/// Hands over the leaves from `first` to before `size` in order, none of which is missing.
-fn in_order(
-    files: &Files,
-    first: u64,
-    size: u64,
-    mut take: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let mut next = first;
-    leaves(files, first, size, |index, leaf| {
-        if index != next {
-            return Err(StoreError::Corrupt(format!("entry {next} is missing")));
-        }
-        next += 1;
-        take(index, leaf)
-    })?;
-    if next == size { Ok(()) } else { Err(StoreError::Corrupt(format!("entry {next} is missing"))) }
 }

@@ -224,14 +224,25 @@ pub(super) fn sealed_slot(
         .map_err(|e| sqlite(&e))
 }
 
-/// Hands over the leaves from `from` to before `end`, in order.
+/// Hands over the leaves from `from` to before `end`, in order and without a gap: what is missing is no answer.
 pub(super) fn leaves(
     files: &Files,
     from: u64,
     end: u64,
     mut each: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    files.span(from, end, |file, from, end| leaves_in(file, from, end, &mut each))
+    let mut next = from;
+    let gap = |next| Err(StoreError::Corrupt(format!("entry {next} is missing")));
+    files.span(from, end, |file, from, end| {
+        leaves_in(file, from, end, &mut |index, leaf| {
+            if index != next {
+                return gap(next);
+            }
+            next += 1;
+            each(index, leaf)
+        })
+    })?;
+    if next < end { gap(next) } else { Ok(()) }
 }
 
 fn leaves_in(

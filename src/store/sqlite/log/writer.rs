@@ -140,9 +140,11 @@ impl Writer {
         if jobs.is_empty() {
             return;
         }
+        let of = |job: &Job| job.runtime.as_ref().map(Handle::id);
+        let together = jobs.iter().map(of).collect::<HashSet<_>>().len() == 1;
         let (mut drafts, mut waiting, mut runtime) = (Vec::new(), Vec::new(), None);
         for job in jobs {
-            runtime = runtime.or(job.runtime);
+            runtime = job.runtime.filter(|_| together);
             waiting.push(Waiting { entries: job.drafts.len(), reply: job.reply, _room: job.room });
             drafts.extend(job.drafts);
         }

@@ -11,8 +11,9 @@ use super::super::file::files_in;
 use super::super::parts::Files;
 use super::super::{read, sqlite};
 use super::file::{self, FILE, SCHEMA, mark};
-use super::fill::Filler;
-use super::terms::{Term, shown};
+use super::fill::{Filler, word_id};
+use super::seek::places;
+use super::terms::{DAMAGED, Term, damaged, shown};
 use crate::store::StoreError;
 
 /// Most entries that are named.
@@ -96,7 +97,7 @@ fn compared(
     }
     let made = made_anew(&log, keys, now.size)?;
     let mut findings = Findings::default();
-    words(&made, index, &mut findings)?;
+    words(&made, index, keys.is_some(), &mut findings)?;
     if keys.is_some() {
         subjects(&made, index, &mut findings)?;
     }
@@ -158,7 +159,7 @@ fn beside<K: Ord>(
 }
 
 const POSTINGS: &str = "SELECT w.dim, w.word, p.idx FROM word w CROSS JOIN posting p \
-                        ON p.word = w.id ORDER BY w.dim, w.word, p.idx";
+                        ON p.word = w.id WHERE w.dim < ?1 ORDER BY w.dim, w.word, p.idx";
 
 fn posting(rows: &mut Rows<'_>) -> Result<Option<(Term, i64)>, StoreError> {
     let Some(row) = rows.next().map_err(|e| sqlite(&e))? else { return Ok(None) };
@@ -167,11 +168,24 @@ fn posting(rows: &mut Rows<'_>) -> Result<Option<(Term, i64)>, StoreError> {
     read().map(Some).map_err(|e| sqlite(&e))
 }
 
-fn words(made: &Connection, index: &Connection, findings: &mut Findings) -> Result<(), StoreError> {
+fn words(
+    made: &Connection,
+    index: &Connection,
+    has_keys: bool,
+    findings: &mut Findings,
+) -> Result<(), StoreError> {
+    // Without keys nobody sees that a slot does not open.
+    let below = if has_keys { DAMAGED + 1 } else { DAMAGED };
     let mut wanted = made.prepare(POSTINGS).map_err(|e| sqlite(&e))?;
     let mut there = index.prepare(POSTINGS).map_err(|e| sqlite(&e))?;
-    let mut wanted = wanted.query([]).map_err(|e| sqlite(&e))?;
-    let mut there = there.query([]).map_err(|e| sqlite(&e))?;
+    if let Some(word) = word_id(made, &damaged())? {
+        for at in places(made, word, 0, FINDINGS_MAX)? {
+            let what = "its slot was changed: a search about anybody stops there";
+            findings.note(at, what.to_owned());
+        }
+    }
+    let mut wanted = wanted.query([below]).map_err(|e| sqlite(&e))?;
+    let mut there = there.query([below]).map_err(|e| sqlite(&e))?;
     beside(
         || posting(&mut wanted),
         || posting(&mut there),

@@ -81,8 +81,7 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 /// A connection for reading that stays open, and which file it reads.
 pub(super) struct Held {
     connection: Connection,
-    /// Device and number: while it is open no other file has them.
-    file: (u64, u64),
+    file: Identity,
 }
 
 impl Held {
@@ -104,7 +103,10 @@ impl Held {
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
+/// Device and number of a file: while it is open no other one has them.
+pub(super) type Identity = (u64, u64);
+
+pub(super) fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 

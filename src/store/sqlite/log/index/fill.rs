@@ -8,10 +8,9 @@ use super::super::super::keys::{ChainKey, Keyring};
 use super::super::parts::Files;
 use super::super::{read, sqlite};
 use super::file::{Mark, mark, set_mark};
-use super::terms::{Term, terms_of};
+use super::terms::{Term, damaged, terms_of};
 use crate::audit::entry::SlotId;
 use crate::audit::tree::leaf_hash;
-use crate::domain::DecisionId;
 use crate::limits::{INDEX_BATCH, INDEX_REMEMBERED_MAX};
 use crate::store::StoreError;
 
@@ -82,9 +81,13 @@ impl<'k> Filler<'k> {
             self.chains.remove(chain);
         }
         t.commit().map_err(|e| sqlite(&e))?;
-        index
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        let busy: i64 = index
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
             .map_err(|e| sqlite(&e))?;
+        if busy != 0 {
+            let why = "somebody reads the index, and its rows are still beside it: try again";
+            return Err(StoreError::Unavailable(why.to_owned()));
+        }
         Ok(gone)
     }
 
@@ -102,19 +105,29 @@ impl<'k> Filler<'k> {
         let end = now.size.saturating_add(INDEX_BATCH).min(size);
         let (mut postings, mut subjects) = (Vec::new(), Vec::new());
         read::leaves(log, now.size, end, |at, leaf| {
-            if at != now.size {
-                return Err(StoreError::Corrupt(format!("entry {} is missing", now.size)));
-            }
             let entry = read::decoded(at, leaf)?.entry;
             for term in terms_of(&entry) {
                 postings.push((self.word(&t, term)?, read::number(at)));
             }
             if let Some(keys) = self.keys
                 && let Some(sealed) = read::sealed_slot(log.holding(at)?, at, SlotId::Subject)?
-                && let Some(chain) = chain_of(keys, at, entry.event, &sealed)?
             {
-                let n = self.next_in(&t, &chain)?;
-                subjects.push(row(&chain, n, at));
+                match keys.chain_of(entry.event, &sealed) {
+                    Ok(Some(chain)) => {
+                        let n = self.next_in(&t, &chain)?;
+                        subjects.push(row(&chain, n, at));
+                    }
+                    Ok(None) => {}
+                    // One changed byte must not cost the index of all entries.
+                    Err(StoreError::Corrupt(_)) => {
+                        tracing::warn!(
+                            index = at,
+                            "A slot of the log was changed: see weir audit verify"
+                        );
+                        postings.push((self.word(&t, damaged())?, read::number(at)));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             now = Mark { size: at + 1, leaf: leaf_hash(leaf) };
             Ok(())
@@ -164,23 +177,6 @@ impl<'k> Filler<'k> {
         };
         self.chains.insert(chain.clone(), n + 1);
         Ok(n)
-    }
-}
-
-/// The chain of an entry. One whose slot was changed is found by nobody whom it is about, and by all else that
-/// it says: one changed byte must not cost the index of all entries.
-fn chain_of(
-    keys: &Keyring,
-    index: u64,
-    event: DecisionId,
-    sealed: &[u8],
-) -> Result<Option<ChainKey>, StoreError> {
-    match keys.chain_of(event, sealed) {
-        Err(StoreError::Corrupt(_)) => {
-            tracing::warn!(index, "A slot of the log was changed: see weir audit verify");
-            Ok(None)
-        }
-        chain => chain,
     }
 }
 

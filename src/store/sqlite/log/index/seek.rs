@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::super::super::keys::{ChainKey, Keyring};
 use super::super::sqlite;
 use super::fill::{place_at, word_id};
-use super::terms::groups_of;
+use super::terms::{damaged, groups_of};
 use crate::audit::entry::{Kind, SlotId};
 use crate::domain::KeptKind;
 use crate::limits::{INDEX_AHEAD_MAX, INDEX_STEPS_MAX};
@@ -66,8 +66,9 @@ impl<'c> Sought<'c> {
         if let Some((SlotId::Subject, subject)) = &search.slot
             && let Some(chains) = keys.chains_about(subject, &kept(&search.kinds))?
         {
-            groups
-                .push(chains.into_iter().map(|key| List::of(Of::Chain(Chain::of(key)))).collect());
+            let chains = chains.into_iter().map(|key| Of::Chain(Chain::of(key)));
+            let damaged = word_id(index, &damaged())?.map(|id| Of::Word(Word::of(id)));
+            groups.push(chains.chain(damaged).map(List::of).collect());
         }
         for group in groups_of(search) {
             let mut lists = Vec::new();
@@ -182,7 +183,7 @@ impl Word {
 }
 
 /// The places of a word from `from` on, at most so many.
-fn places(
+pub(super) fn places(
     index: &Connection,
     word: i64,
     from: u64,

@@ -14,6 +14,8 @@ const CATEGORY: u8 = 67;
 const HAS: u8 = 68;
 /// An agency and a code together: either alone stands in far more entries.
 const CODED: u8 = 69;
+/// Whoever is looked for, it may be about them: see [`damaged`].
+pub(super) const DAMAGED: u8 = 70;
 
 /// A dimension and a word in it.
 pub(super) type Term = (u8, Vec<u8>);
@@ -68,6 +70,12 @@ pub(super) fn terms_of(entry: &Entry) -> BTreeSet<Term> {
     terms
 }
 
+/// What an entry is filed under whose slot was changed, so that nobody can tell whom it is about. A search about
+/// anybody is led to it, and does not pass over it in silence.
+pub(super) const fn damaged() -> Term {
+    (DAMAGED, Vec::new())
+}
+
 fn coded(agency: &AgencyId, code: &str) -> Term {
     (CODED, format!("{agency} {code}").into())
 }
@@ -120,6 +128,7 @@ pub(super) fn shown((dimension, word): &Term) -> String {
             kind.map_or_else(|| "an unknown kind".to_owned(), |kind| format!("kind {kind:?}"))
         }
         AGENCY => format!("agency {}", text()),
+        DAMAGED => "slots that were changed".to_owned(),
         CODED => format!("agency and code {}", text()),
         PRINCIPAL => format!("principal {}", hex::encode(word)),
         CATEGORY => format!("category {}", text()),

@@ -555,6 +555,13 @@ async fn what_is_kept_open_is_the_index_that_stands_there_now() {
     ground.log.catch_up_index().unwrap();
     leave_out(352);
     assert_eq!(found().await, [1, 51, 101, 151, 201, 252, 302]);
+    // Something else is put in its place: it is made anew, and not only when the hub is.
+    file::remove(&ground.index()).unwrap();
+    std::fs::write(ground.index(), b"nothing of ours".repeat(500)).unwrap();
+    assert_eq!(found().await.len(), 8);
+    ground.write(400, 401).await;
+    assert_eq!(ground.log.catch_up_index().unwrap(), ground.log.head().size);
+    assert_eq!(ground.check(), Vec::<String>::new());
     // Closed, it leaves nothing beside the log that was written to.
     let Ground { log, dir, .. } = ground;
     drop(log);
@@ -575,8 +582,18 @@ async fn one_changed_slot_costs_its_entry_and_no_other() {
     sealed[20] ^= 1;
     let write = "UPDATE slot SET bytes = ?2 WHERE idx = ?1";
     assert_eq!(file.execute(write, rusqlite::params![row, sealed]).unwrap(), 1);
-    // The index is filled past it, once.
+    // The index is filled past it, once, and says so.
     assert_eq!(ground.log.rebuild_index().unwrap(), ground.log.head().size);
+    let what = format!("entry {changed}: its slot was changed: a search about anybody stops there");
+    assert_eq!(ground.check(), [what]);
+    assert_eq!(check(ground.dir.path(), None).unwrap().unwrap().findings, Vec::<String>::new());
+    // Nobody can tell whom it is about: whoever asks about somebody is told, and not that there is no more.
+    for who in [3, 4] {
+        let slot = Some((SlotId::Subject, bytes(resident(who))));
+        let told = ground.log.search(Search { slot, limit: 100, ..Search::default() }).await;
+        let told = told.unwrap_err().to_string();
+        assert!(told.contains(&format!("entry {changed}: ")), "{told}");
+    }
     // Who is erased is erased.
     let others: Vec<u64> = three.iter().copied().filter(|at| *at != changed).collect();
     assert_eq!(about(3).await, others);
