@@ -92,13 +92,16 @@ fn verified(
         kept.iter().map(|text| kept_root(text).map_or_else(|| kept_checkpoint(text, &key), Ok));
     let kept: Vec<_> = kept.collect::<Result<_, _>>()?;
     let files = files_in(data).map_err(|e| format!("{shown}: {e}"))?;
-    if files.is_empty() {
-        return Err(format!("{shown}: there is no audit log here"));
-    }
     // Read before the log: a hub that goes on writing makes the log longer, never the lock.
     let kept_policies = policies::kept(data);
     let locked = lock.map_or_else(|| RollbackLock::beside(data), RollbackLock::at);
     let seen = locked.seen(data, &key).map_err(|e| e.to_string())?;
+    if files.is_empty() {
+        let none = format!("{shown}: there is no audit log here");
+        let Some(seen) = seen else { return Err(none) };
+        let text = format!("{none}, and the lock has seen one of {} entries", seen.size);
+        return Ok(Outcome { text, exit: 1 });
+    }
     if let Some(named) = lock.filter(|_| seen.is_none()) {
         return Err(format!("--lock {}: there is no lock here", named.display()));
     }
@@ -112,14 +115,12 @@ fn verified(
         verdict.findings.iter().map(|finding| format!("{name}: {finding}")).collect();
     let notes = verdict.accepted.iter().chain(&verdict.notes);
     lines.extend(notes.map(|note| format!("{name}: note: {note}")));
-    lines.push(format!(
-        "{name}: {} entries, {}, root {}\nKeep for next time: --kept {}:{}",
-        verdict.entries,
-        tiles(&verdict),
-        hex::encode(verdict.root),
-        verdict.entries,
-        hex::encode(verdict.root)
-    ));
+    let (entries, root) = (verdict.entries, hex::encode(verdict.root));
+    lines.push(format!("{name}: {entries} entries, {}, root {root}", tiles(&verdict)));
+    // What is not what was signed is nothing to hold a later one against.
+    if verdict.findings.is_empty() {
+        lines.push(format!("Keep for next time: --kept {entries}:{root}"));
+    }
     let beside = [
         ("index.db", index::compared(data, None)),
         ("heads.db", heads::compared(data, &key)),

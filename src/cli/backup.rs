@@ -37,9 +37,11 @@ pub fn restore(from: &Path, folder: &DataFolder) -> Outcome {
 
 fn restored(from: &Path, folder: &DataFolder) -> Result<Outcome, StoreError> {
     let data = &folder.dir;
-    let mut said = String::new();
+    let (mut said, mut seen) = (String::new(), None);
     let check = |new: &Path| {
         said = whole(new)?;
+        // A lock that cannot be read is told before anything is in its place.
+        seen = folder.rollback_lock().seen(data, &key_of(new)?)?;
         // With the key at hand, what it opens is opened.
         if folder.hub_key_file.exists() {
             let there = DataFolder { dir: new.to_owned(), ..folder.clone() };
@@ -56,7 +58,6 @@ fn restored(from: &Path, folder: &DataFolder) -> Result<Outcome, StoreError> {
     };
     backup::restore(from, data, check, |_| ())?;
     let mut text = format!("{}: {said}", data.display());
-    let seen = folder.rollback_lock().seen(data, &key_of(data)?)?;
     let mut exit = 0;
     if let Some(seen) = &seen {
         let verdict = verify_files(&files_in(data)?, key_of(data)?, None, Some(seen))?;

@@ -482,6 +482,11 @@ fn weir_audit_search_tells_a_slip_from_a_word_of_an_earlier_policy() {
             .count(),
         0
     );
+    // Nor one for auditors of nobody.
+    let wish = ["audit", "export", "--data", at, "--auditor-of", "oakdale-gq", "--out"];
+    let (exit, text) = crate::story::weir(&[&wish[..], &[out.to_str().unwrap()]].concat());
+    assert!(exit == 2 && text.contains("--auditor-of oakdale-gq: no such agency"), "{text}");
+    assert!(!out.exists());
     // Nor is a register empty because of one.
     for (flag, word, near) in
         [("--holder", "oakdale-gq", "oakdale-gp"), ("--asker", "oakdale-gq", "")]
@@ -490,7 +495,11 @@ fn weir_audit_search_tells_a_slip_from_a_word_of_an_earlier_policy() {
         let (exit, text) = crate::story::weir(&wish);
         let says = format!("{flag} {word}: no such agency {nowhere}");
         assert!(exit == 2 && text.contains(&says) && text.contains(near), "{text}");
+        let (exit, text) = crate::story::weir(&[&wish[..], &["--figures"]].concat());
+        assert!(exit == 2 && text.contains(&says) && text.contains(near), "{text}");
     }
+    let between = ["--since", "2026-07-16T00:00:00Z", "--until", "2026-07-15T00:00:00Z"];
+    check(&between, 2, "", &["--until must not be before --since"]);
     check(&["--code", "NONSENSE"], 2, "", &["--code \"NONSENSE\" is no code"]);
     check(&["--purpose", "x", "--rule", "y"], 2, "", &["--purpose x: ", "--rule y: "]);
     check(

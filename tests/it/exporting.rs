@@ -1,5 +1,6 @@
 //! Exports: what they hold, that they verify alone by each verifier, and that no change of them does.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -328,6 +329,13 @@ async fn wrong_wishes_leave_nothing_behind() {
         assert!(exit == 2 && text.contains(says), "{more:?}: {text}");
     }
     folder.export("out", &[]);
+    // It may say what somebody has asked about whom: its owner alone may read it.
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&out), 0o700);
+    for file in std::fs::read_dir(&out).unwrap() {
+        let file = file.unwrap().path();
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
     let (exit, text) = folder.run(&["--out", shown]);
     assert!(exit == 2 && text.contains("is there already"), "{text}");
     // What somebody has under the name that it is written by stays theirs.

@@ -108,6 +108,29 @@ fn a_log_holds_every_head_that_was_kept_or_the_one_that_it_does_not_hold_is_name
 }
 
 #[test]
+fn what_is_missing_before_a_file_is_named_and_nothing_of_it_is_kept_for_next_time() {
+    let dir = folder();
+    let data = dir.path().to_str().unwrap();
+    let log = dir.path().join("audit-2026.db");
+    let file = Connection::open(&log).unwrap();
+    file.execute_batch("DELETE FROM slot WHERE idx < 9; DELETE FROM entry WHERE idx < 9").unwrap();
+    drop(file);
+    let verify = || weir(&["audit", "verify", "--data", data]);
+    let (exit, text) = verify();
+    assert!(exit == 1 && !text.contains("Keep for next time"), "{text}");
+    let says = "audit-2026.db begins with entry 9: what was before it is missing, from entry 0 on";
+    assert!(text.contains(says), "{text}");
+    // No file at all: the lock tells that there was one.
+    std::fs::remove_file(&log).unwrap();
+    let (exit, text) = verify();
+    let says = "there is no audit log here, and the lock has seen one of ";
+    assert!(exit == 1 && text.contains(says), "{text}");
+    std::fs::remove_file(format!("{data}.audit-lock")).unwrap();
+    let (exit, text) = verify();
+    assert!(exit == 2 && text.trim_end().ends_with("there is no audit log here"), "{text}");
+}
+
+#[test]
 fn a_page_of_the_log_that_cannot_be_read_is_named_with_what_is_around_it() {
     let dir = folder();
     let log = dir.path().join("audit-2026.db");

@@ -1,8 +1,9 @@
 //! `weir audit export`, on a data folder that no hub has open, and `weir audit verify --export`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -103,7 +104,7 @@ impl Part {
         name.push(".part");
         let dir = PathBuf::from(name);
         // Not one that is there: it is somebody's, or what is left of an export that was cut off.
-        std::fs::create_dir(&dir).map_err(|e| {
+        DirBuilder::new().mode(0o700).create(&dir).map_err(|e| {
             failed(format!(
                 "{}: {e}. Nothing is written over: remove it, or name another",
                 dir.display()
@@ -111,6 +112,11 @@ impl Part {
         })?;
         Ok(Self { dir, whole: false })
     }
+}
+
+/// A file that its owner alone may read: it may say what somebody has asked about whom.
+fn made_in(dir: &Path, name: &str) -> std::io::Result<File> {
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(dir.join(name))
 }
 
 impl Drop for Part {
@@ -139,6 +145,9 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     // A file that proves that a slip of the pen never happened proves nothing.
     let look = async |search| store.search(search).await;
     unheard(known, "agency", &look).await.map_err(failed)?;
+    let seen_by = Search { agency: auditor.clone(), ..Search::default() };
+    let auditors = Known::in_force(&wish.data, &seen_by).map_err(failed)?;
+    unheard(auditors, "auditor-of", &look).await.map_err(failed)?;
 
     let made =
         Exporting::of_log(Arc::clone(&store), auditor.as_ref(), search, formats, wish.open).await;
@@ -147,7 +156,7 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
         |name: &str, e: std::io::Error| failed(format!("{}: {e}", part.dir.join(name).display()));
     let mut files = BTreeMap::new();
     for name in made.names() {
-        files.insert(name, File::create(part.dir.join(name)).map_err(|e| write(name, e))?);
+        files.insert(name, made_in(&part.dir, name).map_err(|e| write(name, e))?);
     }
     let bar = bar(wish.quiet, made.progress().1);
     while let Some(chunks) = made.next().await.map_err(failed)? {
@@ -168,7 +177,7 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     let at = super::super::clock_in(&wish.data).now();
     let manifest = made.manifest(filter, policy, at);
     let text = manifest.text();
-    let mut file = File::create(part.dir.join(MANIFEST)).map_err(|e| write(MANIFEST, e))?;
+    let mut file = made_in(&part.dir, MANIFEST).map_err(|e| write(MANIFEST, e))?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(|e| write(MANIFEST, e))?;

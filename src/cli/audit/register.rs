@@ -96,10 +96,11 @@ fn query(wish: &Wish) -> Result<RegisterQuery, Trouble> {
         holder: read("--holder", wish.holder.as_deref())?,
         asker: read("--asker", wish.asker.as_deref())?,
         purpose: read("--purpose", wish.purpose.as_deref())?,
-        code: match wish.code.as_deref().map(read_why).transpose() {
-            Ok(code) => code,
-            Err(what) => return Err(failed(format!("--code {what}"))),
-        },
+        code: wish
+            .code
+            .as_deref()
+            .map(|code| read_why(code).map_err(|what| failed(format!("--code {code} {what}"))))
+            .transpose()?,
         since: read::<Timestamp>("--since", wish.since.as_deref())?,
         until: read::<Timestamp>("--until", wish.until.as_deref())?,
         days: wish.older_than,
@@ -128,6 +129,11 @@ async fn told(wish: &Wish) -> Result<String, Trouble> {
     query.upto = receipts.last().map(|receipt| receipt.size());
     if wish.figures {
         let made = figures_from(&store, &query, at).await.map_err(said)?;
+        if made.figures.is_empty() {
+            unheard(known, "asker", &async |search| store.search(search).await)
+                .await
+                .map_err(failed)?;
+        }
         return Ok(if wish.json { figures_json(&made) } else { figures_text(&made) });
     }
     let (mut lines, mut count) = (Vec::new(), 0_usize);

@@ -15,7 +15,7 @@ use crate::audit::entry::{Facet, Kind, SlotId};
 use crate::domain::{Code, ResidentId};
 use crate::limits::AUDIT_BATCH_MAX;
 use crate::policy::Outcome as Came;
-use crate::store::{Search, StoredEntry};
+use crate::store::{Search, StoreError, StoredEntry};
 
 /// What to look for; all that is said must hold.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -145,6 +145,9 @@ pub(super) fn search_of(filters: &Filters) -> Result<(Search, Asked), String> {
         until: time("--until", filters.until.as_ref())?,
         ..Search::default()
     };
+    if search.since.zip(search.until).is_some_and(|(since, until)| until < since) {
+        return Err("--until must not be before --since".to_owned());
+    }
     if let Some(kind) = &filters.kind {
         let all = (1..=u8::MAX).map_while(Kind::from_number);
         let found = all.into_iter().find(|one| format!("{one:?}") == *kind);
@@ -207,10 +210,12 @@ async fn searched(wish: &Wish) -> Result<Told, String> {
     let known = Known::in_force(data, &search)?;
     let clock = super::super::clock_in(data);
     let log = folder.log(origin.name(), clock, AUDIT_BATCH_MAX).map_err(|e| {
-        format!(
-            "{shown}: {e}. Reading is an entry, and only the running hub can write one: ask it, \
-             AuditService.SearchEntries."
-        )
+        let ask = if matches!(e, StoreError::InUse) {
+            " Reading is an entry, and only the running hub can write one: ask it, AuditService.SearchEntries."
+        } else {
+            ""
+        };
+        format!("{shown}: {e}.{ask}")
     })?;
     let entry = searching("weir audit search", None, &asked, &known, &search);
     log.append(vec![entry]).await.map_err(|e| e.to_string())?;

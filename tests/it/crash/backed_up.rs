@@ -160,6 +160,12 @@ fn a_copy_that_is_not_whole_restores_nothing() {
         }
         std::fs::write(&file, whole).unwrap();
     }
+    // A lock that is none is told before anything stands there.
+    let (from, to) = (copy.to_str().unwrap(), back.to_str().unwrap());
+    let sums = copy.join("SHA256SUMS");
+    let lock = ["restore", "--from", from, "--data", to, "--lock", sums.to_str().unwrap()];
+    let (exit, text) = weir(&lock);
+    assert!(exit == 2 && !back.exists(), "{text}");
     let (exit, text) = restore();
     assert_eq!(exit, 0, "{text}");
     // Another hub's key opens nothing.
