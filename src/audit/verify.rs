@@ -125,6 +125,12 @@ impl Verifier {
         }
     }
 
+    /// The place of the next entry.
+    #[must_use]
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
     /// The next entry is the first of a further file of the same log.
     pub fn next_file(&mut self) {
         self.turned = true;

@@ -115,8 +115,8 @@ impl Part {
 }
 
 /// A file that its owner alone may read: it may say what somebody has asked about whom.
-fn made_in(dir: &Path, name: &str) -> std::io::Result<File> {
-    OpenOptions::new().create_new(true).write(true).mode(0o600).open(dir.join(name))
+fn made(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)
 }
 
 impl Drop for Part {
@@ -138,6 +138,11 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     let auditor = auditor.map_err(|e| failed(format!("--auditor-of: {e}")))?;
     let folder = DataFolder::with_key(&wish.data, wish.hub_key_file.as_deref());
     let store: Arc<dyn Store> = Arc::new(open(&folder).await?);
+    let receipt = wish.out.with_added_extension("tlog-proof");
+    if receipt.exists() {
+        let shown = receipt.display();
+        return Err(failed(format!("{shown}: is there already: name another folder for --out")));
+    }
     let mut part = Part::beside(&wish.out)?;
     let known = Known::in_force(&wish.data, &search).map_err(failed)?;
     let first = searching("weir audit export", Some("exporting"), &asked, &known, &search);
@@ -156,7 +161,7 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
         |name: &str, e: std::io::Error| failed(format!("{}: {e}", part.dir.join(name).display()));
     let mut files = BTreeMap::new();
     for name in made.names() {
-        files.insert(name, made_in(&part.dir, name).map_err(|e| write(name, e))?);
+        files.insert(name, self::made(&part.dir.join(name)).map_err(|e| write(name, e))?);
     }
     let bar = bar(wish.quiet, made.progress().1);
     while let Some(chunks) = made.next().await.map_err(failed)? {
@@ -177,7 +182,7 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     let at = super::super::clock_in(&wish.data).now();
     let manifest = made.manifest(filter, policy, at);
     let text = manifest.text();
-    let mut file = made_in(&part.dir, MANIFEST).map_err(|e| write(MANIFEST, e))?;
+    let mut file = self::made(&part.dir.join(MANIFEST)).map_err(|e| write(MANIFEST, e))?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(|e| write(MANIFEST, e))?;
@@ -188,8 +193,8 @@ async fn exported(wish: &Wish) -> Result<String, Trouble> {
     store.append(vec![last]).await.map_err(failed)?;
     let proven = store.proven(event, &[]).await.map_err(failed)?;
     let proven = proven.ok_or_else(|| failed("the entry of the export is not there"))?;
-    let receipt = wish.out.with_added_extension("tlog-proof");
-    std::fs::write(&receipt, proven.text())
+    self::made(&receipt)
+        .and_then(|mut file| file.write_all(proven.text().as_bytes()))
         .map_err(|e| failed(format!("{}: {e}", receipt.display())))?;
     std::fs::rename(&part.dir, &wish.out)
         .map_err(|e| failed(format!("{}: {e}", wish.out.display())))?;

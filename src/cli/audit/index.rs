@@ -32,7 +32,8 @@ pub(super) fn compared(data: &Path, keys: Option<&Keyring>) -> Result<Option<Com
                  `weir audit index --check`, which needs the keys"
             ),
             (_, _) => "index.db: searches may miss entries; `weir audit index --rebuild` makes it \
-                       anew. The log itself is not concerned, but somebody may have changed the index"
+                       anew, and `weir audit verify` names what was changed in the log itself. Somebody may have changed \
+                       the index"
                 .to_owned(),
         });
         Compared { lines, findings: count }

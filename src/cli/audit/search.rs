@@ -215,7 +215,7 @@ async fn searched(wish: &Wish) -> Result<Told, String> {
         } else {
             ""
         };
-        format!("{shown}: {e}.{ask}")
+        format!("{shown}: {}.{ask}", e.to_string().trim_end_matches('.'))
     })?;
     let entry = searching("weir audit search", None, &asked, &known, &search);
     log.append(vec![entry]).await.map_err(|e| e.to_string())?;

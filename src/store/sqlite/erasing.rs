@@ -12,7 +12,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::change::Changes;
 use super::keys::Keyring;
-use super::log::{Log, sqlite, unavailable};
+use super::log::{IndexRows, Log, sqlite, unavailable};
 use super::people::{is_registered, key, resident_id};
 use super::readers::Readers;
 use super::{SqliteStore, at_micros, micros};
@@ -196,12 +196,14 @@ pub(super) async fn finish(
     }
     let (erased, all) = (Arc::clone(log), marked.clone());
     let destroyed = tokio::task::spawn_blocking(move || {
-        all.into_iter().try_for_each(|one| {
-            // The index finds its rows by the keys: first which they are, and out when nothing needs them.
-            let rows = erased.rows_about(one)?;
+        // The index finds its rows by the keys: first which they are, and out when nothing needs them. The keys
+        // of all go first: they are what matters.
+        let mut rows = IndexRows::default();
+        for one in all {
+            rows.add(erased.rows_about(one)?);
             erased.keys().destroy(one)?;
-            erased.forget_rows(rows).map(drop)
-        })
+        }
+        erased.forget_rows(rows).map(drop)
     });
     destroyed.await.map_err(|_| unavailable(&"a worker was stopped"))??;
     // The mark goes last: where somebody else still reads, this is done again.

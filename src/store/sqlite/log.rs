@@ -455,8 +455,16 @@ impl Log {
     }
 }
 
-/// Rows of the index that are about one resident.
+/// Rows of the index that are about residents.
+#[derive(Default)]
 pub struct IndexRows(Vec<ChainKey>);
+
+impl IndexRows {
+    /// Adds those about another one.
+    pub fn add(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+}
 
 impl Drop for Log {
     fn drop(&mut self) {

@@ -95,7 +95,7 @@ fn heads_of(connection: &Connection) -> Result<Vec<(u64, String)>, StoreError> {
 
 fn read(path: &Path, connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
     let first = verifier.size();
-    begins(path, connection, verifier)?;
+    begins(path, connection, verifier);
     let has_tiles = foreign_parts(&named(path), connection, verifier)?;
     in_order(path, connection, |seen| {
         match seen {
@@ -119,19 +119,18 @@ fn read(path: &Path, connection: &Connection, verifier: &mut Verifier) -> Result
 }
 
 /// Says where a file begins later than it should.
-fn begins(path: &Path, connection: &Connection, verifier: &mut Verifier) -> Result<(), StoreError> {
+fn begins(path: &Path, connection: &Connection, verifier: &mut Verifier) {
     let begins: rusqlite::Result<Option<i64>> =
         connection.query_row("SELECT min(idx) FROM entry", [], |row| row.get(0));
     // One that cannot be read, and one that holds nothing, is spoken of when it is.
-    let (Ok(Some(begins)), size) = (begins, verifier.size()) else { return Ok(()) };
-    if u64::try_from(begins).is_ok_and(|begins| begins > size) {
+    let (Ok(Some(begins)), next) = (begins, verifier.next()) else { return };
+    if u64::try_from(begins).is_ok_and(|begins| begins > next) {
         verifier.find(format!(
-            "{} begins with entry {begins}: what was before it is missing, from entry {size} on, and \
+            "{} begins with entry {begins}: what was before it is missing, from entry {next} on, and \
              maybe its file",
             named(path)
         ));
     }
-    Ok(())
 }
 
 /// Names what is no part of a log; tells whether there are tiles.

@@ -138,7 +138,7 @@ struct Follower {
 struct Open {
     index: Connection,
     /// Which file that is.
-    file: Option<file::Identity>,
+    file: file::Identity,
     log: Files,
 }
 
@@ -203,9 +203,10 @@ impl Follower {
 
     /// Takes up what is there. An index that is damaged, or of another log, is made anew once.
     fn take_up(&self, open: &mut Option<Open>, filler: &mut Filler<'_>) -> Result<u64, StoreError> {
-        // Somebody has deleted it, or put another in its place: what is still open here is nobody's.
-        if open.as_ref().is_some_and(|open| open.file != file::identity(&self.path)) {
-            *open = None;
+        // Somebody has deleted it, or put another in its place: what is still open here is nobody's, and what
+        // SQLite has left beside it belongs to neither.
+        if open.as_ref().is_some_and(|open| file::identity(&self.path) != Some(open.file)) {
+            return self.begin_anew(open, filler);
         }
         match self.taken_up(open, filler) {
             Err(StoreError::Corrupt(why)) => {
@@ -238,7 +239,9 @@ impl Follower {
             if !is_of(&index, &log)? {
                 return Err(StoreError::Corrupt("it is the index of another log".to_owned()));
             }
-            *open = Some(Open { index, file: file::identity(&self.path), log });
+            let gone = || unavailable(&"the file of the index is gone");
+            let file = file::identity(&self.path).ok_or_else(gone)?;
+            *open = Some(Open { index, file, log });
         }
         open.as_mut().ok_or_else(|| unavailable(&"the index is not open"))
     }

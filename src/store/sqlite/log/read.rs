@@ -303,7 +303,7 @@ impl Filling<'_> {
             }
             None | Some(_) => sealed(self.files.holding(index)?, index)?,
         };
-        let is_meant = self.slot_is_meant(&leaf.entry, &slots);
+        let is_meant = self.slot_is_meant(&leaf, &slots);
         if !is_meant.map_err(at_entry(index))? {
             return Ok(false);
         }
@@ -381,11 +381,17 @@ impl Filling<'_> {
     /// Whom an entry is about is found without opening what it says, and also when that is erased.
     fn slot_is_meant(
         &self,
-        entry: &Entry,
+        leaf: &Leaf,
         slots: &BTreeMap<SlotId, Slot>,
     ) -> Result<bool, StoreError> {
+        let (entry, commitments) = (&leaf.entry, &leaf.commitments);
         let Some((id, wanted)) = &self.search.slot else { return Ok(true) };
-        let Some(slot) = slots.get(id) else { return Ok(false) };
+        let Some(slot) = slots.get(id) else {
+            if commitments.contains_key(id) {
+                return Err(StoreError::Corrupt("a sealed slot is missing".to_owned()));
+            }
+            return Ok(false);
+        };
         if let Some(about) = &self.about {
             return self.keys.is_about(entry.event, &slot.bytes, about);
         }

@@ -159,7 +159,7 @@ fn beside<K: Ord>(
 }
 
 const POSTINGS: &str = "SELECT w.dim, w.word, p.idx FROM word w CROSS JOIN posting p \
-                        ON p.word = w.id WHERE w.dim < ?1 ORDER BY w.dim, w.word, p.idx";
+                        ON p.word = w.id WHERE w.dim <> ?1 ORDER BY w.dim, w.word, p.idx";
 
 fn posting(rows: &mut Rows<'_>) -> Result<Option<(Term, i64)>, StoreError> {
     let Some(row) = rows.next().map_err(|e| sqlite(&e))? else { return Ok(None) };
@@ -175,7 +175,7 @@ fn words(
     findings: &mut Findings,
 ) -> Result<(), StoreError> {
     // Without keys nobody sees that a slot does not open.
-    let below = if has_keys { DAMAGED + 1 } else { DAMAGED };
+    let left_out = if has_keys { -1 } else { i64::from(DAMAGED) };
     let mut wanted = made.prepare(POSTINGS).map_err(|e| sqlite(&e))?;
     let mut there = index.prepare(POSTINGS).map_err(|e| sqlite(&e))?;
     if let Some(word) = word_id(made, &damaged())? {
@@ -184,8 +184,8 @@ fn words(
             findings.note(at, what.to_owned());
         }
     }
-    let mut wanted = wanted.query([below]).map_err(|e| sqlite(&e))?;
-    let mut there = there.query([below]).map_err(|e| sqlite(&e))?;
+    let mut wanted = wanted.query([left_out]).map_err(|e| sqlite(&e))?;
+    let mut there = there.query([left_out]).map_err(|e| sqlite(&e))?;
     beside(
         || posting(&mut wanted),
         || posting(&mut there),

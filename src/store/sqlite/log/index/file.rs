@@ -13,7 +13,7 @@ use crate::store::StoreError;
 pub(super) const FILE: &str = "index.db";
 
 /// What is filed how. A file of another format is made anew.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
 /// Clustered by what is looked for. A row of `subject` is found by who has the keys, and by nobody else.
 pub(super) const SCHEMA: &str = "

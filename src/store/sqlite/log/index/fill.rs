@@ -85,7 +85,7 @@ impl<'k> Filler<'k> {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
             .map_err(|e| sqlite(&e))?;
         if busy != 0 {
-            let why = "somebody reads the index, and its rows are still beside it: try again";
+            let why = "somebody reads the index, and rows that were taken out still lie beside it";
             return Err(StoreError::Unavailable(why.to_owned()));
         }
         Ok(gone)
@@ -105,14 +105,16 @@ impl<'k> Filler<'k> {
         let end = now.size.saturating_add(INDEX_BATCH).min(size);
         let (mut postings, mut subjects) = (Vec::new(), Vec::new());
         read::leaves(log, now.size, end, |at, leaf| {
-            let entry = read::decoded(at, leaf)?.entry;
+            let decoded = read::decoded(at, leaf)?;
+            let entry = decoded.entry;
             for term in terms_of(&entry) {
                 postings.push((self.word(&t, term)?, read::number(at)));
             }
             if let Some(keys) = self.keys
-                && let Some(sealed) = read::sealed_slot(log.holding(at)?, at, SlotId::Subject)?
+                && decoded.commitments.contains_key(&SlotId::Subject)
             {
-                match keys.chain_of(entry.event, &sealed) {
+                let sealed = read::sealed_slot(log.holding(at)?, at, SlotId::Subject)?;
+                match keys.chain_of(entry.event, &sealed.unwrap_or_default()) {
                     Ok(Some(chain)) => {
                         let n = self.next_in(&t, &chain)?;
                         subjects.push(row(&chain, n, at));

@@ -556,12 +556,19 @@ async fn what_is_kept_open_is_the_index_that_stands_there_now() {
     leave_out(352);
     assert_eq!(found().await, [1, 51, 101, 151, 201, 252, 302]);
     // Something else is put in its place: it is made anew, and not only when the hub is.
-    file::remove(&ground.index()).unwrap();
-    std::fs::write(ground.index(), b"nothing of ours".repeat(500)).unwrap();
-    assert_eq!(found().await.len(), 8);
-    ground.write(400, 401).await;
-    assert_eq!(ground.log.catch_up_index().unwrap(), ground.log.head().size);
-    assert_eq!(ground.check(), Vec::<String>::new());
+    for n in [400, 401] {
+        if n == 400 {
+            file::remove(&ground.index()).unwrap();
+        }
+        // The other time with what SQLite has left beside the one that was there.
+        let other = ground.dir.path().join("other");
+        std::fs::write(&other, b"nothing of ours".repeat(500)).unwrap();
+        std::fs::rename(&other, ground.index()).unwrap();
+        ground.write(n, n + 1).await;
+        assert_eq!(ground.log.catch_up_index().unwrap(), ground.log.head().size);
+        assert_eq!(ground.check(), Vec::<String>::new());
+        assert_eq!(found().await.len(), 9, "{n}");
+    }
     // Closed, it leaves nothing beside the log that was written to.
     let Ground { log, dir, .. } = ground;
     drop(log);
@@ -588,12 +595,15 @@ async fn one_changed_slot_costs_its_entry_and_no_other() {
     assert_eq!(ground.check(), [what]);
     assert_eq!(check(ground.dir.path(), None).unwrap().unwrap().findings, Vec::<String>::new());
     // Nobody can tell whom it is about: whoever asks about somebody is told, and not that there is no more.
-    for who in [3, 4] {
-        let slot = Some((SlotId::Subject, bytes(resident(who))));
-        let told = ground.log.search(Search { slot, limit: 100, ..Search::default() }).await;
-        let told = told.unwrap_err().to_string();
-        assert!(told.contains(&format!("entry {changed}: ")), "{told}");
-    }
+    let about_both_stop = async || {
+        for who in [3, 4] {
+            let slot = Some((SlotId::Subject, bytes(resident(who))));
+            let told = ground.log.search(Search { slot, limit: 100, ..Search::default() }).await;
+            let told = told.unwrap_err().to_string();
+            assert!(told.contains(&format!("entry {changed}: ")), "{told}");
+        }
+    };
+    about_both_stop().await;
     // Who is erased is erased.
     let others: Vec<u64> = three.iter().copied().filter(|at| *at != changed).collect();
     assert_eq!(about(3).await, others);
@@ -606,4 +616,10 @@ async fn one_changed_slot_costs_its_entry_and_no_other() {
     let every = Search { limit: 100, ..Search::default() };
     let told = ground.log.search(every).await.unwrap_err().to_string();
     assert!(told.contains(&format!("entry {changed}: ")) && told.contains("weir audit verify"));
+    // One that was taken away is no other: its entry says that it was there.
+    assert_eq!(file.execute("DELETE FROM slot WHERE idx = ?1", [row]).unwrap(), 1);
+    about_both_stop().await;
+    ground.log.rebuild_index().unwrap();
+    about_both_stop().await;
+    assert_eq!(ground.check().len(), 1);
 }

@@ -256,13 +256,13 @@ async fn a_file_that_is_missing_cut_or_of_another_log_is_found() {
             "the first is missing",
             |place, _| std::fs::remove_file(place.path(2026)).unwrap(),
             "entry 0 is missing",
-            "entry 0: missing; the next one is 4",
+            "audit-2027.db begins with entry 4: what was before it is missing, from entry 0 on",
         ),
         (
             "one in the middle is missing",
             |place, _| std::fs::remove_file(place.path(2027)).unwrap(),
             "entry 4 is missing",
-            "entry 4: missing; the next one is 8",
+            "audit-2028.db begins with entry 8: what was before it is missing, from entry 4 on",
         ),
         (
             "the end of a frozen one is cut off",
@@ -306,6 +306,17 @@ async fn a_file_that_is_missing_cut_or_of_another_log_is_found() {
             Err(error) => assert!(error.to_string().contains(refused), "{what}: {error}"),
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_missing_in_one_file_is_not_said_of_the_next() {
+    let place = Place::new();
+    three_years(&place).await;
+    let file = Connection::open(place.path(2026)).unwrap();
+    file.execute_batch("DELETE FROM slot WHERE idx = 2; DELETE FROM entry WHERE idx = 2").unwrap();
+    let findings = place.findings();
+    assert!(findings.iter().any(|one| one.contains("entry 2: missing; the next one is 3")));
+    assert!(!findings.iter().any(|one| one.contains("begins with")), "{findings:?}");
 }
 
 #[tokio::test]
